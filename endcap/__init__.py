@@ -1,0 +1,3 @@
+"""endcap: the product catalog that learns."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,40 @@
+"""The command line: every verb that reports takes `--json` and prints one JSON object; progress goes to stderr.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 held by a guard. Heavy imports wait until a verb runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from endcap.cli import catalog, evaluate, learning, look, start
+from endcap.problems import Problem
+
+app = typer.Typer(
+    name="endcap", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False,
+    help="The product catalog that learns: supplier feeds in, one clean catalog out, a confidence on every decision.",
+)  # fmt: skip
+
+
+@app.callback(invoke_without_command=True)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if show:
+        from endcap import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for verbs in (start, catalog, look, learning, evaluate):
+    verbs.add_to(app)
+
+
+def main() -> None:
+    """The `endcap` command."""
+    try:
+        app()
+    except Problem as problem:
+        typer.echo(f"endcap: {problem.sentence()}", err=True)
+        sys.exit(problem.exit_code)

@@ -1,0 +1,55 @@
+"""The verb evaluate: measure on labelled data of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from endcap.cli.options import Json, print_json
+
+Folder = Annotated[Path, typer.Argument(help="A folder with left.csv, right.csv and labels; the shapes are in docs/evaluate.md.")]
+Labels = Annotated[str, typer.Option("--labels", help="Which labels the model may see: all, none, or a number.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+
+
+def block(
+    folder: Folder,
+    k: Annotated[int, typer.Option(help="Candidates per record.", min=1)] = 10,
+    direction: Annotated[str, typer.Option(help="left, or both.")] = "left",
+    as_json: Json = False,
+) -> None:
+    """Measure the share of all true matches that are among the candidates."""
+    from endcap.learn.evaluate import evaluate_block
+
+    _show(evaluate_block(folder, k=k, direction=direction), as_json)
+
+
+def match(folder: Folder, labels: Labels = "all", seed: Seed = 7, as_json: Json = False) -> None:
+    """Measure the classification of given pairs, on test."""
+    from endcap.learn.evaluate import evaluate_match
+
+    _show(evaluate_match(folder, labels=int(labels) if labels.isdigit() else labels, seed=seed), as_json)
+
+
+def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json = False) -> None:
+    """Measure two raw tables to matched pairs, end to end."""
+    from endcap.learn.evaluate import evaluate_link
+
+    _show(evaluate_link(folder, labels=labels, seed=seed), as_json)
+
+
+def _show(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(figures)
+        return
+    for name, value in figures.items():
+        typer.echo(f"{name:<18} {value:.4f}" if isinstance(value, float) else f"{name:<18} {value}")
+
+
+def add_to(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure on labelled data of your own.")
+    for verb in (block, match, link):
+        group.command(verb.__name__)(verb)
+    app.add_typer(group, name="evaluate")

@@ -1,0 +1,41 @@
+"""Options that several verbs share, and how results are printed."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from endcap.settings import Catalog
+
+Dir = Annotated[Path, typer.Option("--dir", help="The catalog's folder, or its settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+By = Annotated[str, typer.Option("--by", help="Who says so; your user name when left out.")]
+HERE = Path()
+
+
+def read_catalog(folder: Path, *, home: Path | None = None, inbox: Path | None = None) -> Catalog:
+    """The settings of a catalog, with the folders given on the command line in place of its own."""
+    from endcap import settings
+
+    given = {"home": home, "inbox": inbox}
+    overrides = {name: str(path.absolute()) for name, path in given.items() if path is not None}
+    return settings.read(folder, overrides=overrides)
+
+
+def actor(by: str) -> str:
+    return by or getpass.getuser()
+
+
+def print_json(result: Any) -> None:
+    """One JSON object on stdout."""
+    typer.echo(json.dumps(result, ensure_ascii=False, default=str))
+
+
+def say(line: str) -> None:
+    """Progress, on stderr."""
+    typer.echo(line, err=True)

@@ -1,0 +1,117 @@
+"""Verbs to begin with: demo, sandbox, init, feed add."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from endcap.cli.options import HERE, Dir, Json, print_json, read_catalog, say
+from endcap.problems import BadInput
+
+MARK = ".endcap-demo"
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo world and its catalog go.")] = Path("endcap-demo"),
+    offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.")] = 6000,
+    days: Annotated[int, typer.Option(help="Delivery days.")] = 4,
+    seed: Annotated[int, typer.Option(help="The world's seed: the same seed makes the same world.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Make a sandbox world of suppliers and run it into a catalog, offline, in about a minute."""
+    from endcap import flow, sandbox
+    from endcap.cli import show
+    from endcap.learn.truth import compare_with_truth
+    from endcap.ops.home import Home
+
+    started = time.monotonic()
+    _clear_demo(folder)
+    say(f"making a world of suppliers in {folder} (seed {seed})")
+    world = sandbox.make(folder, offers=offers, days=days, seed=seed)
+    (folder / MARK).write_text("made by `endcap demo`; it may be made again\n", encoding="utf-8")
+    catalog = read_catalog(folder)
+    results = flow.run(catalog, say=say)
+    home = Home(catalog)
+    with home.connect() as con:
+        truth = compare_with_truth(con, folder / "truth" / "offers.csv", world.dates[-1])
+        report = show.demo_report(home, con, results, truth, seconds=round(time.monotonic() - started, 1))
+    if as_json:
+        print_json(report)
+    else:
+        show.print_demo(world, report, folder)
+
+
+def _clear_demo(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise BadInput("that folder is not empty and was not made by `endcap demo`", where=str(folder), todo="name another with --dir")
+        shutil.rmtree(folder)
+
+
+def make_sandbox(
+    folder: Annotated[Path, typer.Argument(help="An empty or new folder.")],
+    offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.")] = 6000,
+    days: Annotated[int, typer.Option(help="Delivery days.")] = 4,
+    seed: Annotated[int, typer.Option(help="The world's seed.")] = 7,
+    change_share: Annotated[float | None, typer.Option(help="Share of offers that change from day to day; no incidents then.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Generate a world of suppliers with known truth, for trials and scale runs."""
+    from endcap import sandbox
+
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput("that folder is not empty", where=str(folder), todo="name a new one")
+    world = sandbox.make(folder, offers=offers, days=days, seed=seed, incidents=change_share is None, change_share=change_share)
+    report: dict[str, Any] = {"folder": str(folder), "seed": seed, "dates": world.dates, "suppliers": world.suppliers, "offers_per_day": world.offers_per_day}
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo(f"{len(world.suppliers)} suppliers, {len(world.dates)} days, {sum(world.offers_per_day.values()):,} records in {folder}; next: endcap run --dir {folder}")
+
+
+def init(folder: Annotated[Path, typer.Argument(help="The new catalog's folder.")]) -> None:
+    """Make a folder with a commented endcap.yaml to fill in."""
+    from endcap.settings import FILE_NAME
+
+    target = folder / FILE_NAME
+    if target.exists():
+        raise BadInput(f"there is a {FILE_NAME} already", where=str(folder), todo="edit it, or name another folder")
+    (folder / "inbox").mkdir(parents=True, exist_ok=True)
+    template = Path(__file__).with_name("endcap.template.yaml").read_text(encoding="utf-8")
+    target.write_text(template, encoding="utf-8")
+    typer.echo(f"made {target}; put deliveries into {folder / 'inbox'}, then `endcap feed add FILE --dir {folder}` proposes a mapping")
+
+
+def feed_add(
+    file: Annotated[Path, typer.Argument(help="A sample delivery.")],
+    folder: Dir = HERE,
+    name: Annotated[str, typer.Option(help="The feed's name; from the file's when left out.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Append the proposal to the settings file.")] = False,
+) -> None:
+    """Propose a contract and mapping from a sample, and show it."""
+    from endcap.feeds.adding import add_feed
+    from endcap.feeds.propose import propose
+
+    proposal = propose(file)
+    typer.echo(proposal.yaml)
+    for note in proposal.notes:
+        say(f"note: {note}")
+    if write:
+        added = add_feed(folder, proposal, name=name or proposal.name)
+        typer.echo(f"added feed {added}; look it over, then `endcap run --dir {folder}`")
+    else:
+        say("look it over; `--write` adds it to the settings")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+    app.command("sandbox")(make_sandbox)
+    app.command("init")(init)
+    feeds = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Suppliers' feeds.")
+    feeds.command("add")(feed_add)
+    feeds.callback()(lambda: None)
+    app.add_typer(feeds, name="feed")

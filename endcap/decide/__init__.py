@@ -1,0 +1,5 @@
+"""Decide: pairs and facts become decisions and products; ids never change meaning, and people's answers always hold."""
+
+from endcap.decide.stage import Decided, decide
+
+__all__ = ["Decided", "decide"]

@@ -1,0 +1,219 @@
+"""Deciding, in order: what people said, then links by the machine, then questions, then new products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rapidfuzz import fuzz
+
+from endcap.decide.clusters import Cluster, Clusters, Refusal
+from endcap.decide.identity import claim_ids, new_product_id
+from endcap.decide.inputs import Inputs, OpenOffer
+from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
+from endcap.settings import Policy
+
+# Below this token-set likeness (0-100) an id's new title names something else, unless its GTIN stayed.
+SAME_THING = 50.0
+RETRIED = ("bridge", "weak_support")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What becomes of one open offer."""
+
+    offer_id: str
+    action: str  # linked | new_product | to_review
+    product_id: str | None
+    confidence: float
+    reason_code: str
+    reason: str
+    proposed_product_id: str | None = None
+    counterpart_offer_id: str | None = None
+    decided_by: str = "machine"
+    override_id: int | None = None
+
+
+@dataclass(slots=True)
+class Doubt:
+    """An edge the machine may not link, with the reason a person will read."""
+
+    edge: Edge
+    code: str
+    words: str
+
+
+@dataclass(slots=True)
+class State:
+    """What is known so far in one run of deciding."""
+
+    inputs: Inputs
+    policy: Policy
+    clusters: Clusters
+    members: dict[str, set[str]] = field(default_factory=dict)  # product -> its offers as decided so far
+    rulings: dict[str, Ruling] = field(default_factory=dict)
+    doubts: list[Doubt] = field(default_factory=list)
+    best: dict[str, Edge] = field(default_factory=dict)  # open offer -> its best edge, whatever became of it
+
+
+def rule(inputs: Inputs, policy: Policy) -> dict[str, Ruling]:
+    """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order."""
+    state = State(inputs, policy, Clusters(policy, inputs.edges))
+    for edge in inputs.edges:
+        state.best.setdefault(edge.left_id, edge)
+        state.best.setdefault(edge.right_id, edge)
+    for step in (_hold_answers, _ask_about_changed_names, _open_the_rest, _link, _ask, _settle):
+        step(state)
+    return dict(sorted(state.rulings.items()))
+
+
+def _hold_answers(state: State) -> None:
+    """A person's placement holds; where the source changed since, it holds and the person is asked again."""
+    inputs = state.inputs
+    settled = {product_id: dict(offers) for product_id, offers in inputs.settled.items()}
+    for offer_id, offer in inputs.offers.items():
+        placement = inputs.answers.placed.get(offer_id)
+        if placement is None:
+            continue
+        product_id = placement.product_id or _own_product(state, offer_id)
+        settled.setdefault(product_id, {})[offer_id] = offer.feed
+        state.rulings[offer_id] = _answered(offer, product_id, placement.action, placement.override_id, placement.identity_hash, placement.actor)
+    for product_id, offers in sorted(settled.items()):
+        state.clusters.add_product(product_id, offers)
+        state.members[product_id] = set(offers)
+
+
+def _own_product(state: State, offer_id: str) -> str:
+    """The product an offer founded by a person's word: its former one where that is its own, else a new one."""
+    former = state.inputs.before.get(offer_id)
+    if former is not None and state.inputs.founders.get(former) == offer_id and former not in state.inputs.answers.apart.get(offer_id, ()):
+        return former
+    return new_product_id(offer_id, state.inputs.taken)
+
+
+def _answered(offer: OpenOffer, product_id: str, action: str, override_id: int, answered_hash: int, actor: str) -> Ruling:
+    if answered_hash != offer.identity_hash:
+        words = f"the supplier changed this offer since {actor} decided; it stays where it is until somebody looks again"
+        return Ruling(offer.offer_id, "to_review", product_id, 0.5, "source_changed", words, product_id, None, "person", override_id)
+    made = "new_product" if action == "new" else "linked"
+    return Ruling(offer.offer_id, made, product_id, 1.0, f"person_{action}", f"{actor} decided: {action}", None, None, "person", override_id)
+
+
+def _ask_about_changed_names(state: State) -> None:
+    """An id that names something else now is not quietly moved with its history (THREATS A8)."""
+    for offer_id, offer in state.inputs.offers.items():
+        if offer_id in state.rulings or offer.title_before is None or offer_id not in state.inputs.before:
+            continue
+        same_gtin = offer.gtin is not None and offer.gtin == offer.gtin_before
+        likeness = fuzz.token_set_ratio(offer.title.casefold(), offer.title_before.casefold())
+        if likeness < SAME_THING and not same_gtin:
+            words = f"this id was {offer.title_before!r} before and is {offer.title!r} now"
+            state.rulings[offer_id] = Ruling(offer_id, "to_review", None, round(likeness / 100, 4), "renamed", words, state.inputs.before[offer_id])
+
+
+def _open_the_rest(state: State) -> None:
+    for offer_id, offer in state.inputs.offers.items():
+        if offer_id not in state.rulings:
+            state.clusters.add_open(offer_id, offer.feed, state.inputs.answers.apart.get(offer_id, ()))
+
+
+def _link(state: State) -> None:
+    """Best edges first; what was refused for lack of support is tried again once clusters have grown."""
+    refused: list[tuple[Edge, Verdict, Refusal]] = []
+    for edge in state.inputs.edges:
+        verdict = judge(edge, state.policy)
+        if verdict.does == LINK:
+            refusal = state.clusters.join(edge)
+            if refusal is not None:
+                refused.append((edge, verdict, refusal))
+        elif verdict.does != APART:
+            state.doubts.append(Doubt(edge, verdict.code, verdict.words))
+    for edge, verdict, refusal in refused:
+        last = state.clusters.join(edge) if refusal.code in RETRIED else refusal
+        if last is not None and last.code not in ("two_products", "person_apart", "undecided", "same_feed"):
+            state.doubts.append(Doubt(edge, last.code, f"{verdict.words}, but {last.words}"))
+
+
+def _ask(state: State) -> None:
+    """A lone offer with a doubtful likeness waits for a person; of two lone ones the first by id founds and the other waits."""
+    founding: set[str] = set()
+    for doubt in sorted(state.doubts, key=lambda doubt: (-doubt.edge.score, doubt.edge.left_id, doubt.edge.right_id)):
+        for offer_id, other_id in _ends(doubt.edge):
+            cluster, target = state.clusters.of(offer_id), state.clusters.of(other_id)
+            if not _lone(cluster) or target is None or offer_id in state.rulings or offer_id in founding or other_id in state.rulings and _lone(target):
+                continue
+            if target.product_id is not None and cluster is not None and target.product_id in cluster.apart:
+                continue
+            founding |= {other_id} if _lone(target) else set()
+            edge = doubt.edge
+            state.rulings[offer_id] = Ruling(
+                offer_id, "to_review", None, round(edge.score, 4), doubt.code, doubt.words, target.product_id, other_id
+            )  # fmt: skip
+            break
+
+
+def _ends(edge: Edge) -> Iterator[tuple[str, str]]:
+    """Each end with the other; the later id first, so that the earlier one founds."""
+    yield edge.right_id, edge.left_id
+    yield edge.left_id, edge.right_id
+
+
+def _lone(cluster: Cluster | None) -> bool:
+    return cluster is not None and cluster.product_id is None and cluster.size == 1
+
+
+def _settle(state: State) -> None:
+    """Give every cluster its product: the one it joined, the one most of its offers had, or a new one."""
+    waiting = {offer_id for offer_id, ruling in state.rulings.items() if ruling.action == "to_review"}
+    clusters = [(cluster, sorted(set(cluster.members) - waiting)) for cluster in state.clusters.all_open()]
+    clusters = [(cluster, members) for cluster, members in clusters if members]
+    loose = [members for cluster, members in clusters if cluster.product_id is None]
+    free = {offer_id: product_id for offer_id, product_id in state.inputs.before.items() if product_id not in state.members}
+    claimed = iter(claim_ids(loose, free, state.inputs.founders))
+    taken = set(state.inputs.taken) | set(state.members)
+    ids: dict[str, str] = {}
+    for cluster, members in clusters:
+        product_id = cluster.product_id or next(claimed)
+        known = product_id is not None
+        product_id = product_id or new_product_id(members[0], taken)
+        taken.add(product_id)
+        ids[cluster.root] = product_id
+        for offer_id in members:
+            founds = not known and offer_id == members[0] or cluster.size == 1
+            state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
+    _name_what_is_asked(state, ids)
+
+
+def _placed(state: State, cluster: Cluster, offer_id: str, product_id: str, *, founds: bool) -> Ruling:
+    best = state.best.get(offer_id)
+    if founds and cluster.size == 1:
+        if best is None:
+            return Ruling(offer_id, "new_product", product_id, 0.99, "alone", "no other offer resembles it")
+        verdict = judge(best, state.policy)
+        words = f"nothing is alike enough to link; the nearest: {verdict.words}" if verdict.does != LINK else f"the nearest was taken: {verdict.words}"
+        confidence = 1 - best.score if verdict.does != LINK else 0.5
+        return Ruling(offer_id, "new_product", product_id, round(confidence, 4), "new", words, None, best.other(offer_id))
+    edge = _best_inside(state, cluster, offer_id)
+    if edge is None:
+        return Ruling(offer_id, "linked", product_id, 0.5, "group", "held in the group by its other offers")
+    words = judge(edge, state.policy).words
+    if founds:
+        return Ruling(offer_id, "new_product", product_id, round(edge.score, 4), "founds", f"first of {cluster.size} offers; {words}", None, edge.other(offer_id))
+    return Ruling(offer_id, "linked", product_id, round(edge.score, 4), "alike", words, None, edge.other(offer_id))
+
+
+def _best_inside(state: State, cluster: Cluster, offer_id: str) -> Edge | None:
+    """The best linkable edge of an offer to another of its own cluster."""
+    inside = (edge for edge in state.clusters.edges_of(offer_id) if state.clusters.of(edge.other(offer_id)) is cluster)
+    return next((edge for edge in inside if judge(edge, state.policy).does == LINK), None)
+
+
+def _name_what_is_asked(state: State, ids: dict[str, str]) -> None:
+    """Questions raised before products had ids get the id of what they ask about."""
+    for offer_id, ruling in state.rulings.items():
+        if ruling.action == "to_review" and ruling.proposed_product_id is None and ruling.counterpart_offer_id:
+            target = state.clusters.of(ruling.counterpart_offer_id)
+            proposed = ids.get(target.root) if target else None
+            state.rulings[offer_id] = Ruling(
+                offer_id, "to_review", None, ruling.confidence, ruling.reason_code, ruling.reason, proposed, ruling.counterpart_offer_id
+            )  # fmt: skip

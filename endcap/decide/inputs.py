@@ -1,0 +1,125 @@
+"""What deciding needs to see of the tables: the open offers, their edges, and the products within reach of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from endcap.decide.answers import Answers, standing
+from endcap.decide.policy import Edge
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOffer:
+    """An offer to be decided now. `title_before` is set where the supplier changed what the id names."""
+
+    offer_id: str
+    feed: str
+    title: str
+    gtin: str | None
+    identity_hash: int
+    title_before: str | None
+    gtin_before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything one run of deciding looks at, by id."""
+
+    offers: Mapping[str, OpenOffer]
+    edges: tuple[Edge, ...]  # best first
+    answers: Answers
+    before: Mapping[str, str]  # open offer -> the product it last belonged to, redirects followed
+    settled: Mapping[str, Mapping[str, str]]  # product -> offers not open now -> their feed
+    founders: Mapping[str, str]  # known product within reach -> its founding offer
+    states: Mapping[str, str]  # known product within reach -> its state
+    taken: frozenset[str]  # product ids that new ones must not repeat
+
+
+def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table, run: int) -> Inputs:
+    """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged."""
+    con.register("open_ids", pa.table({"offer_id": open_ids}))
+    con.register("touched_ids", pa.table({"offer_id": touched_ids}))
+    redirects = dict(con.execute("SELECT product_id, merged_into FROM products WHERE merged_into IS NOT NULL").fetchall())
+
+    def resolve(product_id: str) -> str:
+        while product_id in redirects:
+            product_id = redirects[product_id]
+        return product_id
+
+    answers = standing(overrides, resolve)
+    offers = _open_offers(con, run)
+    before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall()}
+    placed = {placement.product_id for offer_id, placement in answers.placed.items() if offer_id in offers and placement.product_id}
+    settled = _settled(con, placed | set(before.values()))
+    products = con.execute(
+        "SELECT product_id, founded_by, state FROM products WHERE product_id IN (SELECT product_id FROM reach)"
+    ).fetchall()  # fmt: skip
+    return Inputs(
+        offers=offers,
+        edges=_edges(con),
+        answers=answers,
+        before=before,
+        settled=settled,
+        founders={product_id: founder for product_id, founder, _state in products},
+        states={product_id: state for product_id, _founder, state in products},
+        taken=frozenset(product_id for (product_id,) in con.execute("SELECT product_id FROM products").fetchall()),
+    )
+
+
+_LAST_PRODUCT = """
+    SELECT offer_id, arg_max(product_id, run) FROM decisions_log SEMI JOIN open_ids USING (offer_id)
+    WHERE kind = 'product' AND product_id IS NOT NULL GROUP BY offer_id ORDER BY offer_id
+"""
+
+_EDGES = """
+    SELECT p.left_id, p.right_id, p.score, p.conflict, coalesce(l.gtin = r.gtin, false) AS same_gtin,
+           CASE WHEN l.currency IS NOT DISTINCT FROM r.currency AND l.price > 0 AND r.price > 0
+                THEN greatest(l.price::DOUBLE / r.price::DOUBLE, r.price::DOUBLE / l.price::DOUBLE) END AS price_ratio
+    FROM pairs p JOIN offers l ON l.offer_id = p.left_id JOIN offers r ON r.offer_id = p.right_id
+    WHERE p.left_id IN (SELECT offer_id FROM open_ids) OR p.right_id IN (SELECT offer_id FROM open_ids)
+    ORDER BY p.score DESC, p.left_id, p.right_id
+"""
+
+_OPEN_OFFERS = """
+    SELECT o.offer_id, o.feed, o.title, o.gtin, o.identity_hash, b.title, b.gtin
+    FROM offers o SEMI JOIN open_ids USING (offer_id)
+    LEFT JOIN (SELECT offer_id, arg_max(title, run) AS title, arg_max(gtin, run) AS gtin, arg_max(identity_hash, run) AS identity_hash
+               FROM offers_log SEMI JOIN open_ids USING (offer_id) WHERE run < {run} GROUP BY offer_id) b
+      ON b.offer_id = o.offer_id AND b.identity_hash <> o.identity_hash
+    ORDER BY o.offer_id
+"""
+
+
+def _open_offers(con: duckdb.DuckDBPyConnection, run: int) -> dict[str, OpenOffer]:
+    return {row[0]: OpenOffer(*row) for row in con.execute(_OPEN_OFFERS.format(run=run)).fetchall()}
+
+
+def _edges(con: duckdb.DuckDBPyConnection) -> tuple[Edge, ...]:
+    return tuple(Edge(*row) for row in con.execute(_EDGES).fetchall())
+
+
+def _settled(con: duckdb.DuckDBPyConnection, products: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Products within reach (of the open offers' pairs, of what touched offers belong to, and the given ones) with their settled offers."""
+    con.register("given_products", pa.table({"product_id": pa.array(sorted(products), pa.string())}))
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE reach AS
+        WITH near AS (
+            SELECT p.right_id AS offer_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.left_id
+            UNION SELECT p.left_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.right_id
+            UNION SELECT offer_id FROM touched_ids UNION SELECT offer_id FROM open_ids)
+        SELECT product_id FROM decisions SEMI JOIN near USING (offer_id) WHERE kind = 'product' AND product_id IS NOT NULL
+        UNION SELECT product_id FROM given_products
+    """)
+    rows: list[tuple[Any, ...]] = con.execute("""
+        SELECT d.product_id, d.offer_id, o.feed FROM decisions d SEMI JOIN reach USING (product_id) JOIN offers o USING (offer_id)
+        ANTI JOIN open_ids ON open_ids.offer_id = d.offer_id WHERE d.kind = 'product' ORDER BY 1, 2
+    """).fetchall()
+    found: dict[str, dict[str, str]] = {}
+    for product_id, offer_id, feed in rows:
+        found.setdefault(product_id, {})[offer_id] = feed
+    return found

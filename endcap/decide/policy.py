@@ -1,0 +1,57 @@
+"""What the machine may do with a pair on its own: link, ask a person, or leave the two apart; each with words."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from endcap.settings import Policy
+
+LINK, ASK, APART = "link", "ask", "apart"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A scored pair of live offers with what the policy looks at; prices are comparable only in one currency."""
+
+    left_id: str
+    right_id: str
+    score: float
+    conflict: str | None
+    same_gtin: bool
+    price_ratio: float | None
+
+    def other(self, offer_id: str) -> str:
+        return self.right_id if offer_id == self.left_id else self.left_id
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may be done with an edge, and why."""
+
+    does: str
+    code: str
+    words: str
+
+
+def judge(edge: Edge, policy: Policy) -> Verdict:
+    """A GTIN is evidence, not proof: shared by unlike offers it is a question; a stated contradiction forbids a link by machine."""
+    if edge.conflict and not edge.same_gtin:
+        return Verdict(APART, "conflict", edge.conflict)
+    if edge.conflict:
+        return Verdict(ASK, "gtin_conflict", f"same GTIN, but {edge.conflict}")
+    if edge.score < policy.accept:
+        if edge.same_gtin:
+            return Verdict(ASK, "gtin_unlike", f"same GTIN, but the rest agrees only to {edge.score:.2f}")
+        if edge.score < policy.review:
+            return Verdict(APART, "unlike", f"likeness {edge.score:.2f}")
+        return Verdict(ASK, "doubtful", f"likeness {edge.score:.2f}, below {policy.accept:.2f}")
+    if edge.price_ratio is not None and edge.price_ratio > policy.max_price_ratio:
+        return Verdict(ASK, "price", f"likeness {edge.score:.2f}, but the price is {edge.price_ratio:.1f} times the other")
+    because = "same GTIN and " if edge.same_gtin else ""
+    return Verdict(LINK, "alike", f"{because}likeness {edge.score:.2f}")
+
+
+def policy_id(policy: Policy) -> str:
+    """A short hash of the policy in force, stored with every decision."""
+    return hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]

@@ -1,0 +1,138 @@
+"""What a delivery must have: known options, the mapped columns, the paths that its mapping names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from endcap import shelf
+from endcap.feeds.mapping import CONTENT, find, paths, sources, steps_of
+from endcap.feeds.record import BadRecord, Header, Unreadable
+from endcap.feeds.sorting import Sorted
+from endcap.problems import BadInput
+from endcap.settings import Feed
+
+SAMPLE_RECORDS = 1_000
+DEEPEST_NAMED = 3
+NAMED = 30
+
+
+def check_options(name: str, feed: Feed, component: ModuleType) -> None:
+    """Raises BadInput naming every option that the feed's format does not have."""
+    known: dict[str, str] = getattr(component, "OPTIONS", {})
+    unknown = [f"{option!r}{_nearest(option, known)}" for option in feed.options if option not in known]
+    if unknown:
+        raise BadInput(f"feeds.{name}.options: the format {feed.format} has no option {', '.join(unknown)}", todo="correct the settings")
+
+
+def check_header(name: str, feed: Feed, header: Header, file: Path, *, first_delivery: bool) -> None:
+    """Where the delivery has columns, the mapped ones must be among them.
+
+    On a first delivery every missing one is a mistake (BadInput, all at once). Later only the columns of required fields and of
+    `feed.columns` are: then the delivery is Unreadable, and the guards see to the others.
+    """
+    if not header.columns:
+        return
+    missing = [_missing(label, path, header.columns) for label, path in _mapped(feed, only_required=not first_delivery) if not _has(path, header.columns)]
+    if not missing:
+        return
+    hint = "; its header was read as one column, so is options.delimiter right?" if len(header.columns) == 1 else ""
+    sentence = "; ".join(missing) + f"; its columns are {_listed(header.columns)}{hint}"
+    if first_delivery:
+        raise BadInput(f"{name}: {sentence}", where=str(file), todo="correct the mapping in the settings")
+    raise Unreadable("missing_column", sentence, "ask the supplier what changed, or correct the mapping")
+
+
+def missing_paths(feed: Feed, header: Header, first_records: list[bytes], result: Sorted, *, first: bool) -> list[str]:
+    """Mapped paths into records without a header that none of the first records has, one sentence each.
+
+    Looked at on a first delivery for every field that no offer states, and always for `feed.columns`.
+    """
+    if header.columns:
+        return []
+    suspects = [(label, path) for label, path in _mapped(feed, only_required=False) if label == "columns" or (first and _states_nothing(label, result))]
+    if not suspects:
+        return []
+    records = list(_decoded(feed, header, first_records))
+    absent = [(label, path) for label, path in suspects if records and not any(_present(record, steps_of(path)) for record in records)]
+    there = sorted({name for record in records[:100] for name in _names(record)})
+    return [_missing(label, path, there) + f"; the records have {_listed(there)}" for label, path in absent]
+
+
+def _mapped(feed: Feed, *, only_required: bool) -> Iterator[tuple[str, str]]:
+    """Field and path of everything the delivery must have."""
+    for label, source in sources(feed):
+        alternatives = source.first is not None
+        if only_required and (label not in feed.require or alternatives):
+            continue
+        yield from ((label, path) for path in paths(source))
+    yield from (("columns", path) for path in feed.columns)
+
+
+def _missing(label: str, path: str, there: Iterable[str]) -> str:
+    what = "the settings ask for the column" if label == "columns" else f"the field {label} is mapped to"
+    return f"{what} {path!r}, which the delivery does not have{_nearest(path, there)}"
+
+
+def _nearest(given: str, known: Iterable[str]) -> str:
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(given.casefold(), list(folded), n=1)
+    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _has(path: str, columns: tuple[str, ...]) -> bool:
+    return path in columns or steps_of(path)[0] in columns
+
+
+def _states_nothing(label: str, result: Sorted) -> bool:
+    column = next((name for name, field in CONTENT.items() if field == label), None)
+    if column is None or label in ("available", "gtin"):
+        return True  # details and refused values: only the records themselves can tell
+    rows = np.flatnonzero(result.decoded["code"].is_null().to_numpy())
+    return int(result.decoded[column].take(rows).null_count) == len(rows)
+
+
+def _decoded(feed: Feed, header: Header, raws: list[bytes]) -> Iterator[dict[str, Any]]:
+    decode = shelf.component("formats", feed.format).decode
+    for raw in raws:
+        try:
+            yield decode(raw, header, dict(feed.options))
+        except BadRecord:
+            continue
+
+
+def _present(record: Any, steps: tuple[str, ...]) -> bool:
+    """Whether the record has the path at all, though it may hold nothing there."""
+    parent = find(record, steps[:-1])
+    parents = parent if isinstance(parent, list) else [parent]
+    return any(isinstance(one, dict) and steps[-1] in one for one in _flat(parents)) or (steps[-1] in "*0123456789" and any(parents))
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _names(record: Any, before: str = "", depth: int = 1) -> Iterator[str]:
+    """Paths of a record, for people to choose from."""
+    if isinstance(record, list):
+        for item in record[:3]:
+            yield from _names(item, f"{before}*.", depth)
+    elif isinstance(record, dict):
+        for name, value in record.items():
+            yield f"{before}{name}"
+            if depth < DEEPEST_NAMED:
+                yield from _names(value, f"{before}{name}.", depth + 1)

@@ -1,0 +1,1 @@
+"""The shelf of feed formats: how a delivery is written down."""

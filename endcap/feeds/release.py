@@ -1,0 +1,31 @@
+"""A person lets a held delivery through."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert
+
+from endcap import schema
+from endcap.ops.database import now
+from endcap.ops.home import Home
+from endcap.ops.tables import RELEASES
+from endcap.problems import BadInput
+
+
+def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:
+    """Record that a held delivery may pass; the next run reads it again without the guards that compare shares.
+
+    Raises BadInput when no such delivery is held, when it was released before, or when a later one of the feed is in already.
+    """
+    rows = [row for row in home.lake().current(schema.Delivery).to_pylist() if row["feed"] == feed]
+    held = sorted(row["date"] for row in rows if row["state"] == "held")
+    if date not in held:
+        raise BadInput(f"no delivery {feed} {date} is held", where=str(home.path), todo=f"held ones: {', '.join(held) or 'none'}")
+    later = [row["date"] for row in rows if row["state"] == "accepted" and row["date"] > date]
+    if later:
+        raise BadInput(f"{feed} has a later delivery already ({max(later)})", where=str(home.path), todo="an older one would undo it; leave it held")
+    if not reason.strip():
+        raise BadInput("a release needs a reason", where="--reason", todo="say why the delivery is right after all")
+    if any((row["feed"], row["date"]) == (feed, date) for row in home.rows(RELEASES).to_pylist()):
+        raise BadInput(f"{feed} {date} was released before", where=str(home.path), todo="run `endcap run`")
+    with home.engine.begin() as connection:
+        connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))

@@ -1,0 +1,29 @@
+"""The match room: offers go in, scored pairs of offers that may be the same product come out.
+
+    match_offers(offers, changed, matching=..., model=..., run=...)   the stage of the flow
+    fit_unsupervised, fit_labelled, Model, rescore                    the scorer
+    explain_pair                                                      why a pair has its score
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from endcap.match.explain import Bar, explain_pair
+    from endcap.match.matching import Matched, match_offers, rescore
+    from endcap.match.score import Model, fit_labelled, fit_unsupervised
+
+__all__ = ["Bar", "Matched", "Model", "explain_pair", "fit_labelled", "fit_unsupervised", "match_offers", "rescore"]
+_HOMES = {
+    "Bar": "explain", "explain_pair": "explain", "Matched": "matching", "match_offers": "matching", "rescore": "matching",
+    "Model": "score", "fit_labelled": "score", "fit_unsupervised": "score",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used: compiled parts and LightGBM take time that `--help` must not pay."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

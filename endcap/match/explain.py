@@ -1,0 +1,72 @@
+"""Why a pair has its score: one bar a feature, with what it adds to the log-odds and what it says in words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from endcap import shelf
+from endcap.match.index import build_index
+from endcap.match.record import Record, record_at
+from endcap.match.score import Model
+from endcap.match.tokens import COLUMNS, fold, hash_texts, read_tokens
+from endcap.units import find_quantities
+
+WORD_FORM = re.compile(r"[^\W_]+(?:[-/._,][^\W_]+)*")
+PRIOR = "prior"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a waterfall; the contributions of all bars sum to the pair's log-odds."""
+
+    name: str
+    value: float  # NaN = unknown
+    words: str
+    contribution: float
+
+
+def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, features: Sequence[float] | None = None) -> list[Bar]:
+    """Bars of a pair, the prior first and then the strongest; `left` and `right` are Offer rows as dicts.
+
+    `features` are the pair's stored values in the model's order. Without them they are computed from the two offers
+    alone, so that rarity and context mean little; use the stored ones wherever there are any.
+    """
+    one, other = read_records([left, right])
+    values = [shelf.component("features", name).compare(one, other) for name in model.names] if features is None else list(features)
+    contributions = model.contributions(np.array([values], dtype=np.float32))[0].tolist()
+    bars = [
+        Bar(name, value, shelf.component("features", name).words(one, other, value), contribution)
+        for name, value, contribution in zip(model.names, values, contributions[:-1], strict=True)
+    ]
+    start = Bar(PRIOR, math.nan, "what any candidate pair starts with", contributions[-1])
+    return [start, *sorted(bars, key=lambda bar: (-abs(bar.contribution), bar.name))]
+
+
+def read_records(offers: Sequence[dict[str, Any]]) -> list[Record]:
+    """Records of offers given as dicts of Offer fields, each of a feed of its own; rarity is among these offers only."""
+    rows = [{"offer_id": f"{place}", "identity_hash": place, **offer} for place, offer in enumerate(offers)]
+    table = pa.table({name: pa.array([row.get(name) for row in rows], pa.int64() if name == "identity_hash" else pa.string()) for name in COLUMNS})
+    prices = np.array([float(row["price"]) if row.get("price") is not None else math.nan for row in rows])
+    currencies = hash_texts([row.get("currency") for row in rows])
+    index = build_index(read_tokens(table), np.arange(len(rows), dtype=np.int32), prices, currencies)
+    return [_shown(record_at(index, place, str(row["title"])), row) for place, row in enumerate(rows)]
+
+
+def _shown(record: Record, offer: dict[str, Any]) -> Record:
+    """The record with the offer's texts, so that features can quote them."""
+    shown = {name: str(offer[name]) for name in ("title", "brand", "mpn", "gtin") if offer.get(name)}
+    text = " ".join(str(offer[name]) for name in ("title", "mpn", "quantity_text", "brand", "description") if offer.get(name))
+    quantities = [quantity.text for part in ("title", "quantity_text") if offer.get(part) for quantity in find_quantities(str(offer[part]))]
+    shown["quantities"] = ", ".join(dict.fromkeys(quantities)) or "none"
+    written = [form for match in WORD_FORM.finditer(text) for form in {match.group(), *re.split(r"[-/._,]", match.group())}]
+    for token, form in sorted(zip(hash_texts([fold(form) for form in written]).tolist(), written, strict=True)):
+        shown.setdefault(f"token {token}", form)
+    record.shown.update(shown)
+    return record

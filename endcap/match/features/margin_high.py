@@ -1,0 +1,31 @@
+"""By how much is the pair nearer than the best rival, seen from the side where it is clearer?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from endcap.match.pairs import Pairs
+from endcap.match.record import Record, standing
+
+VIEW = "context"
+DIRECTION = 1
+
+
+def compare(left: Record, right: Record) -> float:
+    """The greater margin of both sides, as a share of the similarity; negative = a rival is nearer."""
+    return float(max(standing(left, right).margin, standing(right, left).margin))
+
+
+def column(pairs: Pairs) -> np.ndarray:
+    """As `compare`, float32 [n]."""
+    return np.maximum(pairs.ranked("left_margin"), pairs.ranked("right_margin"))
+
+
+def words(left: Record, right: Record, value: float) -> str:
+    """The margin in percent."""
+    return f"{100 * value:.0f} % nearer than the runner-up from one side" if value >= 0 else ""
+
+
+CASES = [
+    ({"title": "red mug"}, {"title": "mug red"}, 0.0),
+]

@@ -1,0 +1,78 @@
+"""Pairs of rows with what features need to compare them, computed once and only when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from endcap.match import context, overlap
+from endcap.match.block import Candidates
+from endcap.match.index import Index
+from endcap.match.tokens import fold
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows compared: left[i] with right[i]; left < right, so that a pair has one form."""
+
+    index: Index
+    graph: Candidates  # candidate lists of every row that occurs
+    titles: pa.ChunkedArray  # of all offers, by row
+    left: np.ndarray  # int64 [n]
+    right: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """How many pairs."""
+        return int(self.left.size)
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        return overlap.compare_tokens(self.index, self.left, self.right)
+
+    @cached_property
+    def _ranks(self) -> np.ndarray:
+        return context.compare_ranks(self.graph, self.index.feeds, self.left, self.right, self.similarity)
+
+    @cached_property
+    def _measures(self) -> np.ndarray:
+        return overlap.compare_measures(self.index, self.left, self.right)
+
+    @cached_property
+    def similarity(self) -> np.ndarray:
+        """The nearness by which candidates are found, float32 [n]."""
+        half: np.ndarray = np.float32(0.5) * (self.shared("word_cosine") + self.shared("letter_cosine"))
+        return half
+
+    @cached_property
+    def folded_titles(self) -> tuple[list[str], list[str]]:
+        """The titles of both sides without case and accents."""
+        rows, places = np.unique(np.concatenate([self.left, self.right]), return_inverse=True)
+        known = np.array([fold(title) for title in self.titles.take(pa.array(rows)).to_pylist()], dtype=object)
+        return known[places[: self.size]].tolist(), known[places[self.size :]].tolist()
+
+    def shared(self, name: str) -> np.ndarray:
+        """A column of `overlap.OVERLAP`, float32 [n]."""
+        column: np.ndarray = self._sums[:, overlap.PLACE[name]]
+        return column
+
+    def ranked(self, name: str) -> np.ndarray:
+        """A column of `context.CONTEXT`, float32 [n]."""
+        column: np.ndarray = self._ranks[:, context.PLACE[name]]
+        return column
+
+    def both(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A column of the index for the left and the right rows."""
+        return column[self.left], column[self.right]
+
+    def holds(self, rows: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+        """Whether the offer of each row holds the token beside it, bool [n]; token 0 is held by none."""
+        tokens = self.index.tokens.hashes
+        return np.asarray(overlap.hold_tokens(rows, hashes, tokens.start, tokens.values))
+
+    def measured(self, name: str) -> np.ndarray:
+        """'pack' or 'quantity' agreement, float32 [n]."""
+        return self._measures[:, 0 if name == "pack" else 1]

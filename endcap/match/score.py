@@ -1,0 +1,235 @@
+"""The scorer: gradient boosted trees in text files, fitted with labels or, with none, by letting two views teach each other.
+
+Without labels (co-training, one round): pairs that are each other's clear nearest, or that share a GTIN, are seeds for a
+teacher that sees only what the offers say; its answers teach a second teacher that sees only where the pair stands among its
+rivals; the two, being nearly independent, are multiplied, shared or contradicting GTINs are added at the rate at which they
+agree with the teachers, and a student learns the result from all features. No step sees the features that chose its labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from endcap import shelf
+from endcap.problems import BadInput
+
+if TYPE_CHECKING:
+    import lightgbm
+
+FORMAT = "endcap pair scorer 1"
+SETTINGS_FILE, TREES_FILE = "model.json", "trees_{}.txt"
+# A clear nearest is nearer than its runner-up by this share of its similarity, from both sides.
+CLEAR_MARGIN = 0.1
+# GTINs choose seeds only where there are enough of both answers to learn from.
+ENOUGH_GTINS = 100
+# More pairs than this change the trees little and cost time.
+FIT_PAIRS = 80_000
+FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Model:
+    """Settings and numbers of a scorer: the log-odds of a pair are the sum of what its parts say."""
+
+    kind: str  # unsupervised | lightgbm
+    names: tuple[str, ...]  # features in the order of the columns
+    parts: tuple[str, ...]  # LightGBM text models
+    settings: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)  # what was counted while fitting
+
+    @cached_property
+    def model_id(self) -> str:
+        """Short hash of the content."""
+        content = [self._described(), *self.parts]
+        return hashlib.sha256("\0".join(content).encode()).hexdigest()[:12]
+
+    @cached_property
+    def boosters(self) -> tuple[lightgbm.Booster, ...]:
+        """The parts, ready to predict."""
+        import lightgbm
+
+        return tuple(lightgbm.Booster(model_str=part) for part in self.parts)
+
+    def log_odds(self, features: np.ndarray) -> np.ndarray:
+        """float64 [n] from features float32 [n, f]."""
+        if features.shape[0] == 0:
+            return np.zeros(0)
+        total = np.zeros(features.shape[0])
+        for booster in self.boosters:
+            total += np.asarray(booster.predict(features, raw_score=True, num_threads=1))
+        return total
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Probability of being the same product, float64 [n], from features float32 [n, f]."""
+        return _probability(self.log_odds(features))
+
+    def contributions(self, features: np.ndarray) -> np.ndarray:
+        """float64 [n, f + 1]: what each feature adds to the log-odds, and last what no feature explains; a row sums to `log_odds`."""
+        total = np.zeros((features.shape[0], len(self.names) + 1))
+        for booster in self.boosters:
+            total += np.asarray(booster.predict(features, pred_contrib=True, num_threads=1))
+        return total
+
+    def save(self, folder: Path) -> None:
+        """Write model.json and one text file a part into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for place, part in enumerate(self.parts):
+            (folder / TREES_FILE.format(place)).write_text(part, encoding="utf-8", newline="\n")
+        (folder / SETTINGS_FILE).write_text(json.dumps({"model_id": self.model_id, **json.loads(self._described())}, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """Read what `save` wrote. Raises BadInput when it is missing, of another kind, or was altered."""
+        where = f"{folder.name}/{SETTINGS_FILE}"
+        try:
+            given = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+            if not isinstance(given, dict) or given.get("format") != FORMAT:
+                raise BadInput("this is not a pair scorer of endcap", where=where, todo="name another model or fit a new one with `endcap train`")
+            parts = tuple((folder / TREES_FILE.format(place)).read_text(encoding="utf-8") for place in range(int(given["parts"])))
+            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"])
+        except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError):
+            raise BadInput("the pair scorer cannot be read", where=where, todo="name another model or fit a new one with `endcap train`") from None
+        if model.model_id != given.get("model_id"):
+            raise BadInput("the pair scorer was altered after it was saved", where=where, todo="roll back to another model or fit a new one")
+        _check_features(model.names, where)
+        return model
+
+    def _described(self) -> str:
+        about = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts)}
+        return json.dumps({**about, "settings": self.settings, "numbers": self.numbers}, sort_keys=True)
+
+
+def feature_names() -> tuple[str, ...]:
+    """The features on the shelf, in the order of the columns."""
+    return shelf.names("features")
+
+
+def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *, seed: int) -> Model:
+    """Fit without labels from the features float32 [n, f] of candidate pairs; see the head of this file.
+
+    Raises BadInput when no pair stands out, so that there is nothing to learn from.
+    """
+    names = tuple(names or feature_names())
+    rows = np.random.default_rng(seed).permutation(features.shape[0])[:FIT_PAIRS]
+    features = features[np.sort(rows)]
+    views = np.array([shelf.component("features", name).VIEW for name in names])
+    same, different = _seeds(features, names)
+    if not same.any() or not different.any():
+        return _prior_only(names, seed)
+    # Seeds are the clear cases only; their weight stands for all pairs that are each other's nearest.
+    nearest = (features[:, names.index("rank_worst")] == 1).sum()
+    used = same | different
+    weights = np.where(same, max(1.0, nearest / same.sum()), 1.0)[used]
+    says = _teach(features[used], same[used].astype(np.float64), names, views == "content", seed, weights)
+    content = says(features)
+    stands = _teach(features, content, names, views == "context", seed)(features)
+    together = _log_odds(content) + _log_odds(stands) - _log_odds(content.mean())
+    gtin = features[:, names.index("gtin")]
+    agree, differ = _gtin_evidence(gtin, _probability(together))
+    target = _probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0)))
+    student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, trees=150, leaves=15)
+    numbers = {
+        "pairs": float(features.shape[0]), "seeds_same": float(same.sum()), "seeds_different": float(different.sum()),
+        "expected_matches": float(round(target.sum(), 1)), "gtin_agree": round(agree, 4), "gtin_differ": round(differ, 4),
+    }  # fmt: skip
+    return Model("unsupervised", names, (student,), {"seed": seed, "clear_margin": CLEAR_MARGIN}, numbers)
+
+
+def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model | None = None) -> Model:
+    """Fit on labels (1 = same product) of pairs with features float32 [n, f].
+
+    With a `base` the trees correct its unsupervised part, so that few labels cannot make it forget what it knows.
+    Raises BadInput when all labels say the same.
+    """
+    names = base.names if base else feature_names()
+    labels = np.asarray(labels, dtype=np.float64)
+    if labels.size == 0 or labels.min() == labels.max():
+        raise BadInput("the labels hold only one answer", where=f"{labels.size} labels", todo="answer until there are some of both, same and different")
+    parts = base.parts[:1] if base else ()
+    start = Model("unsupervised", names, parts).log_odds(features) if parts else None
+    trees, leaves = (400, 15) if labels.size >= 2000 else (150, 7)
+    part = _grow(features, labels, names, np.ones(len(names), dtype=bool), seed, trees=trees, leaves=leaves, weights=weights, start=start, monotone=base is not None)
+    return Model("lightgbm", names, (*parts, part), {"seed": seed, "trees": trees, "leaves": leaves}, {"labels": float(labels.size), "same": float(labels.sum())})
+
+
+def _check_features(names: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(names) - set(feature_names()))
+    if unknown:
+        raise BadInput(f"the pair scorer needs features that are not on the shelf: {', '.join(unknown)}", where=where, todo="install the plugin that has them")
+
+
+def _seeds(features: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(same, different) bool [n]: pairs whose context, or whose GTINs, leave little doubt."""
+    best, worst, margin, gtin = (features[:, names.index(name)] for name in ("rank_best", "rank_worst", "margin_low", "gtin"))
+    same = (worst == 1) & (margin >= CLEAR_MARGIN)
+    different = (best >= 2) | ((worst >= 3) & (margin < -CLEAR_MARGIN))
+    if min((gtin == 1).sum(), (gtin == 0).sum()) >= ENOUGH_GTINS:
+        same = np.where(np.isnan(gtin), same, gtin == 1)
+        different = np.where(np.isnan(gtin), different, gtin == 0)
+    return same, different & ~same
+
+
+def _teach(features: np.ndarray, target: np.ndarray, names: tuple[str, ...], view: np.ndarray, seed: int, weights: np.ndarray | None = None) -> Any:
+    """Fit on one view; returns a function from features [n, f] to probabilities."""
+    part = _grow(features, target, names, view, seed, trees=100, leaves=8, weights=weights)
+    return Model("unsupervised", names, (part,)).score
+
+
+def _gtin_evidence(gtin: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
+    """Log-odds that a shared and a contradicting GTIN add, from how often they do so in likely and in unlikely pairs."""
+    known = ~np.isnan(gtin)
+    likely, unlikely = known & (probability >= 0.5), known & (probability < 0.5)
+    # One answer of each kind is assumed, so that a handful of GTINs cannot count as proof.
+    agree_same = (gtin[likely] == 1).sum() + 1.0
+    agree_different = (gtin[unlikely] == 1).sum() + 1.0
+    same, different = likely.sum() + 2.0, unlikely.sum() + 2.0
+    agree = np.log((agree_same / same) / (agree_different / different))
+    differ = np.log((1 - agree_same / same) / (1 - agree_different / different))
+    return float(np.clip(agree, 0.0, 6.0)), float(np.clip(differ, -6.0, 0.0))
+
+
+def _prior_only(names: tuple[str, ...], seed: int) -> Model:
+    """A scorer that says 'unlikely' to all: there was no pair to learn from."""
+    features = np.zeros((2, len(names)), dtype=np.float32)
+    part = _grow(features, np.array([0.0, 0.1]), names, np.ones(len(names), dtype=bool), seed, trees=1, leaves=2)
+    return Model("unsupervised", names, (part,), {"seed": seed}, {"pairs": 0.0, "seeds_same": 0.0})
+
+
+def _grow(
+    features: np.ndarray, target: np.ndarray, names: tuple[str, ...], view: np.ndarray, seed: int, *, trees: int, leaves: int,
+    weights: np.ndarray | None = None, start: np.ndarray | None = None, monotone: bool = True,
+) -> str:  # fmt: skip
+    """Boosted trees for targets 0..1 as LightGBM text; features outside the view are left out of every split."""
+    import lightgbm
+
+    directions = [shelf.component("features", name).DIRECTION for name in names]
+    seen = np.where(view, features, np.float32(0.0))
+    settings = {
+        "objective": "cross_entropy", "num_leaves": leaves, "learning_rate": 0.05, "min_data_in_leaf": 20, "lambda_l2": 5.0,
+        "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1, "seed": seed, "deterministic": True,
+        "force_row_wise": True, "num_threads": 1, "verbose": -1, "feature_pre_filter": False,
+    }  # fmt: skip
+    if monotone:
+        settings |= {"monotone_constraints": directions, "monotone_constraints_method": "advanced"}
+    if features.shape[0] < 400:
+        settings["min_data_in_leaf"] = max(1, features.shape[0] // 20)
+    data = lightgbm.Dataset(seen, target, weight=weights, init_score=start, feature_name=list(names), free_raw_data=True)
+    return str(lightgbm.train(settings, data, num_boost_round=trees).model_to_string())
+
+
+def _log_odds(probability: Any) -> Any:
+    clipped = np.clip(probability, FLOOR, 1 - FLOOR)
+    return np.log(clipped / (1 - clipped))
+
+
+def _probability(log_odds: np.ndarray) -> np.ndarray:
+    result: np.ndarray = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40, 40)))
+    return result

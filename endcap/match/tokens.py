@@ -1,0 +1,197 @@
+"""Offers read once into arrays: token hashes, character 3-grams, quantities, pack counts and keys.
+
+Everything depends on one offer alone, so that the arrays of an offer can be kept until its identity changes.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from endcap.match import reading
+from endcap.units import find_pack_counts, find_quantities
+
+# Words far into a description say more about the seller than about the product.
+TAIL_LETTERS = 400
+TITLE_LETTERS = 1000
+BATCH_OFFERS = 8192
+SEPARATOR = "\x1e"
+COLUMNS = ("offer_id", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json")
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Lists of numbers, one an offer, as one array: the values of row i are values[start[i]:start[i + 1]]."""
+
+    start: np.ndarray
+    values: np.ndarray
+
+    def row(self, i: int) -> np.ndarray:
+        return self.values[self.start[i] : self.start[i + 1]]
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        sizes = (self.start[1:] - self.start[:-1])[rows]
+        start = _starts(sizes)
+        places = np.repeat(self.start[:-1][rows] - start[:-1], sizes) + np.arange(start[-1])
+        return Ragged(start, self.values[places])
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What matching knows of each offer by itself, in the order of `keys`."""
+
+    keys: np.ndarray  # uint64 [n], of offer id and identity hash
+    hashes: Ragged  # uint64, sorted and unique within an offer
+    flags: Ragged  # uint8, beside hashes: reading.WORD | CODE | FORM | TAIL | NUMBER
+    grams: Ragged  # uint32 buckets of the title's character 3-grams, sorted and unique
+    units: Ragged  # uint64 hash of the base unit of each stated quantity
+    amounts: Ragged  # float64 beside units, in the base unit
+    packs: Ragged  # int64 stated pack counts
+    brand: np.ndarray  # uint64 [n], 0 = not stated
+    mpn: np.ndarray  # uint64 [n], 0 = not stated
+    gtin: np.ndarray  # uint64 [n], 0 = not stated
+
+    @property
+    def size(self) -> int:
+        """How many offers."""
+        return int(self.keys.size)
+
+    def take(self, rows: np.ndarray) -> Tokens:
+        """The given rows in the given order."""
+        picked = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            picked[field.name] = column.take(rows) if isinstance(column, Ragged) else column[rows]
+        return Tokens(**picked)
+
+
+def join(parts: Sequence[Tokens]) -> Tokens:
+    """Several parts as one, in their order."""
+    joined = {}
+    for field in fields(Tokens):
+        columns = [getattr(part, field.name) for part in parts]
+        if isinstance(columns[0], Ragged):
+            sizes = np.concatenate([np.diff(column.start) for column in columns])
+            joined[field.name] = Ragged(_starts(sizes), np.concatenate([column.values for column in columns]))
+        else:
+            joined[field.name] = np.concatenate(columns)
+    return Tokens(**joined)
+
+
+def fold(text: str) -> str:
+    """Case, accents and compatibility forms taken away: 'Crème №5' and 'creme no5' become the same."""
+    folded = text.casefold()
+    return folded if folded.isascii() else unicodedata.normalize("NFKD", folded).casefold()
+
+
+def keys_of(offers: pa.Table) -> np.ndarray:
+    """One uint64 an offer from its id and its identity hash: what cached arrays are found by."""
+    ids = hash_texts(offers["offer_id"].to_pylist())
+    identity = offers["identity_hash"].cast(pa.int64()).fill_null(0).to_numpy().astype(np.int64).view(np.uint64)
+    return (ids * np.uint64(0x9E3779B97F4A7C15)) ^ identity
+
+
+def hash_texts(texts: Sequence[str | None]) -> np.ndarray:
+    """Stable 64-bit hash of the letters and digits of each text, 0 for None or nothing to read."""
+    joined, kinds, bounds = _code_points([fold(text) if text else "" for text in texts])
+    return reading.hash_spans(joined, kinds, bounds)
+
+
+def read_tokens(offers: pa.Table) -> Tokens:
+    """Read offers (schema Offer, or its columns COLUMNS) into arrays, in the order of the rows."""
+    table = offers.select(list(COLUMNS))
+    parts = [_read_batch(table.slice(first, BATCH_OFFERS)) for first in range(0, max(table.num_rows, 1), BATCH_OFFERS)]
+    return parts[0] if len(parts) == 1 else join(parts)
+
+
+def _read_batch(batch: pa.Table) -> Tokens:
+    columns = {name: batch[name].to_pylist() for name in COLUMNS}
+    titles = [title[:TITLE_LETTERS] for title in columns["title"]]
+    details = [_details(text) for text in columns["details_json"]]
+    tails = [
+        " ".join(filter(None, (brand, quantity, *detail, description)))[:TAIL_LETTERS]
+        for brand, quantity, detail, description in zip(columns["brand"], columns["quantity_text"], details, columns["description"], strict=True)
+    ]
+    mpns = [mpn or "" for mpn in columns["mpn"]]
+    texts = [fold(text) for row in zip(titles, mpns, tails, strict=True) for text in row]
+    start, hashes, flags, gram_start, grams = reading.read_batch(*_code_points(texts))
+    units, amounts, packs = _read_measures(titles, columns["quantity_text"])
+    return Tokens(
+        keys=keys_of(batch),
+        hashes=Ragged(start, hashes),
+        flags=Ragged(start, flags),
+        grams=Ragged(gram_start, grams),
+        units=units,
+        amounts=amounts,
+        packs=packs,
+        brand=hash_texts(columns["brand"]),
+        mpn=hash_texts(columns["mpn"]),
+        gtin=_gtins(batch["gtin"]),
+    )
+
+
+def _details(text: str | None) -> list[str]:
+    return [value for value in json.loads(text).values() if isinstance(value, str)] if text else []
+
+
+def _gtins(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(pc.cast(pc.fill_null(column, "0"), pa.uint64()).to_numpy(), dtype=np.uint64)
+
+
+def _read_measures(titles: list[str], quantity_texts: list[str | None]) -> tuple[Ragged, Ragged, Ragged]:
+    """Quantities and pack counts of the title and of what the supplier says of content, once each an offer."""
+    unit_rows: list[list[tuple[str, float]]] = []
+    pack_rows: list[list[int]] = []
+    for title, stated in zip(titles, quantity_texts, strict=True):
+        quantities: set[tuple[str, float]] = set()
+        counts: set[int] = set()
+        for text in filter(None, (title, stated)):
+            quantities.update((quantity.unit, quantity.value) for quantity in find_quantities(text))
+            counts.update(pack.count for pack in find_pack_counts(text))
+        unit_rows.append(sorted(quantities))
+        pack_rows.append(sorted(counts))
+    start = _starts(np.array([len(row) for row in unit_rows], dtype=np.int64))
+    names = hash_texts([unit for row in unit_rows for unit, _ in row]) if start[-1] else np.empty(0, np.uint64)
+    amounts = np.array([amount for row in unit_rows for _, amount in row], dtype=np.float64)
+    pack_start = _starts(np.array([len(row) for row in pack_rows], dtype=np.int64))
+    packs = np.array([count for row in pack_rows for count in row], dtype=np.int64)
+    return Ragged(start, names), Ragged(start, amounts), Ragged(pack_start, packs)
+
+
+def _starts(sizes: np.ndarray) -> np.ndarray:
+    start = np.zeros(sizes.size + 1, dtype=np.int64)
+    np.cumsum(sizes, out=start[1:])
+    return start
+
+
+def _code_points(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(code points uint32, class of each code point, bounds [n + 1]) of texts laid end to end."""
+    points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    bounds = _starts(np.fromiter((len(text) for text in texts), dtype=np.int64, count=len(texts)))
+    known = np.unique(points)
+    kinds = np.zeros(int(known[-1]) + 1 if known.size else 1, dtype=np.uint8)
+    for point in known.tolist():
+        kinds[point] = _kind(chr(point))
+    return points, kinds, bounds
+
+
+def _kind(letter: str) -> int:
+    if letter.isdecimal():
+        return reading.DIGIT
+    if letter.isalnum():
+        return reading.LETTER
+    if letter in "-/_":
+        return reading.JOINER
+    if letter in ".,":
+        return reading.POINT
+    if letter in "'\u2019\u00ad" or unicodedata.combining(letter):
+        return reading.SKIPPED
+    return reading.OTHER
+
+

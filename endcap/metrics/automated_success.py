@@ -1,0 +1,107 @@
+"""Success of automated decisions: how much is decided without a person, how often that is right, and the yield of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from endcap.metrics import Figure, Slice, not_enough, share, share_slice
+
+NAME = "automated_success"
+VERSION = 1
+GRAIN = "live offer with its decision"
+DIRECTION = "up"
+MIN_N = 200
+GUARD_RAILS = ("audited success at its lower bound", "recall from audits with a wider search", "calibration of confidence")
+
+SQL = """
+SELECT o.supplier, coalesce(d.action, 'undecided') AS action, d.decided_by,
+       coalesce(d.decided_by = 'machine' AND d.action IN ('linked', 'new_product'), false) AS automatic, d.confidence
+FROM offers o LEFT JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product'
+"""
+# An automatic decision that a person later changed; an override that was itself undone does not count.
+CHANGED_SQL = """
+WITH undone AS (
+    SELECT u.undoes AS override_id FROM overrides u
+    WHERE u.undoes IS NOT NULL AND u.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
+), steps AS (
+    SELECT offer_id, run, action, product_id, decided_by, override_id, lag(action) OVER each AS action_before,
+           lag(product_id) OVER each AS product_before, lag(decided_by) OVER each AS decided_before
+    FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)
+)
+SELECT DISTINCT offer_id FROM steps
+WHERE decided_by = 'person' AND decided_before = 'machine' AND action_before IN ('linked', 'new_product')
+  AND product_id IS DISTINCT FROM product_before AND override_id NOT IN (SELECT override_id FROM undone)
+"""
+
+
+def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
+    """Automation rate, audited success, its proxy 'not overridden', and straight-through yield: never one number."""
+    return [_automation(con, min_n), _success(), _not_overridden(con, min_n), _yield()]
+
+
+def _automation(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
+    rows = con.execute(
+        f"SELECT supplier, count(*), count(*) FILTER (automatic), count(*) FILTER (automatic AND action = 'linked') FROM ({SQL}) "
+        "GROUP BY ROLLUP (supplier) ORDER BY grouping(supplier) DESC, supplier"
+    ).fetchall()
+    _all, n, automatic, linked = rows[0] if rows else (None, 0, 0, 0)
+    slices: list[Slice] = [
+        share_slice("decision", "linked", linked, n, min_n),
+        share_slice("decision", "new product", automatic - linked, n, min_n),
+        *(share_slice("supplier", row[0], row[2], row[1], min_n) for row in rows[1:]),
+    ]
+    return share(
+        name=f"{NAME}.automation", version=VERSION, label="Automation rate", counted=automatic, n=n, direction=DIRECTION, min_n=min_n, slices=slices,
+        words="live offers that the machine linked or founded a product for, without a person",
+    )  # fmt: skip
+
+
+def _success() -> Figure:
+    words = f"{not_enough(0)}: no blind random audit has been answered yet"
+    return Figure(f"{NAME}.success", VERSION, "Success of automatic decisions", None, 0, None, None, "share", words, DIRECTION)
+
+
+def _not_overridden(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
+    decided = (
+        "SELECT DISTINCT offer_id FROM decisions_log WHERE kind = 'product' AND decided_by = 'machine' AND action IN ('linked', 'new_product') AND NOT gone"
+    )
+    n, changed = con.execute(f"SELECT (SELECT count(*) FROM ({decided})), (SELECT count(*) FROM ({CHANGED_SQL}))").fetchone() or (0, 0)
+    return share(
+        name=f"{NAME}.not_overridden", version=VERSION, label="Not overridden (proxy)", counted=n - changed, n=n, direction=DIRECTION, min_n=min_n,
+        words="automatic decisions that nobody changed: a proxy only, since what nobody looks at is not overridden either",
+    )  # fmt: skip
+
+
+def _yield() -> Figure:
+    words = f"{not_enough(0)}: automation rate times audited success, and success is not audited yet"
+    return Figure(f"{NAME}.yield", VERSION, "Straight-through yield", None, 0, None, None, "share", words, DIRECTION)
+
+
+_AUTOMATIC = {"kind": "product", "action": "linked", "product_id": "p1", "decided_by": "machine"}
+_CHANGED = {"offer_id": "a:1", "kind": "product", "action": "linked", "product_id": "p2", "decided_by": "person", "override_id": 1, "run": 2}
+_FOUR: dict[str, list[dict[str, Any]]] = {
+    "offers": [{"offer_id": f"a:{i}", "supplier": "a"} for i in range(1, 5)],
+    "decisions": [
+        {**_AUTOMATIC, "offer_id": "a:1"},
+        {**_AUTOMATIC, "offer_id": "a:2", "action": "new_product"},
+        {**_AUTOMATIC, "offer_id": "a:3", "action": "to_review"},
+    ],
+}
+CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None, int]]]] = [
+    ({}, {"automated_success.automation": (None, 0), "automated_success.not_overridden": (None, 0)}),
+    (_FOUR, {"automated_success.automation": (0.5, 4), "automated_success.not_overridden": (1.0, 2), "automated_success.yield": (None, 0)}),
+    (
+        {**_FOUR, "decisions": [*_FOUR["decisions"], _CHANGED], "overrides": [{"override_id": 1, "action": "different"}]},
+        {"automated_success.automation": (0.25, 4), "automated_success.not_overridden": (0.5, 2), "automated_success.success": (None, 0)},
+    ),
+    (
+        {
+            **_FOUR,
+            "decisions": [*_FOUR["decisions"], _CHANGED],
+            "overrides": [{"override_id": 1, "action": "different"}, {"override_id": 2, "action": "undo", "undoes": 1}],
+        },
+        {"automated_success.not_overridden": (1.0, 2)},
+    ),
+]

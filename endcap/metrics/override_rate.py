@@ -1,0 +1,105 @@
+"""Override rate by team: how often a person changed what was decided, for machine and people apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from endcap.metrics import Figure, Slice, share, share_slice
+
+NAME = "override_rate"
+VERSION = 1
+GRAIN = "decision of an offer's product, net of undo"
+DIRECTION = "down"
+MIN_N = 200
+GUARD_RAILS = ("share of decisions a person inspected", "audited success", "appropriateness of overrides in a blind second judgement")
+
+# One row a decision that could be changed: what it was, whether a person changed it, whose scope it is. The owner is the
+# team whose scope names the supplier, else the category, else everything. Cohorts are not yet held back until they mature.
+SQL = """
+WITH undone AS (
+    SELECT u.undoes AS override_id FROM overrides u
+    WHERE u.undoes IS NOT NULL AND u.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
+), steps AS (
+    SELECT offer_id, run, action, product_id, proposed_product_id, decided_by, override_id,
+           lead(decided_by) OVER each AS decided_after, lead(product_id) OVER each AS product_after, lead(override_id) OVER each AS override_after
+    FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)
+), judged AS (
+    SELECT s.*, coalesce(decided_after = 'person' AND override_after NOT IN (SELECT override_id FROM undone), false) AS answered
+    FROM steps s
+), places AS (
+    SELECT j.*, o.supplier, p.category FROM judged j
+    LEFT JOIN offers o ON o.offer_id = j.offer_id LEFT JOIN products p ON p.product_id = j.product_id
+), owned AS (
+    SELECT p.*, coalesce(
+        (SELECT min(team) FROM teams WHERE scope = p.supplier), (SELECT min(team) FROM teams WHERE scope = p.category),
+        (SELECT min(team) FROM teams WHERE scope = '*'), 'nobody yet') AS team
+    FROM places p
+)
+SELECT 'escapes' AS rate, team, answered AND product_after IS DISTINCT FROM product_id AS changed
+FROM owned WHERE decided_by = 'machine' AND action IN ('linked', 'new_product')
+UNION ALL
+SELECT 'rejections', team, product_after IS DISTINCT FROM proposed_product_id FROM owned WHERE action = 'to_review' AND answered
+UNION ALL
+SELECT 'reversals', team, answered AND override_after IS DISTINCT FROM override_id AND product_after IS DISTINCT FROM product_id
+FROM owned WHERE decided_by = 'person' AND override_id NOT IN (SELECT override_id FROM undone)
+"""
+RATES: dict[str, tuple[str, str]] = {
+    "escapes": ("Override rate", "automatic decisions that a person changed; observed, not audited, and young decisions are counted too"),
+    "rejections": ("Suggestions rejected", "answered questions in which the person did not take what was proposed"),
+    "reversals": ("Answers reversed", "answers of a person that another answer changed"),
+}
+
+
+def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
+    """Escapes, rejections and reversals, each with a slice by owning team."""
+    rows = con.execute(f"SELECT rate, team, count(*), count(*) FILTER (changed) FROM ({SQL}) GROUP BY ALL ORDER BY rate, team").fetchall()
+    figures = []
+    for rate, (label, words) in RATES.items():
+        mine = [row for row in rows if row[0] == rate]
+        slices: list[Slice] = [share_slice("team", row[1], row[3], row[2], min_n) for row in mine]
+        figures.append(
+            share(
+                name=f"{NAME}.{rate}",
+                version=VERSION,
+                label=label,
+                counted=sum(row[3] for row in mine),
+                n=sum(row[2] for row in mine),
+                words=words,
+                direction=DIRECTION,
+                min_n=min_n,
+                slices=slices,
+            )
+        )
+    return figures
+
+
+_MACHINE = {"kind": "product", "decided_by": "machine", "product_id": "p1"}
+_PERSON = {"kind": "product", "decided_by": "person", "action": "linked"}
+_ROWS: dict[str, list[dict[str, Any]]] = {
+    "offers": [{"offer_id": f"a:{i}", "supplier": "a"} for i in range(1, 5)],
+    "decisions": [
+        {**_MACHINE, "offer_id": "a:1", "action": "linked"},
+        {**_MACHINE, "offer_id": "a:2", "action": "linked"},
+        {**_MACHINE, "offer_id": "a:3", "action": "to_review", "product_id": None, "proposed_product_id": "p1"},
+        {**_MACHINE, "offer_id": "a:4", "action": "to_review", "product_id": None, "proposed_product_id": "p1"},
+        {**_PERSON, "offer_id": "a:1", "product_id": "p2", "override_id": 1, "run": 2},
+        {**_PERSON, "offer_id": "a:3", "product_id": "p1", "override_id": 2, "run": 2},
+        {**_PERSON, "offer_id": "a:4", "product_id": "p3", "override_id": 3, "run": 2},
+    ],
+    "overrides": [{"override_id": 1, "action": "other"}, {"override_id": 2, "action": "same"}, {"override_id": 3, "action": "new"}],
+}
+_REVERSED = {**_PERSON, "offer_id": "a:1", "product_id": "p1", "override_id": 4, "run": 3}
+CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None, int]]]] = [
+    ({}, {"override_rate.escapes": (None, 0), "override_rate.rejections": (None, 0), "override_rate.reversals": (None, 0)}),
+    (_ROWS, {"override_rate.escapes": (0.5, 2), "override_rate.rejections": (0.5, 2), "override_rate.reversals": (0.0, 3)}),
+    (
+        {**_ROWS, "decisions": [*_ROWS["decisions"], _REVERSED], "overrides": [*_ROWS["overrides"], {"override_id": 4, "action": "other"}]},
+        {"override_rate.escapes": (0.5, 2), "override_rate.reversals": (0.25, 4)},
+    ),
+    (
+        {**_ROWS, "overrides": [*_ROWS["overrides"], {"override_id": 5, "action": "undo", "undoes": 1}]},
+        {"override_rate.escapes": (0.0, 2), "override_rate.reversals": (0.0, 2)},
+    ),
+]

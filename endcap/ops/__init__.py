@@ -1,0 +1,1 @@
+"""The operational database: runs, snapshots, overrides, promotions, releases, teams, loops, proposals, audit."""

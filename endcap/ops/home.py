@@ -1,0 +1,137 @@
+"""A catalog's home: its lake at the current snapshot, with the operational tables beside it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from sqlalchemy import Engine, Table, insert, select, update
+
+from endcap.lake import Lake, Manifest
+from endcap.ops.database import now, open_database
+from endcap.ops.tables import METADATA, OVERRIDES, PROMOTIONS, SNAPSHOTS
+from endcap.problems import BadInput
+from endcap.settings import Catalog
+
+
+class Home:
+    """Where one catalog lives. Reading needs nothing else; writing needs `writer()`."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.path = catalog.home_path
+        self.lake_folder = self.path / "lake"
+        self.models_folder = self.path / "models"
+        self.published_folder = self.path / "published"
+        self.engine: Engine = open_database(catalog.database_url)
+
+    def snapshot(self, snapshot_id: str | None = None) -> dict[str, Any] | None:
+        """The current snapshot's row, or a named one (a unique beginning of its id will do); None when there is none."""
+        with self.engine.connect() as connection:
+            if snapshot_id is None:
+                found = connection.execute(select(SNAPSHOTS).where(SNAPSHOTS.c.current)).mappings().all()
+            else:
+                found = connection.execute(select(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id.startswith(snapshot_id, autoescape=True))).mappings().all()
+        return dict(found[0]) if len(found) == 1 else None
+
+    def manifest(self, snapshot_id: str | None = None) -> Manifest:
+        """The manifest of the current (or a named) snapshot; an empty one before the first run."""
+        row = self.snapshot(snapshot_id)
+        if row is None and snapshot_id is not None:
+            raise BadInput(f"there is no snapshot {snapshot_id!r}", where=str(self.path), todo="see `endcap snapshot list`")
+        return Manifest.from_json(row["manifest_json"]) if row else Manifest()
+
+    def lake(self, snapshot_id: str | None = None) -> Lake:
+        return Lake(self.lake_folder, self.manifest(snapshot_id))
+
+    def connect(self, snapshot_id: str | None = None) -> duckdb.DuckDBPyConnection:
+        """DuckDB over the lake at a snapshot and the operational tables as they are now."""
+        con = self.lake(snapshot_id).connect()
+        self.register_operational(con)
+        return con
+
+    def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Make every operational table readable from a DuckDB connection under its own name."""
+        for table in METADATA.sorted_tables:
+            con.register(table.name, self.rows(table))
+
+    def rows(self, table: Table) -> pa.Table:
+        """All rows of one operational table, in the order of its key."""
+        with self.engine.connect() as connection:
+            found = [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()]
+        return pa.Table.from_pylist(found, schema=_arrow_of(table))
+
+    def champion(self, kind: str) -> str | None:
+        """The model in production for a kind of decision: the newest promotion's."""
+        with self.engine.connect() as connection:
+            newest = select(PROMOTIONS.c.model_id).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
+            return connection.execute(newest).scalar()
+
+    def override_sequence(self) -> int:
+        """The number of the newest override; 0 when nobody has answered yet."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(OVERRIDES.c.override_id).order_by(OVERRIDES.c.override_id.desc()).limit(1)).scalar() or 0
+
+    def make_current(self, manifest: Manifest, published_json: str) -> str:
+        """Record a snapshot and make it the one that readers see, in one transaction; returns its id.
+
+        The id is the beginning of the content hash and the run: the same catalog after the same number of runs has the same id.
+        """
+        snapshot_id = snapshot_id_of(manifest)
+        row = {
+            "snapshot_id": snapshot_id, "parent": manifest.parent, "run": manifest.run, "content_hash": manifest.content_hash,
+            "manifest_json": manifest.to_json(), "published_json": published_json, "created_at": now(), "current": True,
+        }  # fmt: skip
+        with self.engine.begin() as connection:
+            connection.execute(update(SNAPSHOTS).values(current=False).where(SNAPSHOTS.c.current))
+            connection.execute(insert(SNAPSHOTS).values(row))
+        return snapshot_id
+
+    def amend(self, manifest: Manifest) -> None:
+        """Note new versions of tables that are no catalog content (labels, trials) in the current snapshot; what readers see stays the same.
+
+        Raises ValueError if the catalog's content would change: that takes a run.
+        """
+        current = self.snapshot()
+        if current is None or current["content_hash"] != manifest.content_hash:
+            raise ValueError("an amended snapshot must hold the same catalog")
+        with self.engine.begin() as connection:
+            connection.execute(update(SNAPSHOTS).values(manifest_json=manifest.to_json()).where(SNAPSHOTS.c.snapshot_id == current["snapshot_id"]))
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Hold the catalog for writing; the operating system lets go when the process ends, however it ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".writer").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise BadInput(
+                    f"another run is writing this catalog (process {lock.read().strip() or 'unknown'})",
+                    where=str(self.path),
+                    todo="wait until it is done",
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def model_folder(self, model_id: str) -> Path:
+        return self.models_folder / model_id
+
+
+def snapshot_id_of(manifest: Manifest) -> str:
+    """`s<run>-<first 12 digits of the content hash>`."""
+    return f"s{manifest.run:04d}-{manifest.content_hash[:12]}"
+
+
+def _arrow_of(table: Table) -> pa.Schema:
+    kinds = {"BIGINT": pa.int64(), "INTEGER": pa.int64(), "BOOLEAN": pa.bool_()}
+    return pa.schema([pa.field(column.name, kinds.get(str(column.type), pa.string())) for column in table.columns])

@@ -1,0 +1,1 @@
+"""Review: what waits for a person, what the person said, and undo. No page and no prompt lives here."""

@@ -1,0 +1,85 @@
+"""What waits for a person, the costliest doubt first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+MAX_CANDIDATES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A product the offer may belong to, with its offer that resembles it most."""
+
+    product_id: str
+    title: str
+    offers: int
+    counterpart_offer_id: str
+    counterpart_title: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """One doubtful decision with what a person needs to see."""
+
+    offer_id: str
+    supplier: str
+    title: str
+    brand: str | None
+    price: str | None
+    quantity_text: str | None
+    identity_hash: int
+    confidence: float
+    reason_code: str
+    reason: str
+    proposed_product_id: str | None
+    candidates: tuple[Candidate, ...]
+
+
+# Expected cost of leaving it: chance of an error x how much hangs on the product. Skipped items come last.
+_QUEUE = """
+    SELECT d.offer_id, o.supplier, o.title, o.brand, o.price::VARCHAR || ' ' || coalesce(o.currency, ''), o.quantity_text, o.identity_hash,
+           d.confidence, d.reason_code, d.reason, d.proposed_product_id
+    FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
+    LEFT JOIN ({answered}) a ON a.offer_id = d.offer_id
+    WHERE d.kind = 'product' AND d.action = 'to_review' AND coalesce(a.answered, 0) = 0
+    ORDER BY coalesce(a.skipped, 0), least(d.confidence, 1 - d.confidence) * ln(2 + coalesce(p.offers, 0)) DESC, d.offer_id
+"""
+
+# An answer counts once the next run has taken it in; until then its offer must not be asked again.
+_ANSWERED = """
+    SELECT offer_id, count(*) FILTER (action <> 'skip' AND override_id > {sequence}) AS answered, count(*) FILTER (action = 'skip') AS skipped
+    FROM overrides WHERE action <> 'undo' AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) GROUP BY offer_id
+"""
+
+_CANDIDATES = f"""
+    WITH near AS (
+        SELECT right_id AS other_id, score FROM pairs WHERE left_id = $offer_id
+        UNION ALL SELECT left_id, score FROM pairs WHERE right_id = $offer_id)
+    SELECT d.product_id, any_value(p.title), any_value(p.offers), arg_max(n.other_id, n.score), arg_max(o.title, n.score), max(n.score) AS score
+    FROM near n JOIN decisions d ON d.offer_id = n.other_id AND d.kind = 'product' JOIN products p USING (product_id) JOIN offers o ON o.offer_id = n.other_id
+    GROUP BY d.product_id ORDER BY d.product_id = $proposed DESC NULLS LAST, score DESC, d.product_id LIMIT {MAX_CANDIDATES}
+"""
+
+
+def waiting(con: duckdb.DuckDBPyConnection, override_sequence: int, *, limit: int | None = None) -> list[ReviewItem]:
+    """The open items in the order they should be answered. `override_sequence`: the last override the snapshot knows of."""
+    query = _QUEUE.format(answered=_ANSWERED.format(sequence=int(override_sequence)))
+    rows = con.execute(query + (f" LIMIT {int(limit)}" if limit is not None else "")).fetchall()
+    return [_item(con, row) for row in rows]
+
+
+def count_waiting(con: duckdb.DuckDBPyConnection, override_sequence: int) -> int:
+    """How many items are open."""
+    query = _QUEUE.format(answered=_ANSWERED.format(sequence=int(override_sequence)))
+    found = con.execute(f"SELECT count(*) FROM ({query})").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _item(con: duckdb.DuckDBPyConnection, row: tuple[Any, ...]) -> ReviewItem:
+    found = con.execute(_CANDIDATES, {"offer_id": row[0], "proposed": row[-1]}).fetchall()
+    return ReviewItem(*row, candidates=tuple(Candidate(*candidate) for candidate in found))

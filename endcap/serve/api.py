@@ -1,0 +1,92 @@
+"""The API under /api/v1: the same answers as the pages, as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from endcap.serve import answers, asking, asking_overview, asking_product
+from endcap.serve.problems_shown import shown
+from endcap.serve.reading import Reading
+from endcap.serve.templating import in_path
+
+ROUTER = APIRouter(prefix="/api/v1")
+
+
+def reading_of(request: Request) -> Reading:
+    """The snapshot pinned to this request."""
+    reading: Reading = request.state.reading
+    return reading
+
+
+Pinned = Annotated[Reading, Depends(reading_of)]
+Page = Annotated[int, Query(ge=1, le=100_000, description="Which page, from 1.")]
+Search = Annotated[str, Query(max_length=200, description="Words that must all occur in title, brand, GTIN or id.")]
+
+
+@ROUTER.get("/overview")
+def overview(reading: Pinned) -> answers.Overview:
+    """What is served, what was decided, what needs a person."""
+    return asking_overview.overview(reading)
+
+
+@ROUTER.get("/products")
+def products(reading: Pinned, q: Search = "", category: Annotated[str, Query(max_length=400)] = "", page: Page = 1) -> answers.ProductList:
+    """Live products, searched and paged."""
+    return asking.products(reading, q, category, page)
+
+
+@ROUTER.get("/products/{product_id}", response_model=answers.Product, responses={301: {"model": answers.ProblemAnswer, "description": "Merged into the product in Location."}})
+def product(request: Request, reading: Pinned, product_id: str, page: Page = 1) -> answers.Product | Response:
+    """One product: values with provenance, offers with their decisions, history."""
+    leads_to = asking_product.end_of_merges(reading, product_id)
+    if leads_to is not None:
+        moved = shown(request, 301, "merged", f"{product_id} was merged into {leads_to}", "follow Location")
+        moved.headers["Location"] = f"/api/v1/products/{in_path(leads_to)}"
+        return moved
+    return asking_product.product(reading, product_id, page)
+
+
+@ROUTER.get("/offers/{offer_id:path}")
+def offer(reading: Pinned, offer_id: str) -> answers.Offer:
+    """One offer: as sent, what was believed of it, compared with it and decided."""
+    return asking_product.offer(reading, offer_id)
+
+
+@ROUTER.get("/review")
+def review(reading: Pinned, kind: Literal["product", "category"] = "product", page: Page = 1) -> answers.Review:
+    """Decisions that wait for a person."""
+    return asking.review(reading, kind, page)
+
+
+@ROUTER.get("/metrics")
+def metrics(reading: Pinned) -> answers.Figures:
+    """Every figure with its n, interval and words."""
+    return answers.Figures(snapshot=reading.snapshot_id, figures=asking.figures(reading))
+
+
+@ROUTER.get("/snapshots")
+def snapshots(reading: Pinned) -> answers.Snapshots:
+    """Every snapshot, the newest first."""
+    return asking.snapshots(reading)
+
+
+@ROUTER.get("/deliveries")
+def deliveries(reading: Pinned) -> answers.Deliveries:
+    """Every delivery, the newest first."""
+    return asking.deliveries(reading)
+
+
+@ROUTER.get("/deliveries/{delivery_id}/quarantine")
+def quarantine(reading: Pinned, delivery_id: str, page: Page = 1) -> answers.Quarantine:
+    """The records of one delivery that broke the contract."""
+    return asking.quarantine(reading, delivery_id, page)
+
+
+@ROUTER.get("/health")
+def health(reading: Pinned) -> answers.Health:
+    """Whether the catalog can be read."""
+    reading.row("SELECT 1 AS one")
+    return answers.Health(snapshot=reading.snapshot_id, status="ok")

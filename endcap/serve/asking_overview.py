@@ -1,0 +1,73 @@
+"""The overview: what is served, what was decided, what needs a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from endcap.serve import answers
+from endcap.serve.asking import delivery, figures
+from endcap.serve.reading import Reading
+
+RUNS_SHOWN = 8
+
+
+def overview(reading: Reading) -> answers.Overview:
+    """The state of the catalog; what the lake says is asked once a snapshot, what people do is asked each time."""
+    feeds = reading.keep("feeds", _feeds)
+    decisions = reading.keep("decisions", _decisions)
+    products = reading.keep("products", lambda given: (given.row("SELECT count(*) AS n FROM products WHERE state = 'live'") or {"n": 0})["n"])
+    rows = reading.rows(f"SELECT run, state, snapshot_id, started_at, finished_at, error FROM runs ORDER BY started_at DESC, run DESC LIMIT {RUNS_SHOWN}")
+    snapshot = reading.snapshot
+    return answers.Overview(
+        snapshot=reading.snapshot_id, published_at=snapshot.get("created_at") if snapshot else None, run=snapshot.get("run") if snapshot else None,
+        products=products, offers=sum(feed.live_offers for feed in feeds), suppliers=len({feed.supplier for feed in feeds}),
+        feeds=feeds, decisions=decisions, figures=figures(reading) if snapshot else [], needs=_needs(reading, feeds, decisions),
+        runs=[answers.Run(**row) for row in rows],
+    )  # fmt: skip
+
+
+def _feeds(reading: Reading) -> list[answers.FeedState]:
+    live = {row["feed"]: row["n"] for row in reading.rows("SELECT feed, count(*) AS n FROM offers GROUP BY ALL")}
+    newest: dict[str, dict[str, Any]] = {}
+    for row in reading.rows("SELECT * FROM deliveries QUALIFY row_number() OVER (PARTITION BY feed, state ORDER BY date DESC, delivery_id DESC) = 1 ORDER BY feed"):
+        newest.setdefault(row["feed"], {})[row["state"]] = row
+    return [_feed_state(feed, states, live.get(feed, 0)) for feed, states in newest.items()]
+
+
+def _feed_state(feed: str, states: dict[str, Any], live_offers: int) -> answers.FeedState:
+    served, held = states.get("accepted"), states.get("held")
+    if served and held and held["date"] <= served["date"]:
+        held = None
+    return answers.FeedState(
+        feed=feed, supplier=(served or held or {})["supplier"], live_offers=live_offers,
+        served=delivery(served) if served else None, held=delivery(held) if held else None,
+    )  # fmt: skip
+
+
+def _decisions(reading: Reading) -> answers.DecisionCounts:
+    row = reading.row(
+        "SELECT count(*) FILTER (kind = 'product' AND action = 'linked') AS linked, count(*) FILTER (kind = 'product' AND action = 'new_product') AS new_product, "
+        "count(*) FILTER (kind = 'product' AND action = 'to_review') AS to_review, count(*) FILTER (kind = 'product' AND decided_by = 'person') AS by_person, "
+        "count(*) FILTER (kind = 'category' AND action = 'accepted') AS category_accepted, "
+        "count(*) FILTER (kind = 'category' AND action = 'to_review') AS category_to_review FROM decisions"
+    )
+    return answers.DecisionCounts(**(row or {}))
+
+
+def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.DecisionCounts) -> list[answers.Need]:
+    needs = [
+        answers.Need(kind="held", count=1, words=f"{feed.supplier}: the delivery of {feed.held.date} is held. {feed.held.reason}",
+                     todo=f"endcap release {feed.feed} {feed.held.date}, or wait for the next delivery", path="/deliveries")
+        for feed in feeds if feed.held
+    ]  # fmt: skip
+    waiting = {
+        "product": (decisions.to_review, "offers wait for a person to say which product they are", "endcap review", "/review"),
+        "category": (decisions.category_to_review, "offers whose category is doubtful", "endcap review", "/review?kind=category"),
+        "loop": (_open_loops(reading), "reported problems are open", "endcap loops", "/api/v1/overview"),
+    }
+    needs += [answers.Need(kind=kind, count=n, words=words, todo=todo, path=path) for kind, (n, words, todo, path) in waiting.items() if n]
+    return needs
+
+
+def _open_loops(reading: Reading) -> int:
+    return int((reading.row("SELECT count(*) AS n FROM loops WHERE closed_at IS NULL") or {"n": 0})["n"])

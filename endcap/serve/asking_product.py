@@ -1,0 +1,131 @@
+"""One product or one offer with everything known of it: values and their provenance, decisions and their reasons, history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from endcap.serve import answers
+from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, count, pages
+from endcap.serve.reading import Reading
+
+MERGES_FOLLOWED = 100
+COMPARED_FIELDS = ("title", "brand", "category", "gtin")
+EVENT_WORDS = {
+    "founded": "founded by an offer", "absorbed": "an offer joined", "merged": "merged into another product", "split": "split",
+    "gone": "no offer left", "revived": "offered again",
+}  # fmt: skip
+
+
+def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product:
+    """A product by its id, whatever its state; a gone one with its last good values. Raises NotFound."""
+    row = reading.row("SELECT * FROM products WHERE product_id = ?", [product_id])
+    if row is None:
+        row = reading.row("SELECT * FROM products_log WHERE product_id = ? ORDER BY run DESC LIMIT 1", [product_id])
+        if row is None:
+            raise NotFound(f"there is no product {product_id!r}", "search at /products")
+        row["state"] = "gone"
+    belonging = "FROM decisions WHERE kind = 'product' AND product_id = ?"
+    found = count(reading, belonging, [product_id])
+    shared = {name: row[name] for name in ("product_id", "state", "merged_into", "title", "brand", "category", "gtin", "price_min", "price_max", "currency", "founded_by")}
+    return answers.Product(
+        snapshot=reading.snapshot_id, **shared, offer_count=found, supplier_count=row["suppliers"], values=_values(reading, row["values"] or []),
+        page=page, pages=pages(found, OFFERS_A_PAGE), offers=_offers(reading, product_id, page), history=_history(reading, product_id),
+    )  # fmt: skip
+
+
+def end_of_merges(reading: Reading, product_id: str) -> str | None:
+    """Where a merged product id leads in the end; None when it is not merged or its merges form a ring."""
+    at, seen = product_id, {product_id}
+    for _step in range(MERGES_FOLLOWED):
+        row = reading.row("SELECT state, merged_into FROM products WHERE product_id = ?", [at])
+        if row is None or row["state"] != "merged" or row["merged_into"] is None:
+            return at if at != product_id else None
+        at = row["merged_into"]
+        if at in seen:
+            return None
+        seen.add(at)
+    return None
+
+
+def offer(reading: Reading, offer_id: str) -> answers.Offer:
+    """An offer by its id as its supplier sent it, with what was believed, compared and decided. Raises NotFound."""
+    row = reading.row("SELECT * FROM offers WHERE offer_id = ?", [offer_id])
+    if row is None:
+        raise NotFound(f"there is no live offer {offer_id!r}", "its id is the feed's name, a colon and the supplier's own id")
+    facts = reading.rows("SELECT * FROM facts WHERE offer_id = ? ORDER BY attribute", [offer_id])
+    decisions = reading.rows("SELECT * FROM decisions WHERE offer_id = ? ORDER BY kind DESC", [offer_id])
+    history = reading.rows(f"SELECT * FROM decisions_log WHERE offer_id = ? AND NOT gone ORDER BY run DESC, kind DESC LIMIT {MOST_EVENTS}", [offer_id])
+    return answers.Offer(
+        snapshot=reading.snapshot_id, **{name: row[name] for name in answers.Offer.model_fields if name in row},
+        facts=[_fact(fact, row) for fact in facts], decisions=[_decision(decision) for decision in decisions],
+        candidates=_candidates(reading, offer_id), history=[_decision(decision) for decision in history],
+    )  # fmt: skip
+
+
+def _values(reading: Reading, values: list[dict[str, Any]]) -> list[answers.Value]:
+    sources = sorted({value["source_offer_id"] for value in values})
+    marks = ", ".join("?" * len(sources))
+    found = reading.rows(f"SELECT offer_id, supplier FROM offers WHERE offer_id IN ({marks})", sources) if sources else []
+    suppliers = {row["offer_id"]: row["supplier"] for row in found}
+    return [answers.Value(**value, supplier=suppliers.get(value["source_offer_id"])) for value in values]
+
+
+def _offers(reading: Reading, product_id: str, page: int) -> list[answers.ProductOffer]:
+    decided = reading.rows(
+        "SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run FROM decisions "
+        f"WHERE kind = 'product' AND product_id = ? ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
+        [product_id, (page - 1) * OFFERS_A_PAGE],
+    )
+    if not decided:
+        return []
+    marks = ", ".join("?" * len(decided))
+    sent = reading.rows(
+        f"SELECT offer_id, supplier, title, price, currency, available, url FROM offers WHERE offer_id IN ({marks})",
+        [row["offer_id"] for row in decided],
+    )
+    by_id = {row["offer_id"]: row for row in sent}
+    return [answers.ProductOffer(**{**by_id[row["offer_id"]], **row}) for row in decided if row["offer_id"] in by_id]
+
+
+def _history(reading: Reading, product_id: str) -> list[answers.Event]:
+    """Events of its identity and changes of its main fields, the newest first."""
+    rows = reading.rows(
+        f"SELECT run, event, into_product_id, offer_id, reason FROM product_events_log WHERE product_id = ? AND NOT gone ORDER BY run DESC, event, offer_id LIMIT {MOST_EVENTS}",
+        [product_id],
+    )
+    events = [_event(row) for row in rows]
+    fields = ", ".join(COMPARED_FIELDS)
+    versions = reading.rows(f"SELECT run, {fields} FROM products_log WHERE product_id = ? AND NOT gone ORDER BY run", [product_id])
+    for before, after in zip(versions, versions[1:], strict=False):
+        events += [
+            answers.Event(run=after["run"], event="changed", words=f"{field}: {before[field] or 'unknown'} → {after[field] or 'unknown'}", offer_id=None)
+            for field in COMPARED_FIELDS if before[field] != after[field]
+        ]  # fmt: skip
+    return sorted(events, key=lambda event: -event.run)[:MOST_EVENTS]
+
+
+def _event(row: dict[str, Any]) -> answers.Event:
+    words = EVENT_WORDS.get(row["event"], row["event"])
+    words = f"merged into {row['into_product_id']}" if row["event"] == "merged" and row["into_product_id"] else words
+    return answers.Event(run=row["run"], event=row["event"], words=f"{words}: {row['reason']}" if row["reason"] else words, offer_id=row["offer_id"] or None)
+
+
+def _fact(fact: dict[str, Any], sent: dict[str, Any]) -> answers.Fact:
+    field, start, end = fact["evidence_field"], fact["evidence_start"], fact["evidence_end"]
+    text = sent.get(field) if field else None
+    evidence = text[start:end] if isinstance(text, str) and start is not None and end is not None else None
+    return answers.Fact(**{name: fact[name] for name in answers.Fact.model_fields if name in fact}, evidence=evidence)
+
+
+def _decision(row: dict[str, Any]) -> answers.Decision:
+    return answers.Decision(**{name: row[name] for name in answers.Decision.model_fields})
+
+
+def _candidates(reading: Reading, offer_id: str) -> list[answers.Candidate]:
+    rows = reading.rows(
+        "SELECT c.other AS offer_id, o.supplier, o.title, o.price, o.currency, c.score, c.conflict FROM ("
+        "  SELECT right_id AS other, score, conflict FROM pairs WHERE left_id = ? UNION ALL SELECT left_id, score, conflict FROM pairs WHERE right_id = ?"
+        f"  ORDER BY score DESC, other LIMIT {MOST_CANDIDATES}) c LEFT JOIN offers o ON o.offer_id = c.other ORDER BY c.score DESC, c.other",
+        [offer_id, offer_id],
+    )
+    return [answers.Candidate(**row) for row in rows]

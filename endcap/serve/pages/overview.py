@@ -1,0 +1,19 @@
+"""Overview: what is served, what was decided, what needs a person, and the shared metrics."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from endcap.serve import asking_overview
+from endcap.serve.templating import page_of
+
+PATH = "/"
+
+
+def show(request: Request) -> Response:
+    """The state of the catalog on one page."""
+    return page_of(request, "overview.html", overview=asking_overview.overview(request.state.reading))
+
+
+CASES = [("/", 200, "What needs a person"), ("/", 200, "is held"), ("/", 200, "not enough data")]

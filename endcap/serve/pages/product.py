@@ -1,0 +1,28 @@
+"""Product: its values and where each came from, its offers and why they belong to it, and its history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from endcap.serve import asking_product
+from endcap.serve.templating import in_path, page_of
+
+PATH = "/p/{product_id}"
+
+
+def show(request: Request, product_id: str, page: Annotated[int, Query(ge=1, le=100_000)] = 1, merged: Annotated[str, Query(max_length=100)] = "") -> Response:
+    """One product; a merged id leads on to where it went, a gone one shows its last good values."""
+    reading = request.state.reading
+    leads_to = asking_product.end_of_merges(reading, product_id)
+    if leads_to is not None:
+        return RedirectResponse(f"/p/{in_path(leads_to)}?merged={in_path(product_id)}", 301)
+    product = asking_product.product(reading, product_id, page)
+    # The note is shown only where it is true, whatever the address says.
+    came_from = merged if merged and asking_product.end_of_merges(reading, merged) == product_id else ""
+    return page_of(request, "product.html", status=410 if product.state == "gone" else 200, product=product, came_from=came_from)
+
+
+CASES = [("/p/p1", 200, "Where each value comes from"), ("/p/p3", 301, ""), ("/p/p9", 410, "no longer offered"), ("/p/none", 404, "there is no product")]

@@ -1,0 +1,108 @@
+"""What the web says when something goes wrong: one shape for programs, one page for people, and the headers of every answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from anyio import to_thread
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from endcap.problems import Problem
+from endcap.serve.answers import ProblemAnswer
+from endcap.serve.asking import NotFound
+from endcap.serve.reading import Readings
+from endcap.serve.templating import page_of
+
+LOG = logging.getLogger("endcap.serve")
+SNAPSHOT_HEADER = "X-Endcap-Snapshot"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",
+}
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 410: "gone", 422: "invalid", 500: "failed"}
+
+
+class EveryAnswer:
+    """Pins one snapshot to each request, refuses foreign host names, and gives every answer its headers."""
+
+    def __init__(self, app: ASGIApp, readings: Readings, hosts: tuple[str, ...]) -> None:
+        self.app, self.readings, self.hosts = app, readings, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+        snapshot = "none"
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers.update({**HEADERS, SNAPSHOT_HEADER: snapshot})
+            await send(message)
+
+        request = Request(scope)
+        try:
+            if _host(request) not in self.hosts:
+                answer = shown(request, 400, "unknown_host", "this server answers under its own name only", f"use http://{self.hosts[0]}")
+                await answer(scope, receive, send_with_headers)
+                return
+            reading = await to_thread.run_sync(self.readings.current)
+            snapshot = reading.snapshot_id or "none"
+            scope.setdefault("state", {})["reading"] = reading
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            LOG.exception("request failed: %s", request.url.path)
+            if started:
+                raise
+            message = error.sentence() if isinstance(error, Problem) else "the server could not answer this"
+            answer = shown(request, 500, CODES[500], message, "the server's log says why; the catalog itself is unchanged")
+            await answer(scope, receive, send_with_headers)
+
+
+def shown(request: Request, status: int, code: str, message: str, hint: str) -> Response:
+    """A problem as JSON, or as a page where a person's browser asks for one."""
+    for_people = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if for_people:
+        return page_of(request, "problem.html", status=status, code=code, message=message, hint=hint)
+    return JSONResponse(ProblemAnswer.model_validate({"error": {"code": code, "message": message, "hint": hint}}).model_dump(), status)
+
+
+async def on_not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotFound)
+    return shown(request, 404, CODES[404], error.what, error.hint)
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    hint = "the routes are listed at /openapi.json" if error.status_code in (404, 405) else ""
+    message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
+    return shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return shown(request, 422, CODES[422], "; ".join(_mistake(detail) for detail in error.errors()), "correct the address and ask again")
+
+
+def _mistake(detail: Any) -> str:
+    return f"{'.'.join(str(step) for step in detail['loc'][1:])}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _host(request: Request) -> str:
+    host = request.headers.get("host", "")
+    return host.rsplit(":", 1)[0] if not host.endswith("]") else host

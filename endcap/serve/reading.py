@@ -1,0 +1,103 @@
+"""One snapshot opened for reading: every request sees exactly one, whole."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import duckdb
+
+OPERATIONAL_AGE_S = 2.0
+# Small enough to hold in memory whole, and asked by keys that the lake's files are not sorted by.
+HELD_IN_MEMORY = ("products", "decisions")
+
+Answer = TypeVar("Answer")
+
+
+class Home(Protocol):
+    """What serving needs of a catalog's home."""
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """The current snapshot's row; None before the first run."""
+        ...
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB over the current snapshot's tables and the operational tables."""
+        ...
+
+    def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Make the operational tables as they are now readable from a connection."""
+        ...
+
+
+class Reading:
+    """One snapshot of the catalog, with what was asked of it often kept."""
+
+    def __init__(self, home: Home, snapshot: dict[str, Any] | None) -> None:
+        self.snapshot = snapshot
+        self.snapshot_id: str | None = snapshot["snapshot_id"] if snapshot else None
+        self._home = home
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[Any, Any]] = {}
+        self._con = home.connect()
+        self._fresh_at = time.monotonic()
+        self._share_registered()
+        for table in HELD_IN_MEMORY:
+            self._con.execute(f"CREATE TABLE {table}_held AS SELECT * FROM {table}")
+            self._con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {table}_held")
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of its own, for one thread."""
+        with self._lock:
+            if time.monotonic() - self._fresh_at > OPERATIONAL_AGE_S:
+                self._home.register_operational(self._con)
+                self._share_registered()
+                self._fresh_at = time.monotonic()
+            return self._con.cursor()
+
+    def _share_registered(self) -> None:
+        """What was registered is seen by its own connection only; cursors need it as tables."""
+        found = self._con.execute("SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal ORDER BY 1").fetchall()
+        for (name,) in found:
+            self._con.execute(f'CREATE OR REPLACE TABLE memory.main."{name}" AS SELECT * FROM temp.main."{name}"')
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows of a query of ours as dicts; whatever a person typed comes in `values`, bound."""
+        with self.cursor() as cursor:
+            found = cursor.execute(query, list(values))
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def row(self, query: str, values: Sequence[Any] = ()) -> dict[str, Any] | None:
+        """The first row, or None."""
+        found = self.rows(query, values)
+        return found[0] if found else None
+
+    def keep(self, name: str, make: Callable[[Reading], Answer], *, until: Any = None) -> Answer:
+        """What `make` answers, made once for this snapshot, and again only when `until` is another value."""
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != until:
+            kept = (until, make(self))
+            self._kept[name] = kept
+        answer: Answer = kept[1]
+        return answer
+
+
+class Readings:
+    """Gives every request the reading of the current snapshot; a reading in use stays whole when the next one comes."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._open: Reading | None = None
+
+    def current(self) -> Reading:
+        """The current snapshot's reading, opened when it is asked for the first time."""
+        with self._lock:
+            snapshot = self._home.snapshot()
+            snapshot_id = snapshot["snapshot_id"] if snapshot else None
+            if self._open is None or self._open.snapshot_id != snapshot_id:
+                self._open = Reading(self._home, snapshot)
+            return self._open

@@ -1,0 +1,60 @@
+"""Pages from templates: everything escaped, numbers written one way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).parent / "templates"
+UNKNOWN = "–"
+
+
+def page_of(request: Request, template: str, *, status: int = 200, **given: Any) -> Response:
+    """A page from a template; `snapshot` and the path asked for are known in every one."""
+    reading = request.scope.get("state", {}).get("reading")
+    text = _ENVIRONMENT.get_template(template).render(snapshot_id=reading.snapshot_id if reading else None, path=request.url.path, status=status, **given)
+    return HTMLResponse(text, status)
+
+
+def number(value: int | float | None) -> str:
+    """1234567 as '1,234,567'."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def percent(value: float | None) -> str:
+    """A share from 0 to 1 as '61.3 %'."""
+    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+
+
+def price(value: Decimal | None, currency: str | None = None) -> str:
+    """A price with its currency: '1,299.90 EUR'."""
+    return UNKNOWN if value is None else f"{value:,.2f} {currency or ''}".strip()
+
+
+def web_address(text: str | None) -> str | None:
+    """The address where it is plain http or https; None for everything a browser might run."""
+    try:
+        parts = urlsplit((text or "").strip())
+    except ValueError:
+        return None
+    return (text or "").strip() if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def in_path(text: str) -> str:
+    """An id as one part of an address."""
+    return quote(text, safe=":@")
+
+
+def moment(text: str | None) -> str:
+    """'2024-05-01T10:02:03Z' as '2024-05-01 10:02 UTC'."""
+    return UNKNOWN if not text else f"{text[:10]} {text[11:16]} UTC" if len(text) >= 16 else text
+
+
+_ENVIRONMENT = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+_ENVIRONMENT.filters.update(number=number, percent=percent, price=price, web_address=web_address, in_path=in_path, moment=moment)

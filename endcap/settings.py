@@ -1,0 +1,275 @@
+"""The settings file `endcap.yaml`: every setting with its sentence, its default and its bounds.
+
+All mistakes of a file are reported at once; an unknown setting is a mistake, with the nearest known name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from endcap.problems import BadInput, BadSettings
+
+FILE_NAME = "endcap.yaml"
+
+
+class Settings(BaseModel):
+    """Base of every group of settings: unknown names are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Source(Settings):
+    """Where one offer field comes from in a record: exactly one of path, constant, join or first."""
+
+    path: str | None = Field(None, description="Path into the record: a column name, or steps with dots ('price.value', 'images.0', 'tags.*.name').")
+    constant: str | None = Field(None, description="The same text for every record.")
+    join: list[str] | None = Field(None, description="Several paths, their texts put together with `separator`.")
+    first: list[str] | None = Field(None, description="Several paths; the first that is not empty.")
+    separator: str = Field(" ", description="What stands between joined texts, and between the several values of a path with '*'.")
+    ignore: str | None = Field(None, description="A regular expression; a text it matches anywhere counts as absent.")
+    extract: str | None = Field(None, description="A regular expression whose first group (or whole match) is taken from the text.")
+    unit: Literal["major", "cents"] = Field("major", description="For price: 'cents' when the number counts hundredths.")
+
+    def model_post_init(self, _context: Any) -> None:
+        given = [name for name in ("path", "constant", "join", "first") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of path, constant, join, first (given: {', '.join(given) or 'none'})")
+
+
+def _source(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+Mapped = Annotated[Source, BeforeValidator(_source)]
+
+
+class Fields(Settings):
+    """The mapping: where each field of an offer comes from. A plain text is a path."""
+
+    id: Mapped = Field(description="The supplier's own id of the offer; it must not change meaning between deliveries.")
+    title: Mapped = Field(description="What the supplier calls it.")
+    brand: Mapped | None = Field(None, description="The brand as the supplier states it.")
+    description: Mapped | None = Field(None, description="Free text.")
+    category: Mapped | None = Field(None, description="The supplier's own category, as one path; use separator ' > ' to join levels.")
+    gtin: Mapped | None = Field(None, description="EAN, UPC or GTIN; lost leading zeros are put back where the check digit proves it.")
+    mpn: Mapped | None = Field(None, description="The manufacturer's part number.")
+    price: Mapped | None = Field(None, description="The price of one sales unit, read by the feed's number rules.")
+    currency: Mapped | None = Field(None, description="ISO 4217 code.")
+    quantity: Mapped | None = Field(None, description="What the supplier says of content and pack, as text ('6 x 330 ml').")
+    url: Mapped | None = Field(None, description="The offer's page.")
+    image: Mapped | None = Field(None, description="A picture's address.")
+    available: Mapped | None = Field(None, description="Whether it can be bought now (true/false, yes/no, 1/0, 'in stock').")
+    details: dict[str, Mapped] = Field({}, description="Further fields by name, kept as text (colour, size, material ...).")
+
+
+class Numbers(Settings):
+    """How this supplier writes numbers; nothing is guessed."""
+
+    decimal: Literal[".", ","] = Field(".", description="The decimal mark.")
+    thousands: Literal["", ",", ".", " ", "'"] = Field("", description="The mark between thousands, empty when none is written.")
+
+
+class Guards(Settings):
+    """Budgets of a delivery; over budget it is held for a person and the last good version stays."""
+
+    max_drop: float = Field(0.3, ge=0, le=1, description="Largest share of the feed's live offers that one delivery may remove.")
+    max_growth: float = Field(5.0, gt=0, description="Largest growth of the number of offers, as a multiple of the last one.")
+    max_quarantined: float = Field(0.2, ge=0, le=1, description="Largest share of records that may break the contract.")
+    max_field_loss: float = Field(0.5, ge=0, le=1, description="Largest fall in the share of offers that state a mapped field (brand, price, gtin, mpn ...), in points from 0 to 1; key fields (title, price) over it hold the delivery, others warn.")
+    max_price_change: float = Field(0.5, ge=0, le=1, description="Largest share of offers whose price may move by more than a factor of 3.")
+    max_identity_change: float = Field(0.4, ge=0, le=1, description="Largest share of known ids that may come with another title.")
+    min_offers: int = Field(20, ge=0, description="Below this many known offers the share guards do not fire: too little to judge by.")
+    max_mbytes: int = Field(4096, gt=0, description="Largest size of a delivery after unpacking, in MB.")
+
+
+class Feed(Settings):
+    """One supplier's feed: where its deliveries lie, how they are written, what they must hold."""
+
+    supplier: str | None = Field(None, description="The supplier's name; the feed's own when left out.")
+    file: str = Field(description="The delivery's file under the inbox; '{date}' stands for its ISO date, e.g. '{date}/acme.csv'.")
+    format: str = Field(description="csv, json, jsonl, xml, xlsx, parquet, or a plugin's format.")
+    options: dict[str, str | int | bool] = Field({}, description="The format's own options (encoding, delimiter, records path, sheet ...).")
+    numbers: Numbers = Field(default_factory=lambda: Numbers(), description="How numbers are written.")
+    fields: Fields = Field(description="The mapping.")
+    require: list[str] = Field(["id", "title"], description="Offer fields that every record must state; a record without them is quarantined.")
+    columns: list[str] = Field([], description="Columns or paths that the delivery must have, besides the mapped ones of `require`.")
+    guards: Guards = Field(default_factory=lambda: Guards(), description="Budgets of a delivery.")
+    trust: float = Field(1.0, gt=0, le=10, description="Weight of this feed's statements when suppliers disagree on a value.")
+
+
+class Policy(Settings):
+    """What the machine may decide alone."""
+
+    accept: float = Field(0.85, ge=0, le=1, description="Link without a person at this probability or above.")
+    review: float = Field(0.35, ge=0, le=1, description="Ask a person from this probability up to `accept`; below it a new product is founded.")
+    accept_category: float = Field(0.6, ge=0, le=1, description="Accept a category without a person at this confidence or above.")
+    max_price_ratio: float = Field(4.0, gt=1, description="A link whose prices differ by more than this factor is asked, not made.")
+    max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
+    require: list[str] = Field(["category"], description="Facts a product needs to count as complete.")
+
+
+class Matching(Settings):
+    """How pairs are found and scored."""
+
+    candidates: int = Field(10, ge=1, le=200, description="Candidates per offer given to the pair model.")
+    kept: int = Field(5, ge=1, le=200, description="Scored pairs kept per offer.")
+    seed: int = Field(7, description="Seed of everything random in fitting.")
+    fit_offers: int = Field(30_000, ge=100, description="Offers sampled to fit the unsupervised scorer when there is no champion.")
+
+
+class Catalog(Settings):
+    """The whole settings file."""
+
+    name: str = Field("catalog", description="The catalog's name, shown to people.")
+    home: str = Field("catalog", description="Folder of the lake, models and published snapshots, beside this file unless absolute.")
+    inbox: str = Field("inbox", description="Folder in which deliveries arrive, beside this file unless absolute.")
+    database: str | None = Field(None, description="SQLAlchemy address of the operational database; SQLite in `home` when left out.")
+    taxonomy: str | None = Field(None, description="CSV file of the house's categories: `category` (a path joined by ' > ') and `words` (separated by '|').")
+    team: str = Field("catalog", description="The team that owns scopes nobody else was given.")
+    engine: str = Field("local", description="Which engine runs row-independent work.")
+    cores: int = Field(0, ge=0, description="Processes of the local engine; 0 means all cores.")
+    batch_rows: int = Field(10_000, ge=100, description="Rows a batch; bounds memory.")
+    targets: list[str] = Field(["parquet", "jsonl"], description="Where a snapshot is published: names from the targets shelf.")
+    matching: Matching = Field(default_factory=lambda: Matching(), description="How pairs are found and scored.")
+    policy: Policy = Field(default_factory=lambda: Policy(), description="What the machine may decide alone.")
+    feeds: dict[str, Feed] = Field(min_length=1, description="The suppliers' feeds by name.")
+
+    _root: Path = PrivateAttr(default=Path("."))
+
+    @property
+    def root(self) -> Path:
+        """The folder of the settings file."""
+        return self._root
+
+    @property
+    def home_path(self) -> Path:
+        return self._root / self.home
+
+    @property
+    def inbox_path(self) -> Path:
+        return self._root / self.inbox
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.home_path / 'ops.sqlite'}"
+
+
+def read(path: Path, *, overrides: dict[str, Any] | None = None) -> Catalog:
+    """Read a settings file, or `endcap.yaml` in a folder.
+
+    `overrides` replaces top-level settings (from command-line options). Raises BadInput when the file is missing or
+    not YAML, and BadSettings with every mistake at once.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.exists():
+        raise BadInput(f"there is no settings file {file.name}", where=str(file.parent), todo="run `endcap init DIR` or name the folder with --dir")
+    catalog = parse(_load(file), where=str(file), overrides=overrides)
+    catalog._root = file.parent
+    return catalog
+
+
+def parse(given: Any, *, where: str, overrides: dict[str, Any] | None = None) -> Catalog:
+    """Settings from a plain dict. Raises BadSettings with every mistake at once."""
+    if not isinstance(given, dict):
+        raise BadInput("the settings file holds no settings", where=where, todo="it must be a mapping of names to values; see `endcap init`")
+    try:
+        catalog = Catalog.model_validate({**given, **(overrides or {})})
+    except ValidationError as error:
+        raise BadSettings([_mistake(detail) for detail in error.errors()], where=where) from None
+    mistakes = _cross_check(catalog)
+    if mistakes:
+        raise BadSettings(mistakes, where=where)
+    return catalog
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the settings file."""
+    return Catalog.model_json_schema()
+
+
+def _load(file: Path) -> Any:
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"the settings file is not readable YAML: {' '.join(str(error).split())}", where=str(file), todo="correct that line") from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML in which a key given twice is an error, not silently the last one."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _value in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _cross_check(catalog: Catalog) -> list[str]:
+    from endcap import shelf
+
+    mistakes = []
+    if catalog.policy.review > catalog.policy.accept:
+        mistakes.append("policy.review must not be above policy.accept")
+    for target in catalog.targets:
+        mistakes += _unknown("targets", target, shelf.names("targets"))
+    mistakes += _unknown("engine", catalog.engine, shelf.names("engines"))
+    for name, feed in catalog.feeds.items():
+        if not name.replace("-", "").replace("_", "").isalnum():
+            mistakes.append(f"feeds.{name}: a feed's name holds letters, digits, '-' and '_' only")
+        mistakes += _unknown(f"feeds.{name}.format", feed.format, shelf.names("formats"))
+        for required in feed.require:
+            mistakes += _unknown(f"feeds.{name}.require", required, tuple(Fields.model_fields))
+            if required in Fields.model_fields and getattr(feed.fields, required) is None:
+                mistakes.append(f"feeds.{name}.require: {required} is required but not mapped under fields")
+        if feed.numbers.decimal == feed.numbers.thousands:
+            mistakes.append(f"feeds.{name}.numbers: decimal and thousands marks are the same")
+    return mistakes
+
+
+def _unknown(where: str, given: str, known: tuple[str, ...]) -> list[str]:
+    return [] if given in known else [f"{where}: there is no {given!r}{_nearest(given, known)}"]
+
+
+def _nearest(given: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(given, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
+
+
+def _mistake(detail: Any) -> str:
+    place = ".".join(str(step) for step in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: unknown setting{_nearest(str(detail['loc'][-1]), _known_at(detail['loc'][:-1]))}"
+    if detail["type"] == "missing":
+        return f"{place}: missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = repr(detail["input"])
+    return f"{place}: {message[0].lower()}{message[1:]}" + (f" (given: {shown})" if len(shown) <= 60 else "")
+
+
+def _known_at(loc: tuple[Any, ...]) -> tuple[str, ...]:
+    """Names of the settings that may stand at a place of the file."""
+    model: Any = Catalog
+    for step in loc:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            annotation = model.model_fields[step].annotation if step in model.model_fields else Source
+            model = _model_in(annotation)
+    return tuple(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ()
+
+
+def _model_in(annotation: Any) -> Any:
+    """The settings group inside `dict[str, Group]`, `Group | None` or `Annotated[Group, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,195 @@
+"""Deciding: links, questions and ids, on small hand-made catalogs and under hypothesis."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from endcap.decide.answers import Answers, Placement, standing
+from endcap.decide.deciding import Ruling, rule
+from endcap.decide.identity import claim_ids, new_product_id
+from endcap.decide.inputs import Inputs, OpenOffer
+from endcap.decide.policy import Edge, judge
+from endcap.decide.survivorship import Statement, surviving_values
+from endcap.settings import Policy
+
+POLICY = Policy()
+
+
+def offer(offer_id: str, *, title: str = "Acme Kettle K100", before: str | None = None) -> OpenOffer:
+    return OpenOffer(offer_id, offer_id.split(":")[0], title, None, 1, before, None)
+
+
+def edge(left: str, right: str, score: float, *, conflict: str | None = None, gtin: bool = False, ratio: float | None = None) -> Edge:
+    return Edge(*sorted((left, right)), score, conflict, gtin, ratio)
+
+
+def inputs(offers: list[OpenOffer], edges: list[Edge], **given: Any) -> Inputs:
+    base: dict[str, Any] = {"answers": Answers(), "before": {}, "settled": {}, "founders": {}, "states": {}, "taken": frozenset()}
+    ordered = tuple(sorted(edges, key=lambda one: (-one.score, one.left_id, one.right_id)))
+    return Inputs(offers={one.offer_id: one for one in sorted(offers, key=lambda one: one.offer_id)}, edges=ordered, **{**base, **given})
+
+
+def groups(rulings: dict[str, Ruling]) -> set[frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for ruling in rulings.values():
+        if ruling.product_id:
+            found.setdefault(ruling.product_id, set()).add(ruling.offer_id)
+    return {frozenset(members) for members in found.values()}
+
+
+def test_alike_offers_of_three_feeds_become_one_product() -> None:
+    names = ["a:1", "b:1", "c:1"]
+    rulings = rule(inputs([offer(name) for name in names], [edge("a:1", "b:1", 0.97), edge("b:1", "c:1", 0.95), edge("a:1", "c:1", 0.9)]), POLICY)
+    assert groups(rulings) == {frozenset(names)}
+    assert [rulings[name].action for name in names] == ["new_product", "linked", "linked"]
+    assert "0.97" in rulings["a:1"].reason
+
+
+def test_a_doubtful_pair_is_asked_and_the_first_by_id_founds() -> None:
+    rulings = rule(inputs([offer("a:1"), offer("b:1")], [edge("a:1", "b:1", 0.6)]), POLICY)
+    assert rulings["a:1"].action == "new_product"
+    assert rulings["b:1"].action == "to_review"
+    assert rulings["b:1"].product_id is None
+    assert rulings["b:1"].proposed_product_id == rulings["a:1"].product_id
+    assert "0.60" in rulings["b:1"].reason
+
+
+def test_two_offers_of_one_feed_do_not_share_a_product_unless_their_gtin_says_so() -> None:
+    offers = [offer("a:1"), offer("a:2"), offer("b:1")]
+    rulings = rule(inputs(offers, [edge("a:1", "b:1", 0.99), edge("a:2", "b:1", 0.98)]), POLICY)
+    assert groups(rulings) == {frozenset({"a:1", "b:1"}), frozenset({"a:2"})}
+
+
+@pytest.mark.parametrize(
+    ("given", "does", "code"),
+    [
+        (edge("a:1", "b:1", 0.99), "link", "alike"),
+        (edge("a:1", "b:1", 0.99, conflict="pack 6 against 12"), "apart", "conflict"),
+        (edge("a:1", "b:1", 0.99, conflict="pack 6 against 12", gtin=True), "ask", "gtin_conflict"),
+        (edge("a:1", "b:1", 0.01, gtin=True), "ask", "gtin_unlike"),
+        (edge("a:1", "b:1", 0.99, ratio=9.0), "ask", "price"),
+        (edge("a:1", "b:1", 0.5), "ask", "doubtful"),
+        (edge("a:1", "b:1", 0.1), "apart", "unlike"),
+    ],
+)
+def test_policy_on_a_pair(given: Edge, does: str, code: str) -> None:
+    verdict = judge(given, POLICY)
+    assert (verdict.does, verdict.code) == (does, code)
+
+
+def test_two_settled_products_are_never_made_one_by_the_machine() -> None:
+    settled = {"P1": {"a:1": "a"}, "P2": {"b:1": "b"}}
+    rulings = rule(inputs([offer("c:1")], [edge("a:1", "c:1", 0.99), edge("b:1", "c:1", 0.98)], settled=settled, taken=frozenset(settled)), POLICY)
+    assert rulings["c:1"].product_id == "P1"
+
+
+def test_a_single_edge_does_not_hold_two_groups_together() -> None:
+    offers = [offer(name) for name in ("a:1", "b:1", "c:1", "d:1")]
+    edges = [edge("a:1", "b:1", 0.99), edge("c:1", "d:1", 0.98), edge("b:1", "c:1", 0.97)]
+    assert groups(rule(inputs(offers, edges), POLICY)) == {frozenset({"a:1", "b:1"}), frozenset({"c:1", "d:1"})}
+    assert len(groups(rule(inputs(offers, [*edges, edge("a:1", "d:1", 0.96)]), POLICY))) == 1
+
+
+def test_a_person_s_word_holds_against_the_score_until_the_source_changes() -> None:
+    settled = {"P1": {"a:1": "a"}}
+    same = Answers(placed={"b:1": Placement("P1", 5, 1, "same", "kim")})
+    rulings = rule(inputs([offer("b:1")], [edge("a:1", "b:1", 0.01)], answers=same, settled=settled, taken=frozenset({"P1"})), POLICY)
+    assert (rulings["b:1"].product_id, rulings["b:1"].decided_by, rulings["b:1"].override_id) == ("P1", "person", 5)
+    changed = Answers(placed={"b:1": Placement("P1", 5, 999, "same", "kim")})
+    asked = rule(inputs([offer("b:1")], [], answers=changed, settled=settled, taken=frozenset({"P1"})), POLICY)["b:1"]
+    assert (asked.action, asked.product_id, asked.reason_code) == ("to_review", "P1", "source_changed")
+
+
+def test_an_id_that_names_something_else_is_asked_about() -> None:
+    now = offer("a:1", title="Garden hose 20 m", before="Acme Kettle K100 silver")
+    rulings = rule(inputs([now], [], before={"a:1": "P1"}, taken=frozenset({"P1"})), POLICY)
+    assert (rulings["a:1"].action, rulings["a:1"].proposed_product_id) == ("to_review", "P1")
+    assert "Garden hose" in rulings["a:1"].reason
+
+
+def test_a_product_keeps_its_id_with_most_of_its_offers() -> None:
+    clusters = [["a:1"], ["b:1", "c:1"]]
+    assert claim_ids(clusters, {"a:1": "P1", "b:1": "P1", "c:1": "P1"}, {"P1": "a:1"}) == [None, "P1"]
+    assert claim_ids([["a:1"], ["b:1"]], {"a:1": "P1", "b:1": "P1"}, {"P1": "b:1"}) == [None, "P1"]
+    first = new_product_id("a:1", ())
+    assert first == new_product_id("a:1", ()) != new_product_id("a:1", (first,))
+
+
+def overrides(*rows: tuple[int, str, str, str | None, int | None]) -> pa.Table:
+    names = ("override_id", "offer_id", "action", "product_id", "undoes")
+    return pa.Table.from_pylist([{**dict(zip(names, row, strict=True)), "identity_hash": 1, "actor": "kim"} for row in rows])
+
+
+def test_standing_answers_follow_redirects_and_undo() -> None:
+    table = overrides((1, "b:1", "different", "P1", None), (2, "b:1", "same", "P2", None), (3, "c:1", "new", "P1", None), (4, "c:1", "undo", "P1", 3))
+    answers = standing(table, lambda product_id: {"P2": "P9"}.get(product_id, product_id))
+    assert answers.apart == {"b:1": frozenset({"P1"})}
+    assert answers.placed["b:1"].product_id == "P9"
+    assert "c:1" not in answers.placed
+
+
+def test_one_supplier_cannot_change_what_others_support() -> None:
+    def says(value: str, offer_id: str, supplier: str) -> Statement:
+        return Statement("brand", value, None, 0.9, offer_id, supplier, 1.0, "brand@1", None)
+
+    honest = [says("Acme", "a:1", "a"), says("Acme", "b:1", "b")]
+    liar = [says("Zonk", f"x:{number}", "x") for number in range(50)]
+    standing_values = {"brand": {"value": "Acme", "source_offer_id": "a:1", "since_run": 1}}
+    (value,) = surviving_values(honest + liar, standing_values, run=2)
+    assert (value.value, value.since_run, value.support) == ("Acme", 1, 2)
+    (tied,) = surviving_values([says("Acme", "a:1", "a"), says("Abba", "x:1", "x")], standing_values, run=2)
+    assert tied.value == "Acme"
+
+
+IDS = [f"{feed}:{number}" for feed in "abcd" for number in range(3)]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Inputs:
+    names = draw(st.lists(st.sampled_from(IDS), min_size=2, max_size=len(IDS), unique=True))
+    pairs = [(left, right) for left in sorted(names) for right in sorted(names) if left < right and left[0] != right[0]]
+    edges = [edge(left, right, draw(st.sampled_from([0.05, 0.4, 0.7, 0.86, 0.9, 0.99]))) for left, right in pairs if draw(st.booleans())]
+    apart = {name: frozenset({"P1"}) for name in names if draw(st.integers(0, 4)) == 0}
+    placed = {name: Placement("P1", 1, 1, "same", "kim") for name in names if name not in apart and draw(st.integers(0, 6)) == 0}
+    settled = {"P1": {"z:1": "z"}}
+    edges += [edge(name, "z:1", draw(st.sampled_from([0.1, 0.9, 0.99]))) for name in sorted(names)]
+    return inputs([offer(name) for name in names], edges, answers=Answers(placed, apart), settled=settled, founders={"P1": "z:1"}, taken=frozenset({"P1"}))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(worlds(), st.randoms(use_true_random=False))
+def test_people_s_word_always_holds_and_order_never_matters(world: Inputs, shuffle: random.Random) -> None:
+    rulings = rule(world, POLICY)
+    assert set(rulings) == set(world.offers)
+    for offer_id, forbidden in world.answers.apart.items():
+        assert rulings[offer_id].product_id not in forbidden
+        assert rulings[offer_id].proposed_product_id not in forbidden
+    for offer_id, placement in world.answers.placed.items():
+        assert rulings[offer_id].product_id == placement.product_id
+    names = list(world.offers)
+    shuffle.shuffle(names)
+    shuffled = Inputs(
+        {name: world.offers[name] for name in sorted(names)}, world.edges, world.answers, world.before, world.settled, world.founders, world.states, world.taken
+    )
+    assert rule(shuffled, POLICY) == rulings
+    for members in groups(rulings):
+        machine = [name for name in members if name not in world.answers.placed]
+        assert len({name[0] for name in machine}) == len(machine), "one offer of a feed per product"
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_deciding_again_keeps_every_id(world: Inputs) -> None:
+    rulings = rule(world, POLICY)
+    before = {name: ruling.product_id for name, ruling in rulings.items() if ruling.product_id}
+    founders = {**world.founders, **{ruling.product_id: name for name, ruling in rulings.items() if ruling.action == "new_product" and ruling.product_id}}
+    again = Inputs(
+        world.offers, world.edges, world.answers, before, world.settled, founders, world.states, frozenset(before.values()) | world.taken
+    )  # fmt: skip
+    assert {name: ruling.product_id for name, ruling in rule(again, POLICY).items() if ruling.product_id} == before
