@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from endcap.sandbox import listings
+from endcap.sandbox import sent_offers
 
 CUT = 0.5
 ROWS_AT_ONCE = 500
@@ -39,7 +39,7 @@ class Offers:
 
 def read(offers: int, seed: int) -> Offers:
     """The world's first day, without files."""
-    rows = list(listings(offers=offers, seed=seed))
+    rows = list(sent_offers(offers=offers, seed=seed))
     truths = [made.truth for _, made in rows]
     return Offers(
         ids=[f"{feed}:{made.texts['id']}" for feed, made in rows],

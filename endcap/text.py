@@ -13,8 +13,9 @@ INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u180e\u2
 # A '<' that opens no tag ('size < 5') stays; stopping at the next '<' keeps the search linear.
 TAG = re.compile(r"<[A-Za-z/!?][^<>]*>")
 ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-# A letter decoded wrongly becomes two or more characters beyond ASCII in a row; without such neighbours the dear check is saved.
-NEIGHBOURS = re.compile("[^\x00-\x7f]{2}")
+# A letter decoded wrongly becomes two or more characters beyond ASCII in a row, not both small letters of western languages
+# ('öß'); without such neighbours the dear check is saved.
+NEIGHBOURS = re.compile("[^\x00-\x7fß-öø-ÿ][^\x00-\x7f]|[^\x00-\x7f][^\x00-\x7fß-öø-ÿ]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 

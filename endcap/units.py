@@ -141,8 +141,11 @@ def _only_looks_like(match: re.Match[str], number_text: str, unit: str, text: st
     word, end = match.group(_WORD), match.end(_WORD)
     before = text[match.start(_WORD) - 1]
     attached = before.isdigit()
+    start = match.start()
     if before == "-" and word.isupper():
         return True  # the end of a code: '51380-WH'
+    if attached and len(word) == 1 and word.isupper() and start > 1 and text[start - 1] == "-" and text[start - 2].isalpha():
+        return True  # 'PS-064G'
     if word in ("M", "a", "k"):
         return True
     if word == "K":

@@ -30,7 +30,7 @@ def edge(left: str, right: str, score: float, *, conflict: str | None = None, gt
 
 
 def inputs(offers: list[OpenOffer], edges: list[Edge], **given: Any) -> Inputs:
-    base: dict[str, Any] = {"answers": Answers(), "before": {}, "settled": {}, "founders": {}, "states": {}, "taken": frozenset()}
+    base: dict[str, Any] = {"answers": Answers(), "stated": {}, "before": {}, "settled": {}, "founders": {}, "states": {}, "taken": frozenset()}
     ordered = tuple(sorted(edges, key=lambda one: (-one.score, one.left_id, one.right_id)))
     return Inputs(offers={one.offer_id: one for one in sorted(offers, key=lambda one: one.offer_id)}, edges=ordered, **{**base, **given})
 
@@ -81,6 +81,13 @@ def test_two_offers_of_one_feed_do_not_share_a_product_unless_their_gtin_says_so
 def test_policy_on_a_pair(given: Edge, does: str, code: str) -> None:
     verdict = judge(given, POLICY)
     assert (verdict.does, verdict.code) == (does, code)
+
+
+def test_an_offer_that_says_nothing_does_not_hold_two_that_contradict_together() -> None:
+    offers = [offer(name) for name in ("a:1", "b:1", "c:1")]
+    stated = {"a:1": {"colour": "blue"}, "c:1": {"colour": "white"}}
+    rulings = rule(inputs(offers, [edge("a:1", "b:1", 0.99), edge("b:1", "c:1", 0.98)], stated=stated), POLICY)
+    assert groups(rulings) == {frozenset({"a:1", "b:1"}), frozenset({"c:1"})}
 
 
 def test_two_settled_products_are_never_made_one_by_the_machine() -> None:
@@ -175,7 +182,7 @@ def test_people_s_word_always_holds_and_order_never_matters(world: Inputs, shuff
     names = list(world.offers)
     shuffle.shuffle(names)
     shuffled = Inputs(
-        {name: world.offers[name] for name in sorted(names)}, world.edges, world.answers, world.before, world.settled, world.founders, world.states, world.taken
+        {name: world.offers[name] for name in sorted(names)}, world.edges, world.stated, world.answers, world.before, world.settled, world.founders, world.states, world.taken
     )
     assert rule(shuffled, POLICY) == rulings
     for members in groups(rulings):
@@ -190,6 +197,6 @@ def test_deciding_again_keeps_every_id(world: Inputs) -> None:
     before = {name: ruling.product_id for name, ruling in rulings.items() if ruling.product_id}
     founders = {**world.founders, **{ruling.product_id: name for name, ruling in rulings.items() if ruling.action == "new_product" and ruling.product_id}}
     again = Inputs(
-        world.offers, world.edges, world.answers, before, world.settled, founders, world.states, frozenset(before.values()) | world.taken
+        world.offers, world.edges, world.stated, world.answers, before, world.settled, founders, world.states, frozenset(before.values()) | world.taken
     )  # fmt: skip
     assert {name: ruling.product_id for name, ruling in rule(again, POLICY).items() if ruling.product_id} == before

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fastexcel
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -21,11 +22,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from endcap import settings
-from endcap.sandbox import World, assortment, listings, make
+from endcap.sandbox import World, assortment, make, sent_offers
 from endcap.sandbox.dice import check_digit, uniform, uniform_one
 from endcap.sandbox.forms import form
 from endcap.sandbox.goods import COLOURS, GOODS, INK_COLOURS, WALL_COLOURS
-from endcap.sandbox.offer import is_valid_gtin, price_text
+from endcap.sandbox.offer import price_text
 from endcap.sandbox.product import BLOCK, Product, product
 from endcap.sandbox.style import content_text
 from endcap.sandbox.suppliers import BY_NAME, CARRIERS, SUPPLIERS
@@ -38,6 +39,10 @@ SHOWN = ("id", "title", "gtin", "price", "mpn")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make(tmp_path_factory.mktemp("world"), offers=6000)
+
+
+def is_valid_gtin(text: str) -> bool:
+    return text.isdigit() and len(text) in (12, 13) and check_digit(text[:-1]) == text[-1]
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -149,7 +154,7 @@ def test_truth_covers_every_offer_ever_sent(world: World) -> None:
 
 def test_the_number_of_offers_is_about_what_was_asked(world: World) -> None:
     assert world.offers_per_day[FIRST] == pytest.approx(6000, rel=0.1)
-    without_files = {f"{feed}:{made.texts['id']}" for feed, made in listings(offers=6000)}
+    without_files = {f"{feed}:{made.texts['id']}" for feed, made in sent_offers(offers=6000)}
     assert {row["offer_id"] for row in truth_of(world) if row["date_from"] == FIRST} <= without_files, "one day alone has none that come later"
 
 
@@ -262,7 +267,7 @@ def test_a_hijacker_sells_other_goods_under_a_popular_gtin(world: World) -> None
         truth[row["offer_id"]].append(row)
     assert len(hijack["offers"]) >= 4
     ways = Counter(len(truth[offer_id]) for offer_id in hijack["offers"])
-    assert ways[1] >= 1 and ways[2] >= 1, "new listings, and honest ones that turned"
+    assert ways[1] >= 1 and ways[2] >= 1, "new offers, and honest ones that turned"
     sent = {f"bazaar-one:{record['id']}": record for record in records(world, hijack["date"], "bazaar-one")}
     honest = {record["gtin"] for feed in world.suppliers if feed != "bazaar-one" for record in records(world, FIRST, feed) if record.get("gtin")}
     for offer_id in hijack["offers"]:
@@ -307,7 +312,7 @@ def test_the_spreadsheet_is_capped() -> None:
     place = next(place for place, supplier in enumerate(SUPPLIERS) if supplier.row_cap)
     cap = SUPPLIERS[place].row_cap
     products = assortment.products_for(7, 400_000)
-    indexes = assortment.np.arange(products)
+    indexes = np.arange(products)
     scale = assortment._scale(7, place, products)
     assert scale < 1
     assert 0.8 * cap < int(assortment._carries(7, place, indexes, scale).sum()) <= cap
@@ -326,7 +331,7 @@ def test_every_product_has_a_carrier_and_suppliers_list_each_once() -> None:
 
 @given(st.integers(0, 2**40), st.integers(0, 1000), st.integers(0, 2**31))
 def test_the_two_forms_of_a_draw_agree(seed: int, salt: int, number: int) -> None:
-    assert uniform_one(seed, salt, number) == float(uniform(seed, salt, assortment.np.array([number], dtype=assortment.np.int64))[0])
+    assert uniform_one(seed, salt, number) == float(uniform(seed, salt, np.array([number], dtype=np.int64))[0])
 
 
 @given(st.integers(-10_000_000, 10_000_000))
@@ -358,7 +363,7 @@ def test_an_empty_delivery_is_a_readable_file(tmp_path: Path) -> None:
 
 
 def test_titles_look_like_titles() -> None:
-    titles = [made.texts["title"] for _, made in listings(offers=3000) if made.texts["title"]]
+    titles = [made.texts["title"] for _, made in sent_offers(offers=3000) if made.texts["title"]]
     assert max(map(len, titles)) < 150
     assert sum(map(len, titles)) / len(titles) > 30
     assert len(set(titles)) > 0.95 * len(titles)

@@ -47,7 +47,24 @@ def test_quantities(text: str, expected: list[tuple[float, str]]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["10 Stück", "X200", "1920x1080", "phone 5G", "4K TV", "2 in 1", "5W-30", "size 38 M", "WH-1000XM4", "1 kg = 2,50", "2,50 / 100 g", "0 ml", "", "½"],
+    [
+        "10 Stück",
+        "X200",
+        "1920x1080",
+        "phone 5G",
+        "4K TV",
+        "2 in 1",
+        "5W-30",
+        "size 38 M",
+        "WH-1000XM4",
+        "1 kg = 2,50",
+        "2,50 / 100 g",
+        "0 ml",
+        "",
+        "½",
+        "code 51380-WH",
+        "PS-064G",
+    ],
 )
 def test_no_quantity(text: str) -> None:
     assert find_quantities(text) == []
@@ -77,6 +94,9 @@ def test_no_quantity(text: str) -> None:
         ("2x shower gel", [2]),
         ("tissues 15x10 Stück", [150]),
         ("2x4GB", [2]),
+        ("espresso 4x", [4]),
+        ("Construction Set 212 pieces", [212]),
+        ("ink Pack of 2 WG-10", [2]),
         ("Haushaltshandschuhe (1 Paar), 2 St", [1, 2]),
     ],
 )
@@ -86,7 +106,23 @@ def test_pack_counts(text: str, expected: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["X200", "Athlon X2", "1920x1080", "20x30 cm", "10x Zoom", "16x DVD", "cable 3 x 1,5 mm²", "Pack 500 g", "box 30 mb", "1st edition", "0 pcs", "7in1", ""],
+    [
+        "X200",
+        "Athlon X2",
+        "1920x1080",
+        "20x30 cm",
+        "10x Zoom",
+        "16x DVD",
+        "cable 3 x 1,5 mm²",
+        "Pack 500 g",
+        "box 30 mb",
+        "1st edition",
+        "0 pcs",
+        "7in1",
+        "Pilot 910 NVMe",
+        "zoom 12x",
+        "",
+    ],
 )
 def test_no_pack_count(text: str) -> None:
     assert find_pack_counts(text) == []

@@ -30,6 +30,7 @@ class Cluster:
     members: list[str] = field(default_factory=list)  # only the offers that are open in this run
     feeds: dict[str, int] = field(default_factory=dict)
     apart: set[str] = field(default_factory=set)  # products that a person said some member is not
+    stated: dict[str, set[str]] = field(default_factory=dict)  # name -> values its offers state
 
     @property
     def size(self) -> int:
@@ -39,8 +40,9 @@ class Cluster:
 class Clusters:
     """The clusters of one run: products settled earlier, and open offers that join them or each other."""
 
-    def __init__(self, policy: Policy, edges: Iterable[Edge]) -> None:
+    def __init__(self, policy: Policy, edges: Iterable[Edge], stated: Mapping[str, Mapping[str, str]]) -> None:
         self._policy = policy
+        self._stated = stated
         self._of: dict[str, Cluster] = {}
         self._edges: dict[str, list[Edge]] = {}
         for edge in edges:
@@ -53,10 +55,13 @@ class Clusters:
         for offer_id, feed in settled.items():
             cluster.feeds[feed] = cluster.feeds.get(feed, 0) + 1
             self._of[offer_id] = cluster
+            for name, value in self._stated.get(offer_id, {}).items():
+                cluster.stated.setdefault(name, set()).add(value)
 
     def add_open(self, offer_id: str, feed: str, apart: Iterable[str]) -> None:
         """An offer to be decided now, with the products a person said it is not."""
-        self._of[offer_id] = Cluster(root=offer_id, members=[offer_id], feeds={feed: 1}, apart=set(apart))
+        stated = {name: {value} for name, value in self._stated.get(offer_id, {}).items()}
+        self._of[offer_id] = Cluster(root=offer_id, members=[offer_id], feeds={feed: 1}, apart=set(apart), stated=stated)
 
     def of(self, offer_id: str) -> Cluster | None:
         return self._of.get(offer_id)
@@ -88,10 +93,15 @@ class Clusters:
         if left.product_id in right.apart or right.product_id in left.apart:
             return Refusal("person_apart", "a person said it is another product")
         shared = sorted(left.feeds.keys() & right.feeds.keys())
-        if shared:
+        if shared and not edge.same_gtin:
             return Refusal("same_feed", f"{shared[0]} already has another offer of this product")
         if left.size + right.size > self._policy.max_cluster:
             return Refusal("too_large", f"the product would have more than {self._policy.max_cluster} offers")
+        for name in sorted(left.stated.keys() & right.stated.keys()):
+            # A product that holds both values already, by a person's word, takes either.
+            if not left.stated[name] & right.stated[name]:
+                told = " against ".join("/".join(sorted(cluster.stated[name])) for cluster in (left, right))
+                return Refusal("contradiction", f"other offers of the product say {name} {told}")
         return self._weak(left, right)
 
     def _weak(self, left: Cluster, right: Cluster) -> Refusal | None:
@@ -121,5 +131,7 @@ class Clusters:
         into.apart |= gone.apart
         for feed, count in gone.feeds.items():
             into.feeds[feed] = into.feeds.get(feed, 0) + count
+        for name, values in gone.stated.items():
+            into.stated[name] = into.stated.get(name, set()) | values
         for offer_id in gone.members:
             self._of[offer_id] = into

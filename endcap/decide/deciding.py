@@ -16,6 +16,8 @@ from endcap.settings import Policy
 # Below this token-set likeness (0-100) an id's new title names something else, unless its GTIN stayed.
 SAME_THING = 50.0
 RETRIED = ("bridge", "weak_support")
+# Refusals that answer themselves: the offer is another one, so nobody needs to be asked.
+SILENT = ("two_products", "person_apart", "undecided", "same_feed", "contradiction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class State:
 
 def rule(inputs: Inputs, policy: Policy) -> dict[str, Ruling]:
     """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order."""
-    state = State(inputs, policy, Clusters(policy, inputs.edges))
+    state = State(inputs, policy, Clusters(policy, inputs.edges, inputs.stated))
     for edge in inputs.edges:
         state.best.setdefault(edge.left_id, edge)
         state.best.setdefault(edge.right_id, edge)
@@ -130,7 +132,7 @@ def _link(state: State) -> None:
             state.doubts.append(Doubt(edge, verdict.code, verdict.words))
     for edge, verdict, refusal in refused:
         last = state.clusters.join(edge) if refusal.code in RETRIED else refusal
-        if last is not None and last.code not in ("two_products", "person_apart", "undecided", "same_feed"):
+        if last is not None and (last.code not in SILENT or last.code == "contradiction" and edge.same_gtin):
             state.doubts.append(Doubt(edge, last.code, f"{verdict.words}, but {last.words}"))
 
 

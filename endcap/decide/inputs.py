@@ -32,6 +32,7 @@ class Inputs:
 
     offers: Mapping[str, OpenOffer]
     edges: tuple[Edge, ...]  # best first
+    stated: Mapping[str, Mapping[str, str]]  # offer within reach -> name -> value, of what must not contradict within a product
     answers: Answers
     before: Mapping[str, str]  # open offer -> the product it last belonged to, redirects followed
     settled: Mapping[str, Mapping[str, str]]  # product -> offers not open now -> their feed
@@ -56,12 +57,14 @@ def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids:
     before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall()}
     placed = {placement.product_id for offer_id, placement in answers.placed.items() if offer_id in offers and placement.product_id}
     settled = _settled(con, placed | set(before.values()))
+    stated = _stated(con, settled)
     products = con.execute(
         "SELECT product_id, founded_by, state FROM products WHERE product_id IN (SELECT product_id FROM reach)"
     ).fetchall()  # fmt: skip
     return Inputs(
         offers=offers,
-        edges=_edges(con),
+        edges=_edges(con, stated),
+        stated=stated,
         answers=answers,
         before=before,
         settled=settled,
@@ -76,6 +79,10 @@ _LAST_PRODUCT = """
     WHERE kind = 'product' AND product_id IS NOT NULL GROUP BY offer_id ORDER BY offer_id
 """
 
+# What two offers both state and state differently: no likeness outweighs it. `pairs.conflict` holds what matching saw by itself.
+CONTRADICTING = ("colour", "pack_count", "quantity", "size")
+SURE_FACT = 0.7
+
 _EDGES = """
     SELECT p.left_id, p.right_id, p.score, p.conflict, coalesce(l.gtin = r.gtin, false) AS same_gtin,
            CASE WHEN l.currency IS NOT DISTINCT FROM r.currency AND l.price > 0 AND r.price > 0
@@ -83,6 +90,17 @@ _EDGES = """
     FROM pairs p JOIN offers l ON l.offer_id = p.left_id JOIN offers r ON r.offer_id = p.right_id
     WHERE p.left_id IN (SELECT offer_id FROM open_ids) OR p.right_id IN (SELECT offer_id FROM open_ids)
     ORDER BY p.score DESC, p.left_id, p.right_id
+"""
+
+_STATED = f"""
+    WITH seen AS (
+        SELECT offer_id FROM open_ids UNION SELECT offer_id FROM settled_offers
+        UNION SELECT p.right_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.left_id
+        UNION SELECT p.left_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.right_id)
+    SELECT offer_id, replace(attribute, '_', ' ') AS name, value || coalesce(' ' || unit, '') AS value FROM facts SEMI JOIN seen USING (offer_id)
+    WHERE attribute IN {CONTRADICTING} AND confidence >= {SURE_FACT}
+    UNION ALL SELECT offer_id, 'GTIN', gtin FROM offers SEMI JOIN seen USING (offer_id) WHERE gtin IS NOT NULL
+    ORDER BY 1, 2
 """
 
 _OPEN_OFFERS = """
@@ -99,8 +117,27 @@ def _open_offers(con: duckdb.DuckDBPyConnection, run: int) -> dict[str, OpenOffe
     return {row[0]: OpenOffer(*row) for row in con.execute(_OPEN_OFFERS.format(run=run)).fetchall()}
 
 
-def _edges(con: duckdb.DuckDBPyConnection) -> tuple[Edge, ...]:
-    return tuple(Edge(*row) for row in con.execute(_EDGES).fetchall())
+def _edges(con: duckdb.DuckDBPyConnection, stated: Mapping[str, Mapping[str, str]]) -> tuple[Edge, ...]:
+    rows = con.execute(_EDGES).fetchall()
+    return tuple(
+        Edge(left, right, score, conflict or contradiction(stated.get(left, {}), stated.get(right, {})), same_gtin, price_ratio)
+        for left, right, score, conflict, same_gtin, price_ratio in rows
+    )
+
+
+def contradiction(left: Mapping[str, str], right: Mapping[str, str]) -> str | None:
+    """What two sets of stated values say differently, in words; None where nothing contradicts."""
+    words = [f"{name} {left[name]} against {right[name]}" for name in sorted(left.keys() & right.keys()) if left[name] != right[name]]
+    return "; ".join(words) or None
+
+
+def _stated(con: duckdb.DuckDBPyConnection, settled: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """For each offer within reach, the values that must not contradict within one product."""
+    con.register("settled_offers", pa.table({"offer_id": pa.array(sorted(offer_id for offers in settled.values() for offer_id in offers), pa.string())}))
+    found: dict[str, dict[str, str]] = {}
+    for offer_id, name, value in con.execute(_STATED).fetchall():
+        found.setdefault(offer_id, {})[name] = value
+    return found
 
 
 def _settled(con: duckdb.DuckDBPyConnection, products: Iterable[str]) -> dict[str, dict[str, str]]:

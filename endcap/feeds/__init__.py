@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from endcap.feeds.arrivals import Arrival, pending
-    from endcap.feeds.propose import Proposal, propose
+    from endcap.feeds.proposal import Proposal, propose
     from endcap.feeds.reading import Reading, read_delivery
 
 __all__ = ["Arrival", "Proposal", "Reading", "pending", "propose", "read_delivery"]
-_WHERE = {"Arrival": "arrivals", "pending": "arrivals", "Proposal": "propose", "propose": "propose", "Reading": "reading", "read_delivery": "reading"}
+_WHERE = {"Arrival": "arrivals", "pending": "arrivals", "Proposal": "proposal", "propose": "proposal", "Reading": "reading", "read_delivery": "reading"}
 
 
 def __getattr__(name: str) -> Any:

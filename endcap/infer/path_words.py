@@ -126,6 +126,3 @@ def _phrases_of(category: Category) -> list[tuple[tuple[str, ...], float]]:
             if phrase:
                 found[phrase] = max(found.get(phrase, 0.0), weight)
     return sorted(found.items())
-
-
-

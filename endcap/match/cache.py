@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from endcap.match import reading, tokens
+from endcap.match import reading, synonyms, tokens
 from endcap.match.tokens import Ragged, Tokens, join, keys_of, read_tokens
 
 SEAL = "seal.json"
@@ -47,7 +47,7 @@ def _version() -> str:
     """What the arrays depend on besides the offers: the text of the code that reads them."""
     from endcap import units
 
-    sources = [Path(str(module.__file__)).read_bytes() for module in (reading, tokens, units)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (reading, synonyms, tokens, units)]
     return f"{zlib.crc32(b''.join(sources)):08x}"
 
 

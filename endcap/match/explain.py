@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from endcap import shelf
-from endcap.match.index import build_index
+from endcap.match.index import Index, build_index
 from endcap.match.record import Record, record_at
 from endcap.match.score import Model
-from endcap.match.tokens import COLUMNS, fold, hash_texts, read_tokens
+from endcap.match.tokens import COLUMNS, hash_texts, hash_words, read_tokens
 from endcap.units import find_quantities
 
 WORD_FORM = re.compile(r"[^\W_]+(?:[-/._,][^\W_]+)*")
@@ -50,23 +50,30 @@ def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, feat
 
 
 def read_records(offers: Sequence[dict[str, Any]]) -> list[Record]:
-    """Records of offers given as dicts of Offer fields, each of a feed of its own; rarity is among these offers only."""
-    rows = [{"offer_id": f"{place}", "identity_hash": place, **offer} for place, offer in enumerate(offers)]
+    """Records of offers given as dicts of Offer fields, each of a feed of its own unless it names one; rarity is among these offers only."""
+    index, titles = index_offers(offers)
+    return [_shown(record_at(index, place, title), offer) for place, (title, offer) in enumerate(zip(titles.to_pylist(), offers, strict=True))]
+
+
+def index_offers(offers: Sequence[dict[str, Any]]) -> tuple[Index, pa.ChunkedArray]:
+    """(index, titles) of offers given as dicts of Offer fields, in their order."""
+    rows = [{"offer_id": f"{place}", "feed": f"{place}", **offer, "identity_hash": place} for place, offer in enumerate(offers)]
     table = pa.table({name: pa.array([row.get(name) for row in rows], pa.int64() if name == "identity_hash" else pa.string()) for name in COLUMNS})
+    feeds = sorted({str(row["feed"]) for row in rows})
     prices = np.array([float(row["price"]) if row.get("price") is not None else math.nan for row in rows])
     currencies = hash_texts([row.get("currency") for row in rows])
-    index = build_index(read_tokens(table), np.arange(len(rows), dtype=np.int32), prices, currencies)
-    return [_shown(record_at(index, place, str(row["title"])), row) for place, row in enumerate(rows)]
+    numbers = np.array([feeds.index(str(row["feed"])) for row in rows], dtype=np.int32)
+    return build_index(read_tokens(table), numbers, prices, currencies), table["title"]
 
 
 def _shown(record: Record, offer: dict[str, Any]) -> Record:
     """The record with the offer's texts, so that features can quote them."""
     shown = {name: str(offer[name]) for name in ("title", "brand", "mpn", "gtin") if offer.get(name)}
-    text = " ".join(str(offer[name]) for name in ("title", "mpn", "quantity_text", "brand", "description") if offer.get(name))
+    text = " ".join(str(offer[name]) for name in ("title", "mpn", "quantity_text", "details_json", "brand", "description") if offer.get(name))
     quantities = [quantity.text for part in ("title", "quantity_text") if offer.get(part) for quantity in find_quantities(str(offer[part]))]
     shown["quantities"] = ", ".join(dict.fromkeys(quantities)) or "none"
     written = [form for match in WORD_FORM.finditer(text) for form in {match.group(), *re.split(r"[-/._,]", match.group())}]
-    for token, form in sorted(zip(hash_texts([fold(form) for form in written]).tolist(), written, strict=True)):
+    for token, form in sorted(zip(hash_words(written).tolist(), written, strict=True)):
         shown.setdefault(f"token {token}", form)
     record.shown.update(shown)
     return record

@@ -6,13 +6,14 @@ import numba
 import numpy as np
 
 from endcap.match.index import SEARCHED, Index
-from endcap.match.reading import CODE, NUMBER, WORD
+from endcap.match.reading import CODE, COLOUR, NUMBER, WORD
 
 # Columns of what `compare_tokens` returns; `words` are of the title, `all` has description and details too; sums are of rarity squared.
 OVERLAP = (
     "words_shared", "words_left", "words_right", "lost_left", "lost_right", "rarest_shared", "rarest_lost_left", "rarest_lost_right",
     "code_shared", "code_lost_left", "code_lost_right", "numbers_shared", "numbers_left", "numbers_right", "numbers_lost_left",
     "numbers_lost_right", "all_shared", "all_left", "all_right", "word_cosine", "letter_cosine",
+    "colours_shared", "colours_left", "colours_right",
 )  # fmt: skip
 # Amounts this close, as a share of the greater, are the same amount.
 SAME_AMOUNT = 0.02
@@ -43,6 +44,8 @@ def _alone(flag, weight, out, side):
     if flag & NUMBER:
         out[12 + side] += 1
         out[14 + side] += 1
+    if flag & COLOUR:
+        out[22 + side] += 1
 
 
 @numba.njit(cache=True)
@@ -69,13 +72,16 @@ def _together(left_flag, right_flag, weight, out):
         out[13] += 1
     if both & NUMBER:
         out[11] += 1
+    out[21] += both & COLOUR != 0
+    out[22] += left_flag & COLOUR != 0
+    out[23] += right_flag & COLOUR != 0
     searched = left_flag & SEARCHED and right_flag & SEARCHED
     return square * square if searched and (left_flag | right_flag) & (WORD | CODE) else np.float32(0.0)
 
 
 @numba.njit(cache=True)
 def _compare(left, right, start, hashes, flags, weights, norms, gram_start, grams, gram_rarity, gram_norms):
-    sums = np.zeros((left.size, 21), np.float32)
+    sums = np.zeros((left.size, 24), np.float32)
     for pair in range(left.size):
         out, a, b = sums[pair], left[pair], right[pair]
         i, j, cosine = start[a], start[b], np.float32(0.0)
@@ -115,10 +121,15 @@ def hold_tokens(rows, wanted, start, hashes):
 
 
 def compare_measures(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """float32 [n, 2]: pack agreement and quantity agreement, as the features of these names define them."""
+    """float32 [n, 3]: agreement of packs, quantities and details, as the features of these names define them."""
     tokens = index.tokens
-    units, packs = tokens.units, tokens.packs
-    return np.asarray(_compare_measures(left, right, units.start, units.values, tokens.amounts.values, packs.start, packs.values))
+    units, packs, details = tokens.units, tokens.packs, tokens.detail_names
+    return np.asarray(
+        _compare_measures(
+            left, right, units.start, units.values, tokens.amounts.values, packs.start, packs.values,
+            details.start, details.values, tokens.detail_values.values,
+        )
+    )  # fmt: skip
 
 
 @numba.njit(cache=True)
@@ -159,10 +170,23 @@ def _compare_amounts(units, amounts, a, a_end, b, b_end):
 
 
 @numba.njit(cache=True)
-def _compare_measures(left, right, unit_start, units, amounts, pack_start, packs):
-    out = np.empty((left.size, 2), np.float32)
+def _compare_details(names, values, a, a_end, b, b_end):
+    """Share of the names that both state which have the same value."""
+    common = agreed = 0
+    for i in range(a, a_end):
+        for j in range(b, b_end):
+            if names[i] == names[j]:
+                common += 1
+                agreed += values[i] == values[j]
+    return np.float32(agreed / common) if common else np.float32(np.nan)
+
+
+@numba.njit(cache=True)
+def _compare_measures(left, right, unit_start, units, amounts, pack_start, packs, detail_start, names, values):
+    out = np.empty((left.size, 3), np.float32)
     for pair in range(left.size):
         a, b = left[pair], right[pair]
         out[pair, 0] = _compare_packs(packs[pack_start[a] : pack_start[a + 1]], packs[pack_start[b] : pack_start[b + 1]])
         out[pair, 1] = _compare_amounts(units, amounts, unit_start[a], unit_start[a + 1], unit_start[b], unit_start[b + 1])
+        out[pair, 2] = _compare_details(names, values, detail_start[a], detail_start[a + 1], detail_start[b], detail_start[b + 1])
     return out

@@ -74,5 +74,6 @@ class Pairs:
         return np.asarray(overlap.hold_tokens(rows, hashes, tokens.start, tokens.values))
 
     def measured(self, name: str) -> np.ndarray:
-        """'pack' or 'quantity' agreement, float32 [n]."""
-        return self._measures[:, 0 if name == "pack" else 1]
+        """Agreement of 'pack', 'quantity' or 'detail', float32 [n]."""
+        column: np.ndarray = self._measures[:, ("pack", "quantity", "detail").index(name)]
+        return column

@@ -12,13 +12,14 @@ import numpy as np
 # What a token was in its offer; one token may be several.
 WORD = 1  # a word of the title
 CODE = 2  # looks like a model or part number
-FORM = 4  # another way to write neighbours of the title: joined words, compacted chains
+FORM = 4  # may stand for a word of the title: joined or compacted neighbours, words of the details
 TAIL = 8  # a word of the description or the details
 NUMBER = 16  # a bare number of the title
+COLOUR = 32  # a colour in the title or the details
 
 OTHER, LETTER, DIGIT, SKIPPED, JOINER, POINT = 0, 1, 2, 3, 4, 5
-TITLE_FIELD, MPN_FIELD, TAIL_FIELD = 0, 1, 2
-FIELDS = 3
+TITLE_FIELD, MPN_FIELD, DETAIL_FIELD, TAIL_FIELD = 0, 1, 2, 3
+FIELDS = 4
 GRAM_BUCKETS = 1 << 17
 MAX_RUNS = 4096
 MAX_JOINED = 24
@@ -118,16 +119,36 @@ def _is_code(text, kinds, start, end, bits):
     return mixed_order or leading > 4 or letters_after > 3
 
 
+@numba.njit(cache=True, inline="always")
+def _meaning(value, known, read_as):
+    """(hash of what a word is read as, COLOUR or 0)."""
+    place = np.searchsorted(known, value)
+    if place < known.size and known[place] == value:
+        return read_as[place], COLOUR
+    return value, 0
+
+
 @numba.njit(cache=True)
-def _read_title(text, kinds, runs, run_start, run_end, run_kind, run_linked, hashes, flags, count):
+def _read_words(text, kinds, runs, run_start, run_end, plain, known, read_as, hashes, flags, count):
+    """The words of details or description."""
     for r in range(runs):
-        flag = WORD
+        value, colour = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
+        hashes[count] = value
+        flags[count] = plain | (colour if plain & FORM else 0)
+        count += 1
+    return count
+
+
+@numba.njit(cache=True)
+def _read_title(text, kinds, runs, run_start, run_end, run_kind, known, read_as, hashes, flags, count):
+    for r in range(runs):
+        value, flag = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
+        flag |= WORD
         if run_kind[r] == 2:
             flag |= NUMBER
         if _is_code(text, kinds, run_start[r], run_end[r], run_kind[r]):
             flag |= CODE
-        hashes[count] = hash_span(text, kinds, run_start[r], run_end[r])
-        flags[count] = flag
+        hashes[count], flags[count] = value, flag
         count += 1
         if r + 1 < runs and (run_kind[r] | run_kind[r + 1]) & 2 and run_end[r + 1] - run_start[r] <= MAX_JOINED:
             hashes[count] = hash_span(text, kinds, run_start[r], run_end[r + 1])
@@ -190,11 +211,11 @@ def _merge_equal(hashes, flags, start, end, out_hashes, out_flags, count):
 
 
 @numba.njit(cache=True)
-def read_batch(text, kinds, bounds):
+def read_batch(text, kinds, bounds, known, read_as):
     """Tokens of a batch of offers.
 
-    `text` holds the folded code points, `kinds` a class per code point, `bounds` int64 [3 n + 1] the spans of title, mpn
-    and tail of each offer. Returns (token starts [n + 1], hashes uint64, flags uint8, gram starts [n + 1], grams uint32);
+    `text` holds the folded code points, `kinds` a class per code point, `bounds` int64 [4 n + 1] the spans of title, mpn,
+    details and tail of each offer, `known` sorted hashes of words that are read as the word `read_as` beside. Returns (token starts [n + 1], hashes uint64, flags uint8, gram starts [n + 1], grams uint32);
     tokens and grams are sorted and unique within an offer.
     """
     offers = (bounds.size - 1) // FIELDS
@@ -211,7 +232,7 @@ def read_batch(text, kinds, bounds):
             start, end = bounds[FIELDS * offer + field], bounds[FIELDS * offer + field + 1]
             runs = _find_runs(text, kinds, start, end, run_start, run_end, run_kind, run_linked)
             if field == TITLE_FIELD:
-                kept = _read_title(text, kinds, runs, run_start, run_end, run_kind, run_linked, hashes, flags, kept)
+                kept = _read_title(text, kinds, runs, run_start, run_end, run_kind, known, read_as, hashes, flags, kept)
                 kept = _read_chains(text, kinds, runs, run_start, run_end, run_kind, run_linked, FORM, hashes, flags, kept)
                 end_gram = _read_grams(text, kinds, runs, run_start, run_end, out_grams, gram_count)
                 unique = np.unique(out_grams[gram_count:end_gram])
@@ -220,12 +241,10 @@ def read_batch(text, kinds, bounds):
             elif field == MPN_FIELD and runs:
                 hashes[kept], flags[kept] = hash_span(text, kinds, run_start[0], run_end[runs - 1]), CODE
                 kept += 1
-            elif field == TAIL_FIELD:
-                for r in range(runs):
-                    code = _is_code(text, kinds, run_start[r], run_end[r], run_kind[r])
-                    hashes[kept], flags[kept] = hash_span(text, kinds, run_start[r], run_end[r]), TAIL
-                    kept += 1
-                kept = _read_chains(text, kinds, runs, run_start, run_end, run_kind, run_linked, TAIL, hashes, flags, kept)
+            elif field != MPN_FIELD:
+                plain = TAIL | (FORM if field == DETAIL_FIELD else 0)
+                kept = _read_words(text, kinds, runs, run_start, run_end, plain, known, read_as, hashes, flags, kept)
+                kept = _read_chains(text, kinds, runs, run_start, run_end, run_kind, run_linked, plain, hashes, flags, kept)
         count = _merge_equal(hashes, flags, 0, kept, out_hashes, out_flags, count)
         starts[offer + 1], gram_starts[offer + 1] = count, gram_count
     return starts, out_hashes[:count].copy(), out_flags[:count].copy(), gram_starts, out_grams[:gram_count].copy()

@@ -32,12 +32,14 @@ class Record:
     grams: dict[int, float]  # 3-gram bucket -> rarity
     quantities: tuple[tuple[int, float], ...]  # (hash of the base unit, amount)
     packs: frozenset[int]
+    details: tuple[tuple[int, int], ...]  # (hash of the name, hash of the value)
     brand: int
     mpn: int
     gtin: int
     price: float
     currency: int
     near: tuple[Near, ...] = ()
+    near_full: bool = False  # more candidates may follow than the list holds
     shown: dict[str, str] = field(default_factory=dict)  # the offer's fields as text, for words
 
     def only(self, flag: int) -> set[int]:
@@ -67,12 +69,14 @@ def record_at(index: Index, row: int, title: str, near: tuple[np.ndarray, np.nda
         grams=dict(zip(grams.tolist(), index.gram_rarity[grams].tolist(), strict=True)),
         quantities=tuple(zip(tokens.units.row(row).tolist(), tokens.amounts.row(row).tolist(), strict=True)),
         packs=frozenset(tokens.packs.row(row).tolist()),
+        details=tuple(zip(tokens.detail_names.row(row).tolist(), tokens.detail_values.row(row).tolist(), strict=True)),
         brand=int(tokens.brand[row]),
         mpn=int(tokens.mpn[row]),
         gtin=int(tokens.gtin[row]),
         price=float(index.prices[row]),
         currency=int(index.currencies[row]),
         near=found,
+        near_full=near is not None and bool((near[0] >= 0).all()),
     )
 
 
@@ -115,7 +119,7 @@ def standing(own: Record, other: Record) -> Standing:
     value = similarity(own, other)
     rivals = [near.similarity for near in own.near if near.feed == other.feed and near.row != other.row]
     rank = 1 + sum(rival > value for rival in rivals)
-    last = own.near[-1].similarity if own.near else 0.0
+    last = own.near[-1].similarity if own.near_full else 0.0
     rival = max(rivals, default=last)
     if not rivals and last > value:
         rank = len(own.near) + 1

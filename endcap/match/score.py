@@ -1,9 +1,10 @@
 """The scorer: gradient boosted trees in text files, fitted with labels or, with none, by letting two views teach each other.
 
-Without labels (co-training, one round): pairs that are each other's clear nearest, or that share a GTIN, are seeds for a
-teacher that sees only what the offers say; its answers teach a second teacher that sees only where the pair stands among its
-rivals; the two, being nearly independent, are multiplied, shared or contradicting GTINs are added at the rate at which they
-agree with the teachers, and a student learns the result from all features. No step sees the features that chose its labels.
+Without labels and GTINs (co-training, one round): pairs that are each other's clear nearest are seeds for a teacher that sees
+only what the offers say; its answers teach a second teacher that sees only where the pair stands among its rivals; the two,
+being nearly independent, are multiplied. With enough GTINs, shared and contradicting ones teach one teacher that sees all but
+the GTINs, each half answering for the other. Then GTINs are added as evidence, at the rate at which they agree with sure
+answers, and a student learns the result from all features. No step sees the features that chose its labels.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ ENOUGH_GTINS = 100
 # More pairs than this change the trees little and cost time.
 FIT_PAIRS = 80_000
 FLOOR = 1e-4
+# Answers this sure show how often GTINs are wrong.
+SURE = 0.9
+# From this weight of labels on, they know more than the scorer they would correct.
+ENOUGH_LABELS = 5000
 
 
 @dataclass(frozen=True)
@@ -120,25 +125,17 @@ def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *
     names = tuple(names or feature_names())
     rows = np.random.default_rng(seed).permutation(features.shape[0])[:FIT_PAIRS]
     features = features[np.sort(rows)]
-    views = np.array([shelf.component("features", name).VIEW for name in names])
-    same, different = _seeds(features, names)
-    if not same.any() or not different.any():
-        return _prior_only(names, seed)
-    # Seeds are the clear cases only; their weight stands for all pairs that are each other's nearest.
-    nearest = (features[:, names.index("rank_worst")] == 1).sum()
-    used = same | different
-    weights = np.where(same, max(1.0, nearest / same.sum()), 1.0)[used]
-    says = _teach(features[used], same[used].astype(np.float64), names, views == "content", seed, weights)
-    content = says(features)
-    stands = _teach(features, content, names, views == "context", seed)(features)
-    together = _log_odds(content) + _log_odds(stands) - _log_odds(content.mean())
     gtin = features[:, names.index("gtin")]
+    enough = min((gtin == 1).sum(), (gtin == 0).sum()) >= ENOUGH_GTINS
+    together, numbers = (_taught_by_gtins if enough else _taught_by_context)(features, names, seed)
+    if together is None:
+        return _prior_only(names, seed)
     agree, differ = _gtin_evidence(gtin, _probability(together))
     target = _probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0)))
     student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, trees=150, leaves=15)
-    numbers = {
-        "pairs": float(features.shape[0]), "seeds_same": float(same.sum()), "seeds_different": float(different.sum()),
-        "expected_matches": float(round(target.sum(), 1)), "gtin_agree": round(agree, 4), "gtin_differ": round(differ, 4),
+    numbers |= {
+        "pairs": float(features.shape[0]), "expected_matches": float(round(target.sum(), 1)),
+        "gtin_agree": round(agree, 4), "gtin_differ": round(differ, 4),
     }  # fmt: skip
     return Model("unsupervised", names, (student,), {"seed": seed, "clear_margin": CLEAR_MARGIN}, numbers)
 
@@ -146,18 +143,22 @@ def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *
 def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model | None = None) -> Model:
     """Fit on labels (1 = same product) of pairs with features float32 [n, f].
 
-    With a `base` the trees correct its unsupervised part, so that few labels cannot make it forget what it knows.
+    With a `base` and fewer than ENOUGH_LABELS the trees correct its unsupervised part, so that few labels cannot make it forget
+    what it knows; more labels teach a scorer of their own.
     Raises BadInput when all labels say the same.
     """
     names = base.names if base else feature_names()
     labels = np.asarray(labels, dtype=np.float64)
     if labels.size == 0 or labels.min() == labels.max():
         raise BadInput("the labels hold only one answer", where=f"{labels.size} labels", todo="answer until there are some of both, same and different")
-    parts = base.parts[:1] if base else ()
+    enough = (labels.size if weights is None else float(np.sum(weights))) >= ENOUGH_LABELS
+    parts = base.parts[:1] if base and not enough else ()
     start = Model("unsupervised", names, parts).log_odds(features) if parts else None
-    trees, leaves = (400, 15) if labels.size >= 2000 else (150, 7)
-    part = _grow(features, labels, names, np.ones(len(names), dtype=bool), seed, trees=trees, leaves=leaves, weights=weights, start=start, monotone=base is not None)
-    return Model("lightgbm", names, (*parts, part), {"seed": seed, "trees": trees, "leaves": leaves}, {"labels": float(labels.size), "same": float(labels.sum())})
+    trees, leaves = (150, 15) if enough else (100, 7)
+    every = np.ones(len(names), dtype=bool)
+    part = _grow(features, labels, names, every, seed, trees=trees, leaves=leaves, weights=weights, start=start, monotone=not enough)
+    settings = {"seed": seed, "trees": trees, "leaves": leaves}
+    return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())})
 
 
 def _check_features(names: tuple[str, ...], where: str) -> None:
@@ -166,15 +167,33 @@ def _check_features(names: tuple[str, ...], where: str) -> None:
         raise BadInput(f"the pair scorer needs features that are not on the shelf: {', '.join(unknown)}", where=where, todo="install the plugin that has them")
 
 
-def _seeds(features: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(same, different) bool [n]: pairs whose context, or whose GTINs, leave little doubt."""
-    best, worst, margin, gtin = (features[:, names.index(name)] for name in ("rank_best", "rank_worst", "margin_low", "gtin"))
+def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:
+    """(log-odds float64 [n], counts) by co-training from pairs whose context leaves little doubt; None where there are none."""
+    views = np.array([shelf.component("features", name).VIEW for name in names])
+    best, worst, margin = (features[:, names.index(name)] for name in ("rank_best", "rank_worst", "margin_low"))
     same = (worst == 1) & (margin >= CLEAR_MARGIN)
-    different = (best >= 2) | ((worst >= 3) & (margin < -CLEAR_MARGIN))
-    if min((gtin == 1).sum(), (gtin == 0).sum()) >= ENOUGH_GTINS:
-        same = np.where(np.isnan(gtin), same, gtin == 1)
-        different = np.where(np.isnan(gtin), different, gtin == 0)
-    return same, different & ~same
+    different = ((best >= 2) | ((worst >= 3) & (margin < -CLEAR_MARGIN))) & ~same
+    counts = {"seeds_same": float(same.sum()), "seeds_different": float(different.sum())}
+    if not same.any() or not different.any():
+        return None, counts
+    # Seeds are the clear cases only; their weight stands for all pairs that are each other's nearest.
+    used = same | different
+    weights = np.where(same, max(1.0, (worst == 1).sum() / same.sum()), 1.0)[used]
+    content = _teach(features[used], same[used].astype(np.float64), names, views == "content", seed, weights)(features)
+    stands = _teach(features, content, names, views == "context", seed)(features)
+    return _log_odds(content) + _log_odds(stands) - _log_odds(content.mean()), counts
+
+
+def _taught_by_gtins(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:
+    """(log-odds float64 [n], counts) from pairs that both state a GTIN, each half judged by what the other half taught."""
+    views = np.array([shelf.component("features", name).VIEW for name in names])
+    gtin = features[:, names.index("gtin")]
+    known, same = ~np.isnan(gtin), gtin == 1
+    half = np.random.default_rng(seed).permutation(features.shape[0]) % 2
+    taught = [_teach(features[known & (half == side)], same[known & (half == side)].astype(np.float64), names, views != "key", seed) for side in (0, 1)]
+    answers = [_log_odds(teacher(features)) for teacher in taught]
+    together = np.where(known, np.where(half == 0, answers[1], answers[0]), (answers[0] + answers[1]) / 2)
+    return together, {"gtins_same": float(same.sum()), "gtins_different": float((gtin == 0).sum())}
 
 
 def _teach(features: np.ndarray, target: np.ndarray, names: tuple[str, ...], view: np.ndarray, seed: int, weights: np.ndarray | None = None) -> Any:
@@ -186,7 +205,7 @@ def _teach(features: np.ndarray, target: np.ndarray, names: tuple[str, ...], vie
 def _gtin_evidence(gtin: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
     """Log-odds that a shared and a contradicting GTIN add, from how often they do so in likely and in unlikely pairs."""
     known = ~np.isnan(gtin)
-    likely, unlikely = known & (probability >= 0.5), known & (probability < 0.5)
+    likely, unlikely = known & (probability >= SURE), known & (probability <= 1 - SURE)
     # One answer of each kind is assumed, so that a handful of GTINs cannot count as proof.
     agree_same = (gtin[likely] == 1).sum() + 1.0
     agree_different = (gtin[unlikely] == 1).sum() + 1.0

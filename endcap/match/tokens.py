@@ -9,12 +9,13 @@ import json
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache, lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from endcap.match import reading
+from endcap.match import reading, synonyms
 from endcap.units import find_pack_counts, find_quantities
 
 # Words far into a description say more about the seller than about the product.
@@ -53,6 +54,8 @@ class Tokens:
     units: Ragged  # uint64 hash of the base unit of each stated quantity
     amounts: Ragged  # float64 beside units, in the base unit
     packs: Ragged  # int64 stated pack counts
+    detail_names: Ragged  # uint64 hash of the name of each further detail (colour, size ...), sorted
+    detail_values: Ragged  # uint64 hash of its value, beside detail_names
     brand: np.ndarray  # uint64 [n], 0 = not stated
     mpn: np.ndarray  # uint64 [n], 0 = not stated
     gtin: np.ndarray  # uint64 [n], 0 = not stated
@@ -114,13 +117,12 @@ def _read_batch(batch: pa.Table) -> Tokens:
     columns = {name: batch[name].to_pylist() for name in COLUMNS}
     titles = [title[:TITLE_LETTERS] for title in columns["title"]]
     details = [_details(text) for text in columns["details_json"]]
-    tails = [
-        " ".join(filter(None, (brand, quantity, *detail, description)))[:TAIL_LETTERS]
-        for brand, quantity, detail, description in zip(columns["brand"], columns["quantity_text"], details, columns["description"], strict=True)
-    ]
+    stated = [" ".join(filter(None, (quantity, *detail.values())))[:TAIL_LETTERS] for quantity, detail in zip(columns["quantity_text"], details, strict=True)]
+    tails = [" ".join(filter(None, both))[:TAIL_LETTERS] for both in zip(columns["brand"], columns["description"], strict=True)]
     mpns = [mpn or "" for mpn in columns["mpn"]]
-    texts = [fold(text) for row in zip(titles, mpns, tails, strict=True) for text in row]
-    start, hashes, flags, gram_start, grams = reading.read_batch(*_code_points(texts))
+    texts = [fold(text) for row in zip(titles, mpns, stated, tails, strict=True) for text in row]
+    start, hashes, flags, gram_start, grams = reading.read_batch(*_code_points(texts), *_meanings())
+    detail_names, detail_values = _read_details(details)
     units, amounts, packs = _read_measures(titles, columns["quantity_text"])
     return Tokens(
         keys=keys_of(batch),
@@ -130,14 +132,55 @@ def _read_batch(batch: pa.Table) -> Tokens:
         units=units,
         amounts=amounts,
         packs=packs,
+        detail_names=detail_names,
+        detail_values=detail_values,
         brand=hash_texts(columns["brand"]),
         mpn=hash_texts(columns["mpn"]),
         gtin=_gtins(batch["gtin"]),
     )
 
 
-def _details(text: str | None) -> list[str]:
-    return [value for value in json.loads(text).values() if isinstance(value, str)] if text else []
+def _details(text: str | None) -> dict[str, str]:
+    """The details that are not empty, by name in the order of names."""
+    return {name: value for name, value in sorted(json.loads(text).items()) if isinstance(value, str) and value.strip()} if text else {}
+
+
+@cache
+def _meanings() -> tuple[np.ndarray, np.ndarray]:
+    """(sorted hashes of words, hashes of the words they are read as)."""
+    read_as = synonyms.readings()
+    known, meant = hash_texts(list(read_as)), hash_texts(list(read_as.values()))
+    order = np.argsort(known)
+    return known[order], meant[order]
+
+
+def hash_words(words: Sequence[str]) -> np.ndarray:
+    """Hash of each word as tokens have it: of the word it is read as."""
+    known, meant = _meanings()
+    hashes = hash_texts(words)
+    places = np.minimum(np.searchsorted(known, hashes), known.size - 1)
+    return np.where(known[places] == hashes, meant[places], hashes)
+
+
+def _read_details(details: list[dict[str, str]]) -> tuple[Ragged, Ragged]:
+    """Names and values of details; a value with colours in it is those colours, whatever the language."""
+    start = _starts(np.array([len(detail) for detail in details], dtype=np.int64))
+    if not start[-1]:
+        return Ragged(start, np.empty(0, np.uint64)), Ragged(start, np.empty(0, np.uint64))
+    read_as = synonyms.readings()
+    values = []
+    for value in (value for detail in details for value in detail.values()):
+        colours = sorted({read_as[word] for word in _words(value) if word in read_as})
+        values.append(" ".join(colours) or value)
+    names = [name for detail in details for name in detail]
+    return Ragged(start, hash_texts(names)), Ragged(start, hash_texts(values))
+
+
+@lru_cache(maxsize=65536)
+def _words(text: str) -> tuple[str, ...]:
+    """Words of a folded text without accents; details repeat, so that most are answered from memory."""
+    plain = "".join(letter for letter in fold(text) if not unicodedata.combining(letter))
+    return tuple("".join(letter if letter.isalnum() else " " for letter in plain).split())
 
 
 def _gtins(column: pa.ChunkedArray) -> np.ndarray:

@@ -20,36 +20,40 @@ STEP_WORDS = {
 }  # fmt: skip
 
 # Each step holds only what passed the step before, so the rates multiply to the match rate exactly.
-SQL = """
+RECORDS_SQL = """
 WITH compared AS (SELECT left_id AS offer_id FROM pairs UNION SELECT right_id FROM pairs),
 shared AS (
     SELECT offer_id, action, product_id IS NOT NULL AND count(*) OVER (PARTITION BY product_id) > 1 AS matched
     FROM decisions WHERE kind = 'product'
 ), placed AS (
-    SELECT o.supplier, coalesce(s.matched, false) AS matched,
-           coalesce(s.matched OR s.action IN ('linked', 'to_review'), false) AS scored,
-           coalesce(s.matched OR s.action IN ('linked', 'to_review'), false) OR c.offer_id IS NOT NULL AS candidate
+    SELECT o.offer_id, o.supplier, coalesce(k.value, '') AS category, coalesce(s.matched, false) AS matched,
+           coalesce(s.matched OR s.action IN ('linked', 'to_review'), false) AS scored, c.offer_id IS NOT NULL AS compared
     FROM offers o LEFT JOIN shared s ON s.offer_id = o.offer_id LEFT JOIN compared c ON c.offer_id = o.offer_id
+    LEFT JOIN decisions k ON k.offer_id = o.offer_id AND k.kind = 'category'
 ), newest AS (
     SELECT delivery_id, supplier FROM deliveries WHERE state = 'accepted'
     QUALIFY row_number() OVER (PARTITION BY feed ORDER BY date DESC, delivery_id DESC) = 1
 )
-SELECT supplier, count(*) AS delivered, count(*) FILTER (valid) AS valid, count(*) FILTER (candidate) AS candidate,
+SELECT offer_id, supplier, category, true AS valid, compared OR scored AS candidate, scored, matched FROM placed
+UNION ALL
+SELECT NULL, n.supplier, '', false, false, false, false FROM quarantined q JOIN newest n ON n.delivery_id = q.delivery_id
+"""
+SQL = f"""
+SELECT supplier, category, count(*) AS delivered, count(*) FILTER (valid) AS valid, count(*) FILTER (candidate) AS candidate,
        count(*) FILTER (scored) AS scored, count(*) FILTER (matched) AS matched
-FROM (
-    SELECT supplier, true AS valid, candidate, scored, matched FROM placed
-    UNION ALL
-    SELECT n.supplier, false, false, false, false FROM quarantined q JOIN newest n ON n.delivery_id = q.delivery_id
-) GROUP BY supplier ORDER BY supplier
+FROM ({RECORDS_SQL}) GROUP BY supplier, category ORDER BY supplier, category
 """
 
 
 def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
     """The match rate with a slice a step (of what reached it) and a slice a supplier."""
     rows = con.execute(SQL).fetchall()
-    reached = [sum(row[at] for row in rows) for at in range(1, 6)]
+    reached = [sum(row[at] for row in rows) for at in range(2, 7)]
     slices: list[Slice] = [share_slice("step", STEP_WORDS[step], reached[at + 1], reached[at], min_n) for at, step in enumerate(STEPS)]
-    slices += [share_slice("supplier", row[0], row[5], row[1], min_n) for row in rows]
+    for by, column in (("supplier", 0), ("category", 1)):
+        for name in sorted({row[column] for row in rows}):
+            mine = [row for row in rows if row[column] == name]
+            slices.append(share_slice(by, name or f"no {by}", sum(row[6] for row in mine), sum(row[2] for row in mine), min_n))
     return [
         share(
             name=NAME,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from endcap.sandbox.offer import Listing
+    from endcap.sandbox.offer import SentOffer
 
 FIRST_DAY = date(2026, 3, 2)
 HIJACKS_MOST = 40
@@ -52,8 +52,8 @@ def make(folder: Path, *, offers: int = 6000, days: int = 4, seed: int = 7, inci
     return World(folder, seed, counts, dates, [supplier.name for supplier in SUPPLIERS], [incident.row() for incident in planned])
 
 
-def listings(*, offers: int = 6000, seed: int = 7) -> Iterator[tuple[str, Listing]]:
-    """The first day of `make`'s world without files: (feed, listing with its texts as sent and its truth), supplier after supplier."""
+def sent_offers(*, offers: int = 6000, seed: int = 7) -> Iterator[tuple[str, SentOffer]]:
+    """The first day of `make`'s world without files: (feed, offer with its texts as sent and its truth), supplier after supplier."""
     from endcap.sandbox import assortment, deliveries
 
     plan = deliveries.Plan(seed, assortment.products_for(seed, offers), (FIRST_DAY.isoformat(),), assortment.Churn(), (), 0)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from endcap.sandbox.assortment import Carried, Churn, carried_by
 from endcap.sandbox.forms import Form, encoder, form
 from endcap.sandbox.incidents import ERROR_PAGE, RENAMED, Incident
-from endcap.sandbox.offer import Listing, State, Truth, category_levels, listing
+from endcap.sandbox.offer import SentOffer, State, Truth, category_levels, sent_offer
 from endcap.sandbox.product import BLOCK, Product, product
 from endcap.sandbox.suppliers import SUPPLIERS, Supplier
 
@@ -36,6 +36,7 @@ class Plan:
         return carried_by(self.seed, place, self.products, self.churn, len(self.dates))
 
     def product(self, index: int) -> Product:
+        """A product of this world; indexes past the last begin again."""
         return product(self.seed, index % self.products, -(-self.products // BLOCK))
 
 
@@ -53,12 +54,12 @@ def write(plan: Plan, folder: Path) -> dict[str, int]:
     return dict(zip(plan.dates, totals, strict=True))
 
 
-def first_day(plan: Plan) -> Iterator[tuple[str, Listing]]:
-    """The first day's offers without files: (feed, listing)."""
+def first_day(plan: Plan) -> Iterator[tuple[str, SentOffer]]:
+    """The first day's offers without files: (feed, offer as sent)."""
     for place, supplier in enumerate(SUPPLIERS):
         for offer in plan.carried(place):
             if offer.history.born == 0:
-                yield supplier.name, listing(plan.seed, offer.product, place, offer.number, State(), second=offer.second)
+                yield supplier.name, sent_offer(plan.seed, offer.product, place, offer.number, State(), second=offer.second)
 
 
 class _SupplierWriter:
@@ -89,10 +90,10 @@ class _SupplierWriter:
         for offer in self.plan.carried(self.place):
             if hijack is None or len(hijack.offers) >= self.plan.hijacks or not _is_lure(offer, hijack.day):
                 self._write(offer, NO_DAY)
-            elif len(hijack.offers) % 2:  # a new listing beside the honest one
+            elif len(hijack.offers) % 2:  # a new offer beside the honest one
                 self._write(offer, NO_DAY)
                 self._hijack(offer._replace(number=offer.number + 2 * self.plan.products, history=offer.history._replace(born=hijack.day)), hijack)
-            else:  # an honest listing turns
+            else:  # an honest offer turns
                 self._hijack(offer, hijack)
         for written in filter(None, self.forms):
             written.close()
@@ -105,14 +106,14 @@ class _SupplierWriter:
     def _write(self, offer: Carried, hijack_day: int) -> None:
         """Send an offer on each of its days; it is written anew only when something about it changed."""
         history, plan = offer.history, self.plan
-        last: tuple[State, Listing, Any] | None = None
+        last: tuple[State, SentOffer, Any] | None = None
         told: Truth | None = None
         for day in range(history.born, min(history.died, len(self.forms))):
             lure = offer.product if day >= hijack_day else None
             state = State(history.price_days[day], history.title_days[day], day >= self.no_mpn_day, lure)
             if last is None or state != last[0]:
                 sold = self._other_goods(offer.product) if lure else offer.product
-                made = listing(plan.seed, sold, self.place, offer.number, state, second=offer.second)
+                made = sent_offer(plan.seed, sold, self.place, offer.number, state, second=offer.second)
                 last = (state, made, self._row(made, sold))
             if last[1].truth != told:
                 told = last[1].truth
@@ -123,7 +124,7 @@ class _SupplierWriter:
                 for _ in range(1 + last[1].repeated):
                     written.write(last[2])
 
-    def _row(self, made: Listing, sold: Product) -> Any:
+    def _row(self, made: SentOffer, sold: Product) -> Any:
         row = self.encode(self.fill(made.texts, sold))
         if made.ragged and self.supplier.form == "csv":
             return _ragged(row, self.supplier.delimiter.encode())
@@ -134,7 +135,7 @@ class _SupplierWriter:
         others = (self.plan.product(lure.key + 997 * BLOCK * step) for step in range(1, 50))
         return next((other for other in others if other.goods.department != lure.goods.department), self.plan.product(lure.key + 1))
 
-    def _truth_row(self, made: Listing, day: int) -> str:
+    def _truth_row(self, made: SentOffer, day: int) -> str:
         truth, feed, source_id = made.truth, self.supplier.name, made.texts["id"]
         values = (
             feed, source_id, f"{feed}:{source_id}", self.plan.dates[day], truth.product, truth.category, truth.brand, str(truth.pack_count),
@@ -155,7 +156,7 @@ def _ragged(row: bytes, mark: bytes) -> bytes:
 
 
 def filler(supplier: Supplier) -> Callable[[dict[str, str], Product], Mapping[str, str]]:
-    """The function that completes a listing's texts with what its supplier's columns also need."""
+    """The function that completes the texts of an offer with what its supplier's columns also need."""
     needed = {source for _, source in supplier.columns}
     site = f"https://{supplier.name}.example"
 

@@ -31,7 +31,7 @@ class Form(Protocol):
 
 
 def encoder(supplier: Supplier) -> Callable[[Mapping[str, str]], Any]:
-    """The function that turns a listing's texts into a row of the supplier's format."""
+    """The function that turns an offer's texts into a row of the supplier's format."""
     makers = {"csv": _csv_encoder, "json": _json_encoder, "jsonl": _json_encoder, "xml": _xml_encoder, "xlsx": _xlsx_encoder, "parquet": _parquet_encoder}
     return makers[supplier.form](supplier)
 

@@ -35,7 +35,7 @@ PLAN: tuple[tuple[int, str, str, str, str], ...] = (
     (1, "brightcart", "error_page", "The server answered with an HTML error page, which was saved as the feed.", "held"),
     (2, "markthalle", "drop", "Nine of ten products are missing; the export stopped early.", "held"),
     (2, "harbor-wholesale", "no_mpn", "From this day on the supplier sends no part numbers.", "warning"),
-    (3, "bazaar-one", "hijack", "Some listings show the GTIN of a popular product and sell other goods at a far lower price.", "review"),
+    (3, "bazaar-one", "hijack", "Some offers show the GTIN of a popular product and sell other goods at a far lower price.", "review"),
 )
 
 

@@ -1,17 +1,18 @@
-"""One supplier's listing of one product: its texts as sent, mistakes included, and what is true of it."""
+"""One supplier's offer of one product: its texts as sent, mistakes included, and what is true of it."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import NamedTuple
 
-from endcap.sandbox.dice import check_digit, dice, hits, wide
+from endcap.sandbox.dice import dice, hits, wide
 from endcap.sandbox.goods import Goods
 from endcap.sandbox.product import Product
 from endcap.sandbox.style import GERMAN, content_text, title
 from endcap.sandbox.suppliers import SUPPLIERS, Supplier
 
 OFFER_SALT, TITLE_SALT, PRICE_SALT = 10, 11, 12
+CONTENT_UNITS = ("g", "ml")  # in which a supplier states the content in a field of its own
 # UTF-8 read as Latin-1 or cp1252, as it arrives in real feeds.
 MOJIBAKE = (("ä", "Ã¤"), ("ö", "Ã¶"), ("ü", "Ã¼"), ("ß", "ÃŸ"), ("Ä", "Ã„"), ("é", "Ã©"), ("'", "â€™"))
 
@@ -39,7 +40,7 @@ class Truth(NamedTuple):
     resolvable: bool
 
 
-class Listing(NamedTuple):
+class SentOffer(NamedTuple):
     """The texts a supplier sends, by the names of suppliers' columns, and the truth behind them."""
 
     texts: dict[str, str]
@@ -48,8 +49,8 @@ class Listing(NamedTuple):
     ragged: bool
 
 
-def listing(seed: int, product: Product, place: int, number: int, state: State, *, second: bool = False) -> Listing:
-    """What supplier SUPPLIERS[place] sends of a product under its own running number; `second`: a second listing of the same product."""
+def sent_offer(seed: int, product: Product, place: int, number: int, state: State, *, second: bool = False) -> SentOffer:
+    """What supplier SUPPLIERS[place] sends of a product under its own running number; `second`: a second offer of the same product."""
     supplier = SUPPLIERS[place]
     draws = dice(seed, OFFER_SALT + 20 * second, product.key, place)
     title_draws = dice(seed, TITLE_SALT + 20 * second, product.key, place, state.title_day)
@@ -73,7 +74,7 @@ def listing(seed: int, product: Product, place: int, number: int, state: State, 
     }
     told = _told(product, supplier, written.states, texts)
     resolvable = not product.varying or gtin_good or ((bool(mpn) or written.states_code) and product.mpn != product.code) or told
-    return Listing(texts, _truth(product, state, second, resolvable), hits(draws, 14, supplier.habits.repeated), hits(draws, 16, supplier.habits.ragged))
+    return SentOffer(texts, _truth(product, state, second, resolvable), hits(draws, 14, supplier.habits.repeated), hits(draws, 16, supplier.habits.ragged))
 
 
 def _truth(product: Product, state: State, second: bool, resolvable: bool) -> Truth:
@@ -86,9 +87,9 @@ def _truth(product: Product, state: State, second: bool, resolvable: bool) -> Tr
 
 def _told(product: Product, supplier: Supplier, states: tuple[str, ...], texts: dict[str, str]) -> bool:
     """Whether title and separate fields together state every property in which siblings differ."""
-    fields = {"colour": "colour" in supplier.details and texts["colour"], "size": "size" in supplier.details and texts["size"]}
-    quantity = "quantity" in supplier.mapped and texts["quantity"]
-    fields |= {"amount": quantity, "pack": quantity}
+    fields = {name: texts[name] for name in supplier.details}
+    quantity = texts["quantity"] if "quantity" in supplier.fields else ""
+    fields |= {"amount": quantity if product.goods.unit in CONTENT_UNITS else "", "pack": quantity}
     return all(name in states or fields.get(name) for name in product.varying)
 
 
@@ -134,14 +135,14 @@ def price_text(cents: int, form: str, comma: bool) -> str:
 
 
 def _quantity(product: Product, supplier: Supplier, draws: bytes) -> str:
-    if draws[28] > 225 or product.goods.unit not in ("g", "ml"):
+    if draws[28] > 225 or product.goods.unit not in CONTENT_UNITS:
         return f"{product.pack}" if product.pack > 1 and draws[28] <= 225 and supplier.style.packs == "pcs" else ""
     return content_text(product.amount, product.goods.unit, product.pack, supplier.style.amounts, "times")
 
 
 SENTENCES = (
     ("{noun} by {brand}: {specs}.", "{brand} {line}, {specs}. Ships within 24 hours.", "{specs}. Model {model}."),
-    ("{noun} von {brand}: {specs}.", "{brand} {line} – {specs}. Lieferung in 2-3 Werktagen.", "{specs}. Art. {model}."),
+    ("{noun} von {brand}: {specs}.", "{brand} {line}: {specs}. Lieferung in 2-3 Werktagen.", "{specs}. Art. {model}."),
 )
 
 
@@ -171,8 +172,3 @@ def category_levels(goods: Goods, supplier: Supplier) -> tuple[str, ...]:
         return (f"{goods.department[:3].upper()}-{1 + sum(map(ord, goods.key)) % 89:02d}", goods.english_path[-1].upper())
     path = goods.german_path if supplier.paths.startswith("german") else goods.english_path
     return path[-1:] if supplier.paths.endswith("leaf") else path
-
-
-def is_valid_gtin(text: str) -> bool:
-    """Whether a text is 8, 12, 13 or 14 digits with the right check digit."""
-    return text.isdigit() and len(text) in (8, 12, 13, 14) and check_digit(text[:-1]) == text[-1]

@@ -7,7 +7,6 @@ from functools import cache
 from typing import NamedTuple
 
 from endcap.sandbox.dice import hits, pick
-from endcap.sandbox.goods import Pair
 from endcap.sandbox.product import Product
 
 ENGLISH, GERMAN = 0, 1
@@ -142,8 +141,3 @@ def _typo(text: str, draws: bytes) -> str:
     if not text[at : at + 2].isalpha() or len(text) < 8:
         return text
     return text[:at] + text[at + 1 : at + 2] + (text[at] if draws[27] < 128 else "") + text[at + 2 :]
-
-
-def pick_language(pair: Pair, style: Style) -> str:
-    """One language of a pair of words."""
-    return pair[style.language]

@@ -90,8 +90,18 @@ class Figure(BaseModel):
     unit: str
     words: str
     direction: str
-    shown: str
+    shown: str = Field(description="The value, interval and n in words, or that there is not enough data.")
     slices: list[Slice]
+
+    @property
+    def group(self) -> str:
+        """The metric this figure belongs to."""
+        return self.name.split(".")[0]
+
+    @property
+    def why(self) -> str:
+        """The words without the repeated 'not enough data'."""
+        return self.words.split(": ", 1)[1] if self.value is None and ": " in self.words else self.words
 
 
 class Need(BaseModel):

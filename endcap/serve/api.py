@@ -38,7 +38,11 @@ def products(reading: Pinned, q: Search = "", category: Annotated[str, Query(max
     return asking.products(reading, q, category, page)
 
 
-@ROUTER.get("/products/{product_id}", response_model=answers.Product, responses={301: {"model": answers.ProblemAnswer, "description": "Merged into the product in Location."}})
+@ROUTER.get(
+    "/products/{product_id}",
+    response_model=answers.Product,
+    responses={301: {"model": answers.ProblemAnswer, "description": "Merged into the product in Location."}},
+)
 def product(request: Request, reading: Pinned, product_id: str, page: Page = 1) -> answers.Product | Response:
     """One product: values with provenance, offers with their decisions, history."""
     leads_to = asking_product.end_of_merges(reading, product_id)

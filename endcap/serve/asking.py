@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from endcap import metrics
@@ -47,20 +48,34 @@ def products(reading: Reading, q: str, category: str, page: int) -> answers.Prod
 
 def review(reading: Reading, kind: str, page: int) -> answers.Review:
     """Decisions that wait for a person, the surest first; one page. `kind` is 'product' or 'category'."""
-    waiting = "FROM decisions d JOIN offers o ON o.offer_id = d.offer_id WHERE d.action = 'to_review' AND d.kind = ?"
+    waiting = "FROM decisions WHERE action = 'to_review' AND kind = ?"
     found = count(reading, waiting, [kind])
     rows = reading.rows(
-        "SELECT d.offer_id, d.kind, o.supplier, o.title, o.price, o.currency, d.proposed_product_id, p.title AS proposed_title, "
-        "p.offers AS proposed_offers, d.value, d.confidence, d.reason_code, d.reason, d.run FROM (SELECT * FROM decisions "
-        f"WHERE action = 'to_review' AND kind = ? ORDER BY confidence DESC, offer_id LIMIT {ROWS_A_PAGE} OFFSET ?) d "
-        "JOIN offers o ON o.offer_id = d.offer_id LEFT JOIN products p ON p.product_id = d.proposed_product_id ORDER BY d.confidence DESC, d.offer_id",
+        "SELECT d.offer_id, d.kind, d.proposed_product_id, p.title AS proposed_title, p.offers AS proposed_offers, d.value, d.confidence, d.reason_code, "
+        f"d.reason, d.run FROM (SELECT * {waiting} ORDER BY confidence DESC, offer_id LIMIT {ROWS_A_PAGE} OFFSET ?) d "
+        "LEFT JOIN products p ON p.product_id = d.proposed_product_id ORDER BY d.confidence DESC, d.offer_id",
         [kind, (page - 1) * ROWS_A_PAGE],
     )
-    reasons = reading.rows(f"SELECT d.reason_code, count(*) AS n {waiting} GROUP BY ALL ORDER BY n DESC, 1", [kind])
+    reasons = reading.rows(f"SELECT reason_code, count(*) AS n {waiting} GROUP BY ALL ORDER BY n DESC, 1", [kind])
+    sent = offers_by_id(reading, [row["offer_id"] for row in rows])
     return answers.Review(
         snapshot=reading.snapshot_id, kind=kind, page=page, pages=pages(found), found=found,
-        by_reason={row["reason_code"]: row["n"] for row in reasons}, questions=[answers.Question(**row) for row in rows],
+        by_reason={row["reason_code"]: row["n"] for row in reasons},
+        questions=[answers.Question(**row, **_asked(sent.get(row["offer_id"], {}))) for row in rows],
     )  # fmt: skip
+
+
+def offers_by_id(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Live offers as sent, by id; ids of offers that are gone are left out."""
+    wanted = sorted(set(offer_ids))
+    if not wanted:
+        return {}
+    columns = "offer_id, supplier, title, price, currency, available, url"
+    return {row["offer_id"]: row for row in reading.by_key("offers", columns, f"offer_id IN ({', '.join('?' * len(wanted))})", wanted)}
+
+
+def _asked(sent: dict[str, Any]) -> dict[str, Any]:
+    return {"supplier": sent.get("supplier", ""), "title": sent.get("title", "no longer offered"), "price": sent.get("price"), "currency": sent.get("currency")}
 
 
 def quarantine(reading: Reading, delivery_id: str, page: int) -> answers.Quarantine:

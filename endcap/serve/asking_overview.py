@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from endcap.serve import answers
@@ -29,7 +30,9 @@ def overview(reading: Reading) -> answers.Overview:
 def _feeds(reading: Reading) -> list[answers.FeedState]:
     live = {row["feed"]: row["n"] for row in reading.rows("SELECT feed, count(*) AS n FROM offers GROUP BY ALL")}
     newest: dict[str, dict[str, Any]] = {}
-    for row in reading.rows("SELECT * FROM deliveries QUALIFY row_number() OVER (PARTITION BY feed, state ORDER BY date DESC, delivery_id DESC) = 1 ORDER BY feed"):
+    for row in reading.rows(
+        "SELECT * FROM deliveries QUALIFY row_number() OVER (PARTITION BY feed, state ORDER BY date DESC, delivery_id DESC) = 1 ORDER BY feed"
+    ):
         newest.setdefault(row["feed"], {})[row["state"]] = row
     return [_feed_state(feed, states, live.get(feed, 0)) for feed, states in newest.items()]
 
@@ -57,17 +60,31 @@ def _decisions(reading: Reading) -> answers.DecisionCounts:
 def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.DecisionCounts) -> list[answers.Need]:
     needs = [
         answers.Need(kind="held", count=1, words=f"{feed.supplier}: the delivery of {feed.held.date} is held. {feed.held.reason}",
-                     todo=f"endcap release {feed.feed} {feed.held.date}, or wait for the next delivery", path="/deliveries")
+                     todo=f"endcap release {feed.feed} {feed.held.date}", path="/deliveries")
         for feed in feeds if feed.held
     ]  # fmt: skip
     waiting = {
-        "product": (decisions.to_review, "offers wait for a person to say which product they are", "endcap review", "/review"),
-        "category": (decisions.category_to_review, "offers whose category is doubtful", "endcap review", "/review?kind=category"),
-        "loop": (_open_loops(reading), "reported problems are open", "endcap loops", "/api/v1/overview"),
+        "product": (decisions.to_review, "offer waits", "offers wait", "for a person to say which product it is", "endcap review", "/review"),
+        "category": (decisions.category_to_review, "offer waits", "offers wait", "for a person to say its category", "endcap review", "/review?kind=category"),
+        "answers": (_waiting_answers(reading), "answer waits", "answers wait", "for the next run to take them in", "endcap run", "/review"),
+        "loop": (_open_loops(reading), "reported problem is", "reported problems are", "open", "endcap digest retail", "/metrics#time_to_resolve"),
     }
-    needs += [answers.Need(kind=kind, count=n, words=words, todo=todo, path=path) for kind, (n, words, todo, path) in waiting.items() if n]
+    needs += [
+        answers.Need(kind=kind, count=n, words=f"{one if n == 1 else many} {rest}", todo=todo, path=path)
+        for kind, (n, one, many, rest, todo, path) in waiting.items() if n
+    ]  # fmt: skip
     return needs
 
 
 def _open_loops(reading: Reading) -> int:
     return int((reading.row("SELECT count(*) AS n FROM loops WHERE closed_at IS NULL") or {"n": 0})["n"])
+
+
+def _waiting_answers(reading: Reading) -> int:
+    """Answers given since this snapshot was made, net of undo."""
+    taken_in = json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)
+    found = reading.row(
+        "SELECT count(*) AS n FROM overrides WHERE override_id > ? AND undoes IS NULL AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)",
+        [taken_in],
+    )
+    return int(found["n"]) if found else 0

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from endcap.serve import answers
-from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, count, pages
+from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, count, offers_by_id, pages
 from endcap.serve.reading import Reading
 
 MERGES_FOLLOWED = 100
+SHARED_FIELDS = ("product_id", "state", "merged_into", "title", "brand", "category", "gtin", "price_min", "price_max", "currency", "founded_by")
 COMPARED_FIELDS = ("title", "brand", "category", "gtin")
-EVENT_WORDS = {
-    "founded": "founded by an offer", "absorbed": "an offer joined", "merged": "merged into another product", "split": "split",
-    "gone": "no offer left", "revived": "offered again",
-}  # fmt: skip
 
 
 def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product:
@@ -24,12 +21,15 @@ def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product
         if row is None:
             raise NotFound(f"there is no product {product_id!r}", "search at /products")
         row["state"] = "gone"
-    belonging = "FROM decisions WHERE kind = 'product' AND product_id = ?"
-    found = count(reading, belonging, [product_id])
-    shared = {name: row[name] for name in ("product_id", "state", "merged_into", "title", "brand", "category", "gtin", "price_min", "price_max", "currency", "founded_by")}
+    found = count(reading, "FROM decisions WHERE kind = 'product' AND product_id = ?", [product_id])
+    decided = _decided(reading, product_id, page)
+    values = row["values"] or []
+    sent = offers_by_id(reading, [*(value["source_offer_id"] for value in values), *(decision["offer_id"] for decision in decided)])
     return answers.Product(
-        snapshot=reading.snapshot_id, **shared, offer_count=found, supplier_count=row["suppliers"], values=_values(reading, row["values"] or []),
-        page=page, pages=pages(found, OFFERS_A_PAGE), offers=_offers(reading, product_id, page), history=_history(reading, product_id),
+        snapshot=reading.snapshot_id, **{name: row[name] for name in SHARED_FIELDS}, offer_count=found, supplier_count=row["suppliers"],
+        values=[answers.Value(**value, supplier=sent.get(value["source_offer_id"], {}).get("supplier")) for value in values],
+        page=page, pages=pages(found, OFFERS_A_PAGE), history=_history(reading, product_id),
+        offers=[answers.ProductOffer(**{**sent[decision["offer_id"]], **decision}) for decision in decided if decision["offer_id"] in sent],
     )  # fmt: skip
 
 
@@ -49,10 +49,11 @@ def end_of_merges(reading: Reading, product_id: str) -> str | None:
 
 def offer(reading: Reading, offer_id: str) -> answers.Offer:
     """An offer by its id as its supplier sent it, with what was believed, compared and decided. Raises NotFound."""
-    row = reading.row("SELECT * FROM offers WHERE offer_id = ?", [offer_id])
-    if row is None:
+    found = reading.by_key("offers", "*", "offer_id = ?", [offer_id])
+    if not found:
         raise NotFound(f"there is no live offer {offer_id!r}", "its id is the feed's name, a colon and the supplier's own id")
-    facts = reading.rows("SELECT * FROM facts WHERE offer_id = ? ORDER BY attribute", [offer_id])
+    row = found[0]
+    facts = reading.by_key("facts", "*", "offer_id = ?", [offer_id])
     decisions = reading.rows("SELECT * FROM decisions WHERE offer_id = ? ORDER BY kind DESC", [offer_id])
     history = reading.rows(f"SELECT * FROM decisions_log WHERE offer_id = ? AND NOT gone ORDER BY run DESC, kind DESC LIMIT {MOST_EVENTS}", [offer_id])
     return answers.Offer(
@@ -62,35 +63,19 @@ def offer(reading: Reading, offer_id: str) -> answers.Offer:
     )  # fmt: skip
 
 
-def _values(reading: Reading, values: list[dict[str, Any]]) -> list[answers.Value]:
-    sources = sorted({value["source_offer_id"] for value in values})
-    marks = ", ".join("?" * len(sources))
-    found = reading.rows(f"SELECT offer_id, supplier FROM offers WHERE offer_id IN ({marks})", sources) if sources else []
-    suppliers = {row["offer_id"]: row["supplier"] for row in found}
-    return [answers.Value(**value, supplier=suppliers.get(value["source_offer_id"])) for value in values]
-
-
-def _offers(reading: Reading, product_id: str, page: int) -> list[answers.ProductOffer]:
-    decided = reading.rows(
+def _decided(reading: Reading, product_id: str, page: int) -> list[dict[str, Any]]:
+    return reading.rows(
         "SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run FROM decisions "
         f"WHERE kind = 'product' AND product_id = ? ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
         [product_id, (page - 1) * OFFERS_A_PAGE],
     )
-    if not decided:
-        return []
-    marks = ", ".join("?" * len(decided))
-    sent = reading.rows(
-        f"SELECT offer_id, supplier, title, price, currency, available, url FROM offers WHERE offer_id IN ({marks})",
-        [row["offer_id"] for row in decided],
-    )
-    by_id = {row["offer_id"]: row for row in sent}
-    return [answers.ProductOffer(**{**by_id[row["offer_id"]], **row}) for row in decided if row["offer_id"] in by_id]
 
 
 def _history(reading: Reading, product_id: str) -> list[answers.Event]:
     """Events of its identity and changes of its main fields, the newest first."""
     rows = reading.rows(
-        f"SELECT run, event, into_product_id, offer_id, reason FROM product_events_log WHERE product_id = ? AND NOT gone ORDER BY run DESC, event, offer_id LIMIT {MOST_EVENTS}",
+        "SELECT run, event, into_product_id, offer_id, reason FROM product_events_log WHERE product_id = ? AND NOT gone "
+        f"ORDER BY run DESC, event, offer_id LIMIT {MOST_EVENTS}",
         [product_id],
     )
     events = [_event(row) for row in rows]
@@ -105,8 +90,7 @@ def _history(reading: Reading, product_id: str) -> list[answers.Event]:
 
 
 def _event(row: dict[str, Any]) -> answers.Event:
-    words = EVENT_WORDS.get(row["event"], row["event"])
-    words = f"merged into {row['into_product_id']}" if row["event"] == "merged" and row["into_product_id"] else words
+    words = f"merged into {row['into_product_id']}" if row["event"] == "merged" and row["into_product_id"] else row["event"]
     return answers.Event(run=row["run"], event=row["event"], words=f"{words}: {row['reason']}" if row["reason"] else words, offer_id=row["offer_id"] or None)
 
 
@@ -122,10 +106,10 @@ def _decision(row: dict[str, Any]) -> answers.Decision:
 
 
 def _candidates(reading: Reading, offer_id: str) -> list[answers.Candidate]:
-    rows = reading.rows(
-        "SELECT c.other AS offer_id, o.supplier, o.title, o.price, o.currency, c.score, c.conflict FROM ("
-        "  SELECT right_id AS other, score, conflict FROM pairs WHERE left_id = ? UNION ALL SELECT left_id, score, conflict FROM pairs WHERE right_id = ?"
-        f"  ORDER BY score DESC, other LIMIT {MOST_CANDIDATES}) c LEFT JOIN offers o ON o.offer_id = c.other ORDER BY c.score DESC, c.other",
-        [offer_id, offer_id],
-    )
-    return [answers.Candidate(**row) for row in rows]
+    left = reading.by_key("pairs", "right_id AS offer_id, score, conflict", "left_id = ?", [offer_id])
+    right = reading.by_key("pairs", "left_id AS offer_id, score, conflict", "right_id = ?", [offer_id])
+    best = sorted(left + right, key=lambda pair: (-pair["score"], pair["offer_id"]))[:MOST_CANDIDATES]
+    sent = offers_by_id(reading, [pair["offer_id"] for pair in best])
+    unknown = {"supplier": None, "title": None, "price": None, "currency": None}
+    shown = [{name: sent.get(pair["offer_id"], unknown)[name] for name in unknown} for pair in best]
+    return [answers.Candidate(**pair, **more) for pair, more in zip(best, shown, strict=True)]

@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import duckdb
 
+from endcap import schema
+
 OPERATIONAL_AGE_S = 2.0
 # Small enough to hold in memory whole, and asked by keys that the lake's files are not sorted by.
 HELD_IN_MEMORY = ("products", "decisions")
@@ -69,6 +71,12 @@ class Reading:
             found = cursor.execute(query, list(values))
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def by_key(self, table: str, columns: str, condition: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """Current rows of a lake table by (a part of) its key: from the log, since looking for the newest row of every key is far dearer."""
+        key = ", ".join(schema.BY_TABLE[table].KEY)
+        newest = f"SELECT * FROM {table}_log WHERE {condition} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY run DESC) = 1"
+        return self.rows(f"SELECT {columns} FROM ({newest}) WHERE NOT gone ORDER BY {key}", values)
 
     def row(self, query: str, values: Sequence[Any] = ()) -> dict[str, Any] | None:
         """The first row, or None."""

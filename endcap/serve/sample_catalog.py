@@ -9,7 +9,7 @@ import duckdb
 from endcap.metrics import _cases
 
 SNAPSHOT: dict[str, Any] = {
-    "snapshot_id": "s0003-8c1f0a92d7e4", "parent": "s0002-41b7c95de820", "run": 3, "content_hash": "8c1f0a92d7e4", "manifest_json": "{}",
+    "snapshot_id": "s0003-8c1f0a92d7e4", "parent": "s0002-41b7c95de820", "run": 3, "content_hash": "8c1f0a92d7e4", "manifest_json": '{"override_sequence": 1}',
     "published_json": "{}", "created_at": "2024-05-03T06:02:11Z", "current": True,
 }  # fmt: skip
 
@@ -77,7 +77,7 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {"left_id": "nord:1", "right_id": "sued:1", "score": 0.93}, {"left_id": "nord:1", "right_id": "nord:3", "score": 0.41, "conflict": "pack 6 against 1"},
     ],
     "product_events": [
-        {"product_id": "p1", "event": "founded", "offer_id": "nord:1", "reason": ""}, {"product_id": "p1", "event": "absorbed", "offer_id": "sued:1", "reason": "same brand, colour and content"},
+        {"product_id": "p1", "event": "founded", "offer_id": "nord:1", "reason": "founded by this offer"}, {"product_id": "p1", "event": "absorbed", "offer_id": "sued:1", "reason": "this offer joined"},
     ],
     "runs": [
         {"run": 2, "state": "done", "started_at": "2024-05-02T06:00:00Z", "finished_at": "2024-05-02T06:02:11Z", "snapshot_id": "s0002-41b7c95de820"},

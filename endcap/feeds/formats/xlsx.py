@@ -23,7 +23,8 @@ KINDS = frozenset({"zip"})
 MAX_CELLS = 30_000_000  # rows x columns up to the farthest cell: readers hold them all
 MAX_UNPACKED_BYTES = 2 << 30
 MAX_PARTS = 2_000
-CELL = re.compile(rb'<(?:\w+:)?c [^>]*?r="([A-Z]{1,3})(\d{1,7})"')
+COLUMN_OF_CELL = re.compile(rb'\br="([A-Z]{1,3})\d')
+ROW_OF_CELL = re.compile(rb'\br="[A-Z]{1,3}(\d{1,7})"')
 BLOCK_BYTES = 1 << 20
 
 
@@ -68,8 +69,8 @@ def _refuse_far_cells(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
         rest = b""
         while block := stream.read(BLOCK_BYTES):
             text = rest + block
-            for letters, row in set(CELL.findall(text)):
-                last_row, last_column = max(last_row, int(row)), max(last_column, _column_number(letters))
+            last_column = max(last_column, *map(_column_number, set(COLUMN_OF_CELL.findall(text))), 0)
+            last_row = max(last_row, *map(int, set(ROW_OF_CELL.findall(text))), 0)
             rest = text[-200:]
     if last_row * last_column > MAX_CELLS:
         raise Unreadable("too_large", f"its farthest cell spans {last_row:,} rows by {last_column:,} columns", "ask the supplier for the file again")

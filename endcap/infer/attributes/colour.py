@@ -20,7 +20,7 @@ _NAMES = {
     "grey": "grey gray grau graue grauer graues gris grise charcoal graphite graphit",
     "anthracite": "anthracite anthrazit",
     "silver": "silver silber silbern silberne argent argente plata plateado",
-    "gold": "gold golden goldene dore doree dorado oro",
+    "gold": "gold golden goldene dore doree dorado",
     "red": "red rot rote roter rotes rouge rojo roja",
     "burgundy": "burgundy bordeaux maroon weinrot bordo",
     "pink": "pink rosa rosafarben fuchsia",
@@ -38,7 +38,7 @@ _NAMES = {
     "blue": "blue blau blaue blauer blaues bleu bleue azul hellblau lightblue",
     "navy": "navy dunkelblau marine marineblau",
     "purple": "purple lila violett violet violette morado",
-    "brown": "brown braun braune brauner braunes marron brun brune bronze chocolate coffee mocha",
+    "brown": "brown braun braune brauner braunes marron brun brune bronze mocha",
     "beige": "beige creme cream ivory ecru elfenbein nude tan taupe",
     "sand": "sand sandfarben",
     "terracotta": "terracotta terrakotta",
@@ -48,11 +48,14 @@ _NAMES = {
 CANONICAL: dict[str, str] = {word: colour for colour, words in _NAMES.items() for word in words.split()}
 # Names of drinks, food, metals and brands too: a title alone proves little.
 _AMBIGUOUS_NAMES = (
-    "orange rose gold golden golden silver olive cream creme chocolate coffee mocha sand clear klar nude multi marine tan aqua bronze "
-    "graphite braun marron brown negro oro multi petrol argent blanc blanco rouge noir vert"
+    "orange rose gold golden golden silver olive cream creme mocha sand clear klar nude multi marine tan aqua bronze "
+    "graphite braun marron brown negro multi petrol argent blanc blanco rouge noir vert"
 )
 _AMBIGUOUS = frozenset(_AMBIGUOUS_NAMES.split())
-_TWO_WORDS = {("navy", "blue"): "navy", ("rose", "gold"): "rose gold", ("dark", "blue"): "navy", ("light", "cyan"): "light cyan", ("light", "magenta"): "light magenta", ("photo", "black"): "photo black"}
+_TWO_WORDS = {
+    ("navy", "blue"): "navy", ("dark", "blue"): "navy", ("rose", "gold"): "rose gold",
+    ("light", "cyan"): "light cyan", ("light", "magenta"): "light magenta", ("photo", "black"): "photo black",
+}  # fmt: skip
 _GROCERY_UNITS = ("g", "ml", "wash")
 _TOKEN = re.compile(r"[^\W\d_]+")
 _SURE, _LIKELY, _DOUBTFUL = 0.96, 0.85, 0.4

@@ -16,4 +16,4 @@ def show(request: Request, offer_id: str) -> Response:
     return page_of(request, "offer.html", offer=asking_product.offer(request.state.reading, offer_id))
 
 
-CASES = [("/o/nord:1", 200, "As the supplier sent it"), ("/o/nord:none", 404, "there is no live offer")]
+CASES = [("/o/nord:1", 200, "As the supplier sent it"), ("/o/nord:none", 404, "There is no live offer")]

@@ -25,4 +25,4 @@ def show(request: Request, product_id: str, page: Annotated[int, Query(ge=1, le=
     return page_of(request, "product.html", status=410 if product.state == "gone" else 200, product=product, came_from=came_from)
 
 
-CASES = [("/p/p1", 200, "Where each value comes from"), ("/p/p3", 301, ""), ("/p/p9", 410, "no longer offered"), ("/p/none", 404, "there is no product")]
+CASES = [("/p/p1", 200, "Where each value comes from"), ("/p/p3", 301, ""), ("/p/p9", 410, "no longer offered"), ("/p/none", 404, "There is no product")]

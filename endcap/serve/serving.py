@@ -1,0 +1,47 @@
+"""Running the web application on loopback until it is stopped."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from endcap.problems import BadInput
+from endcap.serve.app import make_app
+from endcap.serve.reading import Home
+
+ADDRESS = "127.0.0.1"
+
+
+def serve_home(home: Home, *, port: int, seconds: float = 0, say: Callable[[str], None]) -> None:
+    """Serve a catalog on loopback; returns when it is stopped (Ctrl-C, or by itself after `seconds` where they are not 0).
+
+    Port 0 takes a free one. `say` is told the address once it answers. Raises BadInput when the port is taken.
+    """
+    with _listening(port) as listening:
+        address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(make_app(home), log_level="warning", access_log=False, server_header=False))
+        say(f"serving {address}/ and {address}/api/v1/ (read-only; Ctrl-C stops it)")
+        stop = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
+        stop.daemon = True
+        if seconds:
+            stop.start()
+        try:
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:
+            say("stopped")
+        finally:
+            stop.cancel()
+
+
+def _listening(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((ADDRESS, port))
+    except OSError:
+        listening.close()
+        raise BadInput(f"port {port} is taken", where=ADDRESS, todo="name another with --port, or 0 for any free one") from None
+    return listening
