@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import resource
 import tempfile
@@ -60,7 +61,7 @@ def report_quality(pairs: pa.Table, product_of: dict[str, str], feed_of: dict[st
     sides = list(zip(pairs["left_id"].to_pylist(), pairs["right_id"].to_pylist(), strict=True))
     same = np.array([product_of[left] == product_of[right] for left, right in sides])
     edges = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.01)
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         band = (scores >= low) & (scores < high)
         if band.any():
             print(f"  score {low:.2f}-{min(high, 1):.2f}: {band.sum():8d} pairs, mean {scores[band].mean():.3f}, right {same[band].mean():.3f}")
@@ -80,11 +81,11 @@ def read_world(offers: int, seed: int) -> tuple[pa.Table, dict[str, str]]:
     """(Offer rows as feeds would read them, the true product of each offer id)."""
     rows: dict[str, dict[str, Any]] = {}
     product_of: dict[str, str] = {}
-    for feed, listing in sandbox.listings(offers=offers, seed=seed):
-        offer_id = f"{feed}:{listing.texts['id']}"
-        if listing.texts["title"].strip() and offer_id not in rows:
-            rows[offer_id] = offer_row(feed, offer_id, listing.texts)
-            product_of[offer_id] = listing.truth.product
+    for feed, sent in sandbox.sent_offers(offers=offers, seed=seed):
+        offer_id = f"{feed}:{sent.texts['id']}"
+        if sent.texts["title"].strip() and offer_id not in rows:
+            rows[offer_id] = offer_row(feed, offer_id, sent.texts)
+            product_of[offer_id] = sent.truth.product
     return pa.Table.from_pylist(list(rows.values()), schema=arrow_schema(Offer)), product_of
 
 

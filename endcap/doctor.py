@@ -25,7 +25,8 @@ def examine(folder: Path, home: Path | None = None) -> list[dict[str, Any]]:
     except Problem as problem:
         return [*findings, _finding(False, problem.sentence())]
     findings.append(_finding(True, f"settings: {len(catalog.feeds)} feeds"))
-    findings.append(_finding(catalog.inbox_path.is_dir(), f"inbox {catalog.inbox} {'is there' if catalog.inbox_path.is_dir() else 'is missing: make it or use --inbox'}"))
+    there = catalog.inbox_path.is_dir()
+    findings.append(_finding(there, f"inbox {catalog.inbox} is {'there' if there else 'missing: make it or use --inbox'}"))
     free_gb = shutil.disk_usage(_nearest_folder(catalog.home_path)).free / 1e9
     findings.append(_finding(free_gb >= MIN_FREE_GB, f"{free_gb:.1f} GB free"))
     return findings + _catalog_findings(catalog)

@@ -36,6 +36,7 @@ from endcap.settings import Catalog
 
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 Say = Callable[[str], None]
+COMPARED = ("offer_id", "feed", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json", "price", "currency")
 FIRST_CHAMPION = "the first model: fitted without labels on the first deliveries"
 
 
@@ -95,7 +96,7 @@ def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None =
     home = Home(catalog)
     with home.writer():
         _close_dead_runs(home)
-        arrivals = pending(catalog, _done(home), dates=dates, until=until)
+        arrivals = _arrivals(home, dates, until, say)
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
         if not groups and (home.override_sequence(), home.champion("match")) != _taken_in(home.manifest()):
             groups = [[]]
@@ -108,7 +109,7 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     """What a run would take in: deliveries with their size, answers and a new model; nothing is changed."""
     home = Home(catalog)
     manifest = home.manifest()
-    arrivals = pending(catalog, _done(home), dates=dates, until=until)
+    arrivals = _arrivals(home, dates, until, lambda _line: None)
     answers = home.override_sequence() - manifest.override_sequence
     champion = home.champion("match")
     promoted = champion if champion != manifest.models.get("match") else None
@@ -163,7 +164,7 @@ def compare(journey: Journey) -> Rows:
         model = Model.load(journey.home.model_folder(journey.champion)) if journey.champion else None
         pairs = schema.arrow_schema(schema.Pair).empty_table()
         if len(journey.changed):
-            offers = con.sql("SELECT * FROM offers ORDER BY offer_id").to_arrow_table()
+            offers = con.sql(f"SELECT {', '.join(COMPARED)} FROM offers ORDER BY offer_id").to_arrow_table()
             cache = journey.home.path / "cache"
             matched = match_offers(offers, journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache)
             pairs, model = matched.pairs, matched.model
@@ -211,13 +212,14 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
         stages = [_do(stage, journey) for stage in STAGES]
         snapshot_id, content_hash, publishing = _publish(journey)
         with home.connect() as con:
-            figures = {"metrics": [figure.to_dict() for figure in measure(con)], "catalog": catalog_totals(con), "stages": [*stages, publishing]}
+            totals, metrics = catalog_totals(con), [figure.to_dict() for figure in measure(con)]
     except BaseException as error:
         _close_run(home, attempt, state="failed", error=str(error) or type(error).__name__)
         raise
+    figures = {"metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     _close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)
-    seconds = time.monotonic() - started
-    return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, figures["catalog"], figures["stages"], round(seconds, 3))
+    seconds = round(time.monotonic() - started, 3)
+    return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, [*stages, publishing], seconds)
 
 
 def _do(stage: Callable[[Journey], Rows], journey: Journey) -> dict[str, Any]:
@@ -350,11 +352,17 @@ def _open_ids(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Ta
 # --- the record of runs ---------------------------------------------------------------------------------------------
 
 
-def _done(home: Home) -> set[tuple[str, str, str]]:
-    """Deliveries that were dealt with; a held one that a person released since is to be read again."""
+def _arrivals(home: Home, dates: list[str] | None, until: str | None, say: Say) -> list[Arrival]:
+    """What is to be taken in; a delivery older than one of its feed that is in already would undo it, so it is passed over."""
     released = {(row["feed"], row["date"]) for row in home.rows(RELEASES).to_pylist()}
     rows = home.lake().current(schema.Delivery, columns="delivery_id, feed, date, sha256, state").to_pylist()
-    return {(row["feed"], row["date"], row["sha256"]) for row in rows if not (row["state"] == "held" and (row["feed"], row["date"]) in released)}
+    done = {(row["feed"], row["date"], row["sha256"]) for row in rows if not (row["state"] == "held" and (row["feed"], row["date"]) in released)}
+    newest = {row["feed"]: row["date"] for row in sorted(rows, key=lambda row: row["date"]) if row["state"] == "accepted"}
+    arrivals = pending(home.catalog, done, dates=dates, until=until)
+    for arrival in arrivals:
+        if arrival.date < newest.get(arrival.feed, ""):
+            say(f"{arrival.date} {arrival.feed}: passed over, since {newest[arrival.feed]} is in already")
+    return [arrival for arrival in arrivals if arrival.date >= newest.get(arrival.feed, "")]
 
 
 def _taken_in(manifest: Manifest) -> tuple[int, str | None]:
@@ -366,9 +374,9 @@ def _nothing_to_do(home: Home) -> RunResult:
     snapshot = home.snapshot()
     with home.connect() as con:
         totals = catalog_totals(con)
-    run_number = snapshot["run"] if snapshot else 0
-    ids = (snapshot["snapshot_id"], snapshot["content_hash"]) if snapshot else (None, None)
-    return RunResult(*ids, run_number, False, [], totals, [], 0.0)
+    if snapshot is None:
+        return RunResult(None, None, 0, False, [], totals, [], 0.0)
+    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, [], 0.0)
 
 
 def _open_run(home: Home, journey: Journey) -> int:

@@ -280,11 +280,16 @@ NOT_CATALOG: tuple[str, ...] = ("labels", "trials")
 FLOAT32_LISTS: tuple[str, ...] = ("features",)
 
 
-@cache
 def arrow_schema(noun: type[Any]) -> pa.Schema:
     """The Arrow schema of a noun's table, derived from its annotations."""
+    return _derived(noun.__name__)
+
+
+@cache
+def _derived(name: str) -> pa.Schema:
     import pyarrow as pa
 
+    noun = globals()[name]
     hints = typing.get_type_hints(noun)
     return pa.schema(
         [_arrow_field(field.name, hints[field.name]) for field in fields(noun)],

@@ -20,7 +20,7 @@ FILE_NAME = "endcap.yaml"
 class Settings(BaseModel):
     """Base of every group of settings: unknown names are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Source(Settings):
@@ -80,7 +80,10 @@ class Guards(Settings):
     max_drop: float = Field(0.3, ge=0, le=1, description="Largest share of the feed's live offers that one delivery may remove.")
     max_growth: float = Field(5.0, gt=0, description="Largest growth of the number of offers, as a multiple of the last one.")
     max_quarantined: float = Field(0.2, ge=0, le=1, description="Largest share of records that may break the contract.")
-    max_field_loss: float = Field(0.5, ge=0, le=1, description="Largest fall in the share of offers that state a mapped field (brand, price, gtin, mpn ...), in points from 0 to 1; key fields (title, price) over it hold the delivery, others warn.")
+    max_field_loss: float = Field(
+        0.5, ge=0, le=1,
+        description="Largest fall in the share of offers that state a mapped field, from 0 to 1; title and price over it hold the delivery, others warn.",
+    )  # fmt: skip
     max_price_change: float = Field(0.5, ge=0, le=1, description="Largest share of offers whose price may move by more than a factor of 3.")
     max_identity_change: float = Field(0.4, ge=0, le=1, description="Largest share of known ids that may come with another title.")
     min_offers: int = Field(20, ge=0, description="Below this many known offers the share guards do not fire: too little to judge by.")
@@ -139,7 +142,7 @@ class Catalog(Settings):
     policy: Policy = Field(default_factory=lambda: Policy(), description="What the machine may decide alone.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The suppliers' feeds by name.")
 
-    _root: Path = PrivateAttr(default=Path("."))
+    _root: Path = PrivateAttr(default=Path())
 
     @property
     def root(self) -> Path:
@@ -205,6 +208,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Any] = set()
         for key_node, _value in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark)

@@ -195,7 +195,8 @@ def test_people_s_word_always_holds_and_order_never_matters(world: Inputs, shuff
 def test_deciding_again_keeps_every_id(world: Inputs) -> None:
     rulings = rule(world, POLICY)
     before = {name: ruling.product_id for name, ruling in rulings.items() if ruling.product_id}
-    founders = {**world.founders, **{ruling.product_id: name for name, ruling in rulings.items() if ruling.action == "new_product" and ruling.product_id}}
+    founded = {ruling.product_id: name for name, ruling in rulings.items() if ruling.action == "new_product" and ruling.product_id}
+    founders = {**world.founders, **founded}
     again = Inputs(
         world.offers, world.edges, world.stated, world.answers, before, world.settled, founders, world.states, frozenset(before.values()) | world.taken
     )  # fmt: skip

@@ -5,19 +5,33 @@ import io
 import socket
 import zipfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endcap import shelf
-from endcap.feeds.format_checks import failures, read_all
+from endcap import checks, shelf
 from endcap.feeds.formats import csv as csv_format
 from endcap.feeds.formats import xlsx
 from endcap.feeds.opening import kind_of, opened
-from endcap.feeds.record import Unreadable
+from endcap.feeds.record import BadRecord, Options, Unreadable
 
 FORMATS = shelf.names("formats")
+
+
+def read_all(component: ModuleType, raw: bytes, options: Options) -> dict[int, dict[str, Any] | str]:
+    """Every record of a delivery by position: decoded, or its reason code."""
+    found: dict[int, dict[str, Any] | str] = {}
+    for chunk in component.split(io.BytesIO(raw), options):
+        found |= {cut.position: cut.code for cut in chunk.unreadable}
+        for position, record in zip(chunk.positions, chunk.records, strict=True):
+            try:
+                found[position] = component.decode(record, chunk.header, options)
+            except BadRecord as bad:
+                found[position] = bad.code
+    return found
 
 
 def test_the_six_formats_are_there() -> None:
@@ -26,7 +40,10 @@ def test_the_six_formats_are_there() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_passes_the_shared_checks(name: str) -> None:
-    assert failures(shelf.component("formats", name)) == []
+    component = shelf.component("formats", name)
+    checks.format_reads_its_cases(component)
+    checks.format_refuses_what_is_broken(component)
+    checks.format_says_its_options(component)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -106,11 +123,24 @@ def test_an_xlsx_whose_one_cell_is_far_out_is_refused_before_it_is_unfolded() ->
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (b"id,title\n", "text"), (b"", "empty"), (b" \r\n\t", "empty"), (b"%PDF-1.7", "pdf"), (b"\x89PNG\r\n", "image"), (b"PK\x03\x04", "zip"),
-        (b"PAR1", "parquet"), (b'{"error": 1}', "json"), (b"\xef\xbb\xbf[1]", "json"), (b"<?xml version='1.0'?><rss/>", "xml"), (b"\n<!DOCTYPE HTML><p>", "html"),
-        (b"<html><head>", "html"), (b"<!-- x --><HTML>", "html"), ("<rss/>".encode("utf-16"), "xml"), (b"\x1f\x8b", "gzip"), (b"<htmlfeed><item/>", "xml"),
+        (b"id,title\n", "text"),
+        (b"", "empty"),
+        (b" \r\n\t", "empty"),
+        (b"%PDF-1.7", "pdf"),
+        (b"\x89PNG\r\n", "image"),
+        (b"PK\x03\x04", "zip"),
+        (b"PAR1", "parquet"),
+        (b'{"error": 1}', "json"),
+        (b"\xef\xbb\xbf[1]", "json"),
+        (b"<?xml version='1.0'?><rss/>", "xml"),
+        (b"\n<!DOCTYPE HTML><p>", "html"),
+        (b"<html><head>", "html"),
+        (b"<!-- x --><HTML>", "html"),
+        ("<rss/>".encode("utf-16"), "xml"),
+        (b"\x1f\x8b", "gzip"),
+        (b"<htmlfeed><item/>", "xml"),
     ],
-)  # fmt: skip
+)
 def test_content_is_known_by_its_first_bytes(head: bytes, kind: str) -> None:
     assert kind_of(head) == kind
 

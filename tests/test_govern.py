@@ -126,7 +126,8 @@ def test_the_sync_compares_with_the_run_before_and_asks_for_decisions() -> None:
 def test_answers_are_told_with_what_was_done_and_undone_ones_left_out() -> None:
     overrides = [
         {"override_id": 1, "offer_id": "a:1", "action": "same", "actor": "eva"}, {"override_id": 2, "offer_id": "a:2", "action": "new", "actor": "eva"},
-        {"override_id": 3, "offer_id": "a:3", "action": "new", "actor": "tom"}, {"override_id": 4, "offer_id": "a:3", "action": "undo", "undoes": 3, "actor": "tom"},
+        {"override_id": 3, "offer_id": "a:3", "action": "new", "actor": "tom"},
+        {"override_id": 4, "offer_id": "a:3", "action": "undo", "undoes": 3, "actor": "tom"},
     ]  # fmt: skip
     offers = [{"offer_id": "a:1", "title": "<b>Mug</b> | [x](y)"}]
     decisions = [{"offer_id": "a:1", "kind": "product", "override_id": 1}]

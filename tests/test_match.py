@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap import shelf
+from endcap.checks import check_all
 from endcap.match import Model, explain_pair, fit_labelled, match_offers, rescore
 from endcap.match.block import find_candidates, share_key
 from endcap.match.checks import check_feature
 from endcap.match.explain import index_offers
 from endcap.match.matching import Matched
+from endcap.match.sample import OFFERS, sample_pairs
 from endcap.match.tokens import hash_texts, join, read_tokens
 from endcap.problems import BadInput
 from endcap.schema import Offer, Pair, arrow_schema
@@ -39,16 +41,18 @@ def small_world(products: int = 60, feeds: int = 3, gtins: bool = True) -> pa.Ta
         code = f"{chr(65 + product % 7)}{chr(70 + product % 5)}-{1000 + 37 * product}"
         for feed in range(feeds):
             colour, price = COLOURS[product % 4], Decimal(f"{20 + product}.{feed}0")
-            title = (f"{brand} {kind} {code} {colour}", f"{kind} {code.replace('-', '')} {brand} new", f"{brand} {code.lower()} {colour} {kind} 500 ml")[feed % 3]
+            written = (f"{brand} {kind} {code} {colour}", f"{kind} {code.replace('-', '')} {brand} new", f"{brand} {code.lower()} {colour} {kind} 500 ml")
             gtin = f"0400{product:010d}" if gtins and rng.random() < 0.8 else None
-            rows.append(offer(f"feed{feed}:{product}", title=title, feed=f"feed{feed}", brand=brand, price=price, gtin=gtin, identity_hash=product * 10 + feed))
+            stated = {"title": written[feed % 3], "brand": brand, "price": price, "gtin": gtin}
+            rows.append(offer(f"feed{feed}:{product}", feed=f"feed{feed}", identity_hash=product * 10 + feed, **stated))
     return pa.Table.from_pylist(rows, schema=arrow_schema(Offer))
 
 
 def offer(offer_id: str, **given_fields: Any) -> dict[str, Any]:
     """An Offer row with everything else left out."""
     empty: dict[str, Any] = dict.fromkeys(arrow_schema(Offer).names)
-    plain = {"feed": "a", "supplier": "a", "source_id": offer_id, "title": "x", "delivery_id": "d", "position": 1, "raw_hash": 0, "identity_hash": 0, "run": 1, "gone": False}
+    where = {"feed": "a", "supplier": "a", "source_id": offer_id, "delivery_id": "d", "position": 1, "run": 1, "gone": False}
+    plain = {**where, "title": "x", "raw_hash": 0, "identity_hash": 0}
     return {**empty, **plain, "offer_id": offer_id, **given_fields}
 
 
@@ -174,7 +178,8 @@ def test_conflicts_in_words(left: str, right: str, conflict: str | None) -> None
 
 def test_shared_gtin_makes_a_pair_that_words_would_miss() -> None:
     rows = small_world(20).to_pylist()
-    rows += [offer("y:1", title="Wasserkocher", feed="y", gtin="04006381333931"), offer("z:1", title="Bouilloire", feed="z", gtin="04006381333931", identity_hash=5)]
+    rows.append(offer("y:1", title="Wasserkocher", feed="y", gtin="04006381333931"))
+    rows.append(offer("z:1", title="Bouilloire", feed="z", gtin="04006381333931", identity_hash=5))
     found = run_all(pa.Table.from_pylist(rows, schema=arrow_schema(Offer)))
     assert ("y:1", "z:1") in set(zip(found.pairs["left_id"].to_pylist(), found.pairs["right_id"].to_pylist(), strict=True))
 
@@ -224,20 +229,26 @@ def test_codes_are_read_with_and_without_separators() -> None:
     assert hashes[4] == hashes[5] == 0
 
 
-FEATURE_OFFERS = [
-    {"title": "Sony WH-1000XM4 headphones black", "brand": "Sony", "mpn": "WH1000XM4", "price": "299", "gtin": "04006381333931", "feed": "a"},
-    {"title": "SONY wh 1000xm4 wireless 30h", "price": "280", "feed": "b", "description": "over-ear, black or silver"},
-    {"title": "Sony WH1000XM5 Kopfhörer schwarz", "brand": "sony", "price": "333", "gtin": "04006381333948", "feed": "b"},
-    {"title": "Cola 6 x 330 ml", "quantity_text": "6x330ml", "price": "4.99", "currency": "EUR", "feed": "a"},
-    {"title": "Cola 330ml Dose 2007", "price": "0.99", "currency": "USD", "feed": "c", "details_json": json.dumps({"colour": "rot", "size": "L"})},
-    {"title": "Cola Zero 2010 red 12 pack", "feed": "b", "details_json": json.dumps({"colour": "red", "size": "M"})},
-    {"title": "", "feed": "c"},
-]
-
-
 @pytest.mark.parametrize("name", shelf.names("features"))
 def test_every_feature_keeps_the_shelfs_promises(name: str) -> None:
-    assert list(check_feature(shelf.component("features", name), FEATURE_OFFERS)) == []
+    assert [result for result in check_all(f"features:{name}") if result.fault] == []
+    assert list(check_feature(shelf.component("features", name), OFFERS)) == []
+
+
+def test_a_feature_that_breaks_the_rules_is_told_so() -> None:
+    broken = SimpleNamespace(VIEW="content", DIRECTION=1, CASES=[({"title": "a"}, {"title": "b"}, 0.5)])
+    broken.compare = lambda left, right: float(len(left.title))
+    broken.words = lambda left, right, value: ""
+    broken.column = lambda pairs: np.zeros(pairs.size, dtype=np.float32)
+    faults = "; ".join(check_feature(broken, OFFERS))
+    assert "not 0.5" in faults and "depends on the order" in faults and "and column() 0.0" in faults
+
+
+def test_the_sample_gives_every_feature_something_to_say() -> None:
+    pairs, _ = sample_pairs()
+    for name in shelf.names("features"):
+        column = shelf.component("features", name).column(pairs)
+        assert len(set(column[~np.isnan(column)].tolist())) >= 2, name
 
 
 def test_explain_sums_to_the_score_and_speaks(world: pa.Table, matched: Matched) -> None:

@@ -102,7 +102,7 @@ def test_every_error_has_one_shape(client: TestClient, address: str, status: int
     answer = client.get(address)
     assert answer.status_code == status and set(answer.json()) == {"error"}
     assert set(answer.json()["error"]) == {"code", "message", "hint"} and answer.json()["error"]["code"] == code
-    assert answer.headers[SNAPSHOT_HEADER] == SNAPSHOT_ID
+    assert answer.headers[SNAPSHOT_HEADER] == ("none" if address.startswith("/static/") else SNAPSHOT_ID)
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
@@ -125,8 +125,10 @@ def test_a_failure_keeps_the_shape_and_tells_nothing_of_the_inside() -> None:
     answer = client_of(_BrokenHome(RuntimeError("SELECT secret FROM x"))).get("/api/v1/overview")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "failed") and "secret" not in answer.text
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    told = client_of(_BrokenHome(BadInput("the lake is gone", todo="restore it"))).get("/", headers=AS_PERSON)
+    broken = client_of(_BrokenHome(BadInput("the lake is gone", todo="restore it")))
+    told = broken.get("/", headers=AS_PERSON)
     assert told.status_code == 500 and "The lake is gone; restore it" in told.text
+    assert broken.get("/static/endcap.css").status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", ""])
@@ -205,7 +207,8 @@ def test_a_held_delivery_is_forgotten_when_a_newer_one_came_in() -> None:
 
 
 PAYLOADS = [
-    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<svg/onload=alert(1)>", "{{ 7 * 7 }}", "{% include 'base.html' %}", "</title><script>1</script>",
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<svg/onload=alert(1)>", "{{ 7181 * 3 }}", "{% include 'base.html' %}",
+    "</title><script>1</script>",
     "' onmouseover='alert(1)", "javascript:alert(1)", "<!--", "]]>", "&lt;script&gt;", "\u202e<b>x</b>", "<math><mtext></p><style>",
 ]  # fmt: skip
 
@@ -213,8 +216,10 @@ PAYLOADS = [
 def _poisoned(payload: str) -> dict[str, list[dict[str, Any]]]:
     """The sample with the payload wherever a supplier's or a person's words are shown."""
     poison = {
-        "title": payload, "brand": payload, "category": payload, "category_path": payload, "description": payload, "url": payload, "mpn": payload, "quantity_text": payload,
-        "reason": payload, "supplier": payload, "conflict": payload, "value": payload, "error": payload, "raw": payload.encode(), "warnings": [payload], "code": payload,
+        "title": payload, "brand": payload, "category": payload, "category_path": payload, "description": payload, "url": payload,
+        "mpn": payload, "quantity_text": payload,
+        "reason": payload, "supplier": payload, "conflict": payload, "value": payload, "error": payload, "raw": payload.encode(), "warnings": [payload],
+        "code": payload,
     }  # fmt: skip
     return {table: [{name: poison.get(name, value) for name, value in row.items()} for row in rows] for table, rows in TABLES.items()}
 
@@ -230,7 +235,7 @@ def test_markup_from_feeds_stays_inert_on_every_page(payload: str) -> None:
         assert not any(
             (attributes.get(name) or "").lower().strip().startswith(("javascript:", "data:")) for _tag, attributes in found for name in ("href", "src")
         )
-        assert "49" not in answer.text or payload != "{{ 7 * 7 }}"
+        assert "21543" not in answer.text
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -281,6 +286,19 @@ def test_a_new_snapshot_is_served_from_the_next_request_on() -> None:
         home.publish(f"s{number}", f"title {number}")
         answer = client.get("/api/v1/products/p1")
         assert (answer.json()["title"], answer.headers[SNAPSHOT_HEADER]) == (f"title {number}", f"s{number}")
+
+
+def test_the_last_good_snapshot_is_served_while_the_next_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = _MovingHome()
+    client = client_of(home)
+    home.publish("s1", "good")
+    assert client.get("/api/v1/products/p1").json()["title"] == "good"
+    home.publish("s2", "next")
+    with monkeypatch.context() as patch:
+        patch.setattr(home, "connect", _BrokenHome(OSError("disk")).connect)
+        held = client.get("/api/v1/products/p1")
+        assert (held.status_code, held.json()["title"], held.headers[SNAPSHOT_HEADER]) == (200, "good", "s1")
+    assert client.get("/api/v1/products/p1").json()["title"] == "next"
 
 
 @pytest.mark.parametrize("address", ["/", "/products", "/p/p1", "/o/nord:1", "/review", "/deliveries", "/metrics", "/quarantine/nord@2024-05-02"])

@@ -23,7 +23,8 @@ def ask_all(home: Home, *, actor: str, limit: int) -> None:
         raise BadInput("there is no catalog yet", where=str(home.path), todo="run `endcap run` first")
     with home.connect() as con:
         items = waiting(con, home.manifest().override_sequence, limit=limit)
-    out.print(f"{len(items)} wait for a person.  {HELP}" if items else "Nothing needs you: every decision was sure enough, or is answered and waits for `endcap run`.")
+    nothing = "Nothing needs you: every decision was sure enough, or is answered and waits for `endcap run`."
+    out.print(f"{len(items)} wait for a person.  {HELP}" if items else nothing)
     number, given = 0, 0
     while number < len(items):
         _show(items[number], number, len(items), out)
@@ -51,7 +52,7 @@ def _read_key(out: Console) -> str:
 def _valid(key: str, item: ReviewItem) -> bool:
     if key in ("y", "n"):
         return bool(item.candidates)
-    return key in KEYS or key.isdigit() and 1 <= int(key) <= len(item.candidates)
+    return key in KEYS or (key.isdigit() and 1 <= int(key) <= len(item.candidates))
 
 
 def _answer(home: Home, item: ReviewItem, key: str, actor: str) -> Override:

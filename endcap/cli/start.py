@@ -70,7 +70,8 @@ def make_sandbox(
     if as_json:
         print_json(report)
     else:
-        typer.echo(f"{len(world.suppliers)} suppliers, {len(world.dates)} days, {sum(world.offers_per_day.values()):,} records in {folder}; next: endcap run --dir {folder}")
+        records = sum(world.offers_per_day.values())
+        typer.echo(f"{len(world.suppliers)} suppliers, {len(world.dates)} days, {records:,} records in {folder}; next: endcap run --dir {folder}")
 
 
 def init(folder: Annotated[Path, typer.Argument(help="The new catalog's folder.")]) -> None:

@@ -132,7 +132,7 @@ def _link(state: State) -> None:
             state.doubts.append(Doubt(edge, verdict.code, verdict.words))
     for edge, verdict, refusal in refused:
         last = state.clusters.join(edge) if refusal.code in RETRIED else refusal
-        if last is not None and (last.code not in SILENT or last.code == "contradiction" and edge.same_gtin):
+        if last is not None and (last.code not in SILENT or (last.code == "contradiction" and edge.same_gtin)):
             state.doubts.append(Doubt(edge, last.code, f"{verdict.words}, but {last.words}"))
 
 
@@ -142,7 +142,9 @@ def _ask(state: State) -> None:
     for doubt in sorted(state.doubts, key=lambda doubt: (-doubt.edge.score, doubt.edge.left_id, doubt.edge.right_id)):
         for offer_id, other_id in _ends(doubt.edge):
             cluster, target = state.clusters.of(offer_id), state.clusters.of(other_id)
-            if not _lone(cluster) or target is None or offer_id in state.rulings or offer_id in founding or other_id in state.rulings and _lone(target):
+            if not _lone(cluster) or target is None or offer_id in state.rulings or offer_id in founding:
+                continue
+            if other_id in state.rulings and _lone(target):
                 continue
             if target.product_id is not None and cluster is not None and target.product_id in cluster.apart:
                 continue
@@ -181,7 +183,7 @@ def _settle(state: State) -> None:
         taken.add(product_id)
         ids[cluster.root] = product_id
         for offer_id in members:
-            founds = not known and offer_id == members[0] or cluster.size == 1
+            founds = cluster.size == 1 or (not known and offer_id == members[0])
             state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
     _name_what_is_asked(state, ids)
 
@@ -200,7 +202,8 @@ def _placed(state: State, cluster: Cluster, offer_id: str, product_id: str, *, f
         return Ruling(offer_id, "linked", product_id, 0.5, "group", "held in the group by its other offers")
     words = judge(edge, state.policy).words
     if founds:
-        return Ruling(offer_id, "new_product", product_id, round(edge.score, 4), "founds", f"first of {cluster.size} offers; {words}", None, edge.other(offer_id))
+        words = f"first of {cluster.size} offers; {words}"
+        return Ruling(offer_id, "new_product", product_id, round(edge.score, 4), "founds", words, None, edge.other(offer_id))
     return Ruling(offer_id, "linked", product_id, round(edge.score, 4), "alike", words, None, edge.other(offer_id))
 
 

@@ -65,7 +65,8 @@ def _explain_offer(home: Home, con: duckdb.DuckDBPyConnection, offer: dict[str, 
     candidates = _candidates(home, con, offer)
     if not candidates:
         lines.append("no offer of another feed resembles it enough to be compared")
-    return {"kind": "offer", "id": offer_id, "title": offer_id, "lines": lines, "decision": decision, "candidates": candidates, "history": _history(con, offer_id)}
+    history = _history(con, offer_id)
+    return {"kind": "offer", "id": offer_id, "title": offer_id, "lines": lines, "decision": decision, "candidates": candidates, "history": history}
 
 
 def _decision_words(decision: dict[str, Any]) -> str:
@@ -97,8 +98,9 @@ def _history(con: duckdb.DuckDBPyConnection, offer_id: str) -> list[dict[str, An
     for run, kind, action, product_id, value, reason, gone in con.execute(_DECISIONS, [offer_id]).fetchall():
         words = "no longer delivered" if gone else f"{kind} {action} {product_id or value or ''}: {reason}"
         events.append({"run": run, "words": words})
-    answers = con.execute("SELECT override_id, action, actor, at, product_id FROM overrides WHERE offer_id = ? ORDER BY override_id", [offer_id]).fetchall()
-    return events + [{"run": None, "words": f"{actor} said {action} ({product_id}) on {at}, answer {number}"} for number, action, actor, at, product_id in answers]
+    answers = con.execute("SELECT override_id, action, actor, \"at\", product_id FROM overrides WHERE offer_id = ? ORDER BY override_id", [offer_id]).fetchall()
+    said = [f"{actor} said {action} ({product_id}) on {at}, answer {number}" for number, action, actor, at, product_id in answers]
+    return events + [{"run": None, "words": words} for words in said]
 
 
 def _explain_product(con: duckdb.DuckDBPyConnection, product: dict[str, Any]) -> dict[str, Any]:
@@ -112,5 +114,7 @@ def _explain_product(con: duckdb.DuckDBPyConnection, product: dict[str, Any]) ->
         )
     for offer_id, supplier, title, confidence, reason in con.execute(_MEMBERS, [product_id]).fetchall():
         lines.append(f"offer {offer_id} of {supplier}: {title} ({confidence:.2f}; {reason})")
-    history = [{"run": run, "words": f"{event} {into or ''} ({offer_id}): {reason}"} for run, event, into, offer_id, reason in con.execute(_EVENTS, [product_id]).fetchall()]
-    return {"kind": "product", "id": product_id, "title": f"{product_id}  {product['title']}", "lines": lines, "decision": {}, "candidates": [], "history": history}
+    events = con.execute(_EVENTS, [product_id]).fetchall()
+    history = [{"run": run, "words": f"{event} {into or ''} ({offer_id}): {reason}"} for run, event, into, offer_id, reason in events]
+    title = f"{product_id}  {product['title']}"
+    return {"kind": "product", "id": product_id, "title": title, "lines": lines, "decision": {}, "candidates": [], "history": history}

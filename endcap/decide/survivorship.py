@@ -12,6 +12,9 @@ from typing import Any
 
 from endcap.schema import Value
 
+# Every supplier words these its own way: another wording is no contradiction and takes no confidence away.
+WORDED_BY_EACH = ("title",)
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -56,7 +59,7 @@ def _survivor(by_value: Mapping[str, list[Statement]], standing: Mapping[str, An
         source = next((statement for statement in statements if statement.offer_id == standing["source_offer_id"]), source)
     return Value(
         field=source.field, value=value, unit=source.unit,
-        confidence=round(source.confidence * support(by_value[value]) / total, 4),
+        confidence=round(source.confidence * (1 if source.field in WORDED_BY_EACH else support(by_value[value]) / total), 4),
         source_offer_id=source.offer_id, extractor=source.extractor, model=source.model, override_id=None,
         since_run=standing["since_run"] if standing is not None and value == stands else run,
         support=len(statements),

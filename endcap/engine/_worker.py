@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from functools import cache, partial
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -20,7 +20,7 @@ from endcap import problems
 OK, ERROR = b"k", b"e"
 
 
-def send(stream: BinaryIO, *parts: bytes) -> None:
+def send(stream: IO[bytes], *parts: bytes) -> None:
     """Write one message."""
     stream.write(sum(len(part) for part in parts).to_bytes(8, "big"))
     for part in parts:
@@ -28,7 +28,7 @@ def send(stream: BinaryIO, *parts: bytes) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> bytes | None:
+def receive(stream: IO[bytes]) -> bytes | None:
     """Read one message; None at the end of the stream or where it was cut short."""
     head = stream.read(8)
     if len(head) < 8:

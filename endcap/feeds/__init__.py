@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from endcap.feeds.arrivals import Arrival, pending
-    from endcap.feeds.proposal import Proposal, propose
     from endcap.feeds.reading import Reading, read_delivery
 
-__all__ = ["Arrival", "Proposal", "Reading", "pending", "propose", "read_delivery"]
-_WHERE = {"Arrival": "arrivals", "pending": "arrivals", "Proposal": "proposal", "propose": "proposal", "Reading": "reading", "read_delivery": "reading"}
+__all__ = ["Arrival", "Reading", "pending", "read_delivery"]
+_WHERE = {"Arrival": "arrivals", "pending": "arrivals", "Reading": "reading", "read_delivery": "reading"}
 
 
 def __getattr__(name: str) -> Any:

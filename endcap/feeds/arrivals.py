@@ -24,9 +24,7 @@ class Arrival:
     sha256: str
 
 
-def pending(
-    catalog: Catalog, done: set[tuple[str, str, str]], *, dates: list[str] | None = None, until: str | None = None
-) -> list[Arrival]:
+def pending(catalog: Catalog, done: set[tuple[str, str, str]], *, dates: list[str] | None = None, until: str | None = None) -> list[Arrival]:
     """Deliveries whose (feed, date, sha256) is not in `done`, ordered by date, then feed.
 
     `dates` asks for these dates only, `until` for none later. Raises BadInput when a date is asked for that no feed delivered,

@@ -20,6 +20,7 @@ from endcap.settings import Feed
 SAMPLE_RECORDS = 1_000
 DEEPEST_NAMED = 3
 NAMED = 30
+COLUMNS = "columns"  # what stands for a field where `feed.columns` asks
 
 
 def check_options(name: str, feed: Feed, component: ModuleType) -> None:
@@ -38,7 +39,8 @@ def check_header(name: str, feed: Feed, header: Header, file: Path, *, first_del
     """
     if not header.columns:
         return
-    missing = [_missing(label, path, header.columns) for label, path in _mapped(feed, only_required=not first_delivery) if not _has(path, header.columns)]
+    wanted = _mapped(feed, only_required=not first_delivery)
+    missing = [_missing(label, group, header.columns) for label, group in wanted if not any(_has(path, header.columns) for path in group)]
     if not missing:
         return
     hint = "; its header was read as one column, so is options.delimiter right?" if len(header.columns) == 1 else ""
@@ -49,34 +51,41 @@ def check_header(name: str, feed: Feed, header: Header, file: Path, *, first_del
 
 
 def missing_paths(feed: Feed, header: Header, first_records: list[bytes], result: Sorted, *, first: bool) -> list[str]:
-    """Mapped paths into records without a header that none of the first records has, one sentence each.
+    """Mapped paths into records without a header that none of the first records has, one clause each, and what they have instead.
 
-    Looked at on a first delivery for every field that no offer states, and always for `feed.columns`.
+    Looked at for every field that no offer states on a first delivery, later for required ones, and always for `feed.columns`.
     """
     if header.columns:
         return []
-    suspects = [(label, path) for label, path in _mapped(feed, only_required=False) if label == "columns" or (first and _states_nothing(label, result))]
+    if not (first or len(result.decoded) or feed.columns):
+        return []
+    suspects = [(label, group) for label, group in _mapped(feed, only_required=not first) if label == COLUMNS or _states_nothing(label, result)]
     if not suspects:
         return []
     records = list(_decoded(feed, header, first_records))
-    absent = [(label, path) for label, path in suspects if records and not any(_present(record, steps_of(path)) for record in records)]
     there = sorted({name for record in records[:100] for name in _names(record)})
-    return [_missing(label, path, there) + f"; the records have {_listed(there)}" for label, path in absent]
+    missing = [
+        _missing(label, group, there)
+        for label, group in suspects
+        if records and not any(_present(record, steps_of(path)) for record in records for path in group)
+    ]
+    return [*missing, f"the records have {_listed(there)}"] if missing else []
 
 
-def _mapped(feed: Feed, *, only_required: bool) -> Iterator[tuple[str, str]]:
-    """Field and path of everything the delivery must have."""
+def _mapped(feed: Feed, *, only_required: bool) -> Iterator[tuple[str, list[str]]]:
+    """Everything the delivery must have: the field and the paths of which one must be there."""
     for label, source in sources(feed):
-        alternatives = source.first is not None
-        if only_required and (label not in feed.require or alternatives):
+        if only_required and label not in feed.require:
             continue
-        yield from ((label, path) for path in paths(source))
-    yield from (("columns", path) for path in feed.columns)
+        groups = [source.first] if source.first is not None else [[path] for path in paths(source)]
+        yield from ((label, group) for group in groups)
+    yield from ((COLUMNS, [path]) for path in feed.columns)
 
 
-def _missing(label: str, path: str, there: Iterable[str]) -> str:
-    what = "the settings ask for the column" if label == "columns" else f"the field {label} is mapped to"
-    return f"{what} {path!r}, which the delivery does not have{_nearest(path, there)}"
+def _missing(label: str, group: list[str], there: Iterable[str]) -> str:
+    what = "the settings ask for the column" if label == COLUMNS else f"the field {label} is mapped to"
+    named = " or ".join(repr(path) for path in group)
+    return f"{what} {named}, which the delivery does not have{_nearest(group[0], there)}"
 
 
 def _nearest(given: str, known: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
@@ -18,13 +18,19 @@ from endcap.settings import Feed
 
 # Raise this when the same bytes and mapping give other content than before, so that they are read anew.
 VERSION = 1
-RAW_SCHEMA = pa.schema([("position", pa.int64()), ("raw_hash", pa.int64()), ("raw", pa.binary())])
+_RAW: list[Any] = [("position", pa.int64()), ("raw_hash", pa.int64()), ("raw", pa.binary())]
+RAW_SCHEMA = pa.schema(_RAW)
 _OFFER = arrow_schema(Offer)
 # One row a record: either the content, or raw bytes, code and reason (then the content is null, but for the id where it could be read).
 DECODED_SCHEMA = pa.schema(
-    [("position", pa.int64()), ("raw_hash", pa.int64()), ("raw", pa.binary()), ("code", pa.string()), ("reason", pa.string())]
-    + [(name, _OFFER.field(name).type) for name in CONTENT]
-    + [("identity_hash", pa.int64()), ("gtin_refused", pa.string())]
+    [
+        *[RAW_SCHEMA.field(name) for name in RAW_SCHEMA.names],
+        pa.field("code", pa.string()),
+        pa.field("reason", pa.string()),
+        *[_OFFER.field(name).with_nullable(True) for name in CONTENT],
+        pa.field("identity_hash", pa.int64()),
+        pa.field("gtin_refused", pa.string()),
+    ]
 )
 NOTHING = [None] * len(CONTENT)
 
@@ -46,10 +52,10 @@ def decoder(feed: Feed, header: Header) -> Callable[[pa.RecordBatch], pa.RecordB
     return partial(decode_batch, feed_json=feed.model_dump_json(exclude_defaults=True), columns=header.columns, encoding=header.encoding)
 
 
-def decode_batch(batch: pa.RecordBatch, *, feed_json: str, columns: tuple[str, ...], encoding: str) -> pa.RecordBatch:
+def decode_batch(batch: pa.RecordBatch, *, feed_json: str, columns: Sequence[str], encoding: str) -> pa.RecordBatch:
     """Decode and map each record; the same rows in the same order come out."""
-    decode, mapping = _compiled(feed_json, columns, encoding)
-    raws = batch.column("raw").to_pylist()
+    decode, mapping = _compiled(feed_json, tuple(columns), encoding)
+    raws: list[Any] = batch.column("raw").to_pylist()
     rows = [_decoded(raw, decode, mapping) for raw in raws]
     listed: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in DECODED_SCHEMA.names[2:]]
     arrays = [pa.array(values, field.type) for values, field in zip(listed, list(DECODED_SCHEMA)[2:], strict=True)]

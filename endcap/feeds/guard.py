@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import compute
 
 from endcap.feeds.mapping import CONTENT
 from endcap.feeds.sorting import Known, Sorted
 from endcap.settings import Feed
 
+pc: Any = compute  # its type stubs do not know chunked arrays
 KEY_FIELDS = ("title", "price")
 FACTOR_OF_A_PRICE_MOVE = 3.0
 SHARED_WORDS = 0.5  # titles that share less of their words are another title
 
 
 def exceeded(name: str, feed: Feed, before: Known, result: Sorted, *, released: bool) -> list[str]:
-    """The budgets this delivery is over, one clause each; none when released."""
-    if released:
-        return []
+    """The budgets this delivery is over, one clause each. A release lifts them all, but never lets a delivery without any offer in."""
     counts = result.counts()
+    if released and counts["offers"]:
+        return []
     over = _quarantined(feed, result, counts)
     if before.live_count < feed.guards.min_offers or not before.has_offers:
         return over
@@ -39,7 +42,7 @@ def stated(column: str, before: Known, result: Sorted) -> tuple[int, int]:
     return live, _valid(old.take(rows)) + _valid(fresh)
 
 
-def _valid(values: pa.ChunkedArray) -> int:
+def _valid(values: pa.ChunkedArray[Any]) -> int:
     return len(values) - values.null_count
 
 
@@ -110,12 +113,13 @@ def _price_moves(feed: Feed, before: Known, result: Sorted) -> list[str]:
     moved, compared = int((factor > FACTOR_OF_A_PRICE_MOVE).sum()), int(both.sum()) + len(result.same)
     if not compared or moved / compared <= feed.guards.max_price_change:
         return []
-    return [f"the prices of {moved:,} of {compared:,} known offers moved by more than a factor of {FACTOR_OF_A_PRICE_MOVE:g} (budget {percent(feed.guards.max_price_change)})"]
+    budget = percent(feed.guards.max_price_change)
+    return [f"the prices of {moved:,} of {compared:,} known offers moved by more than a factor of {FACTOR_OF_A_PRICE_MOVE:g} (budget {budget})"]
 
 
 def _identity_changes(feed: Feed, before: Known, result: Sorted) -> list[str]:
-    old = before.offers["title"].take(result.changed_from).to_pylist()
-    new = result.decoded["title"].take(result.changed).to_pylist()
+    old: list[Any] = before.offers["title"].take(result.changed_from).to_pylist()
+    new: list[Any] = result.decoded["title"].take(result.changed).to_pylist()
     renamed, compared = sum(map(is_another_title, old, new)), len(result.changed) + len(result.same)
     if not compared or renamed / compared <= feed.guards.max_identity_change:
         return []
@@ -128,5 +132,5 @@ def is_another_title(old: str, new: str) -> bool:
     return left != right and len(left & right) < SHARED_WORDS * max(len(left), len(right))
 
 
-def _floats(prices: pa.ChunkedArray) -> np.ndarray:
+def _floats(prices: pa.ChunkedArray[Any]) -> np.ndarray:
     return np.asarray(pc.cast(prices, pa.float64()).to_numpy(), dtype=np.float64)

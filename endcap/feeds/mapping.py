@@ -131,11 +131,11 @@ def find(record: Any, steps: tuple[str, ...]) -> Any:
         if step == "*":
             items = record if isinstance(record, list) else [] if record is None else [record]
             return [find(item, steps[number + 1 :]) for item in items]
-        if isinstance(record, dict):
+        if isinstance(record, list):
+            record = record[int(step)] if step.isdecimal() and int(step) < len(record) else None
+        elif isinstance(record, dict) and (step != "0" or step in record):
             record = record.get(step)
-        elif isinstance(record, list) and step.isdigit():
-            record = record[int(step)] if int(step) < len(record) else None
-        elif step != "0":  # one element stands for a list of one: XML and JSON suppliers write both
+        elif step != "0":  # one element stands for a list of one: suppliers write both
             return None
     return record
 
@@ -158,7 +158,7 @@ def _composed(source: Source, columns: tuple[str, ...]) -> TextReader:
         return lambda record: constant
     readers = [_path_reader(path, source.separator, columns) for path in paths(source)]
     if source.join is not None:
-        return lambda record: source.separator.join([found for read in readers if (found := read(record))])
+        return lambda record: source.separator.join([found for read in readers if (found := read(record)) and not found.isspace()])
     if len(readers) == 1:
         return readers[0]
     return lambda record: next((found for read in readers if (found := read(record)) and not found.isspace()), None)

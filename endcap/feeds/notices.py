@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ from endcap.feeds.guard import field_losses, is_key, percent, stated, with_artic
 from endcap.feeds.sorting import Known, Sorted
 from endcap.settings import Feed
 
+ENOUGH_OFFERS = 20
+VOLUME_CHANGE = 0.25
 REPEATS_FROM = 0.01
 ROUND_COUNT = 1_000
 MPN_LOSS = 0.2
@@ -33,10 +36,19 @@ def notices(feed: Feed, before: Known, result: Sorted) -> list[str]:
         said.append(f"{len(result.kept):,} known offers keep their last good version, since their new record is quarantined")
     if result.read >= ROUND_COUNT and result.read % ROUND_COUNT == 0:
         said.append(f"it holds exactly {result.read:,} records: the supplier may cut its deliveries there")
+    said += _volume(before, counts["offers"])
     said += _junk_brands(before, result)
     said += _refused_gtins(result)
     said += _losses(feed, before, result, counts["offers"])
     return said
+
+
+def _volume(before: Known, offers: int) -> list[str]:
+    """A change in size that is within budget and still worth a look, also where most offers are new every time."""
+    if before.live_count < ENOUGH_OFFERS or abs(offers - before.live_count) < VOLUME_CHANGE * before.live_count:
+        return []
+    more_or_fewer = "more" if offers > before.live_count else "fewer"
+    return [f"{offers:,} offers after {before.live_count:,} last time ({percent(abs(offers / before.live_count - 1))} {more_or_fewer})"]
 
 
 def _junk_brands(before: Known, result: Sorted) -> list[str]:
@@ -58,8 +70,9 @@ def is_no_brand(brand: str) -> bool:
     return brand.replace(".", "").replace(",", "").isdigit() or bool(FIGURES.search(brand)) or len(brand.split()) > SENTENCE_WORDS
 
 
-def _unique_counts(values: pa.ChunkedArray) -> Counter[str]:
-    return Counter({one["values"]: one["counts"] for one in values.drop_null().value_counts().to_pylist()})
+def _unique_counts(values: pa.ChunkedArray[Any]) -> Counter[str]:
+    counted: Any = values.drop_null().value_counts()
+    return Counter({one["values"]: one["counts"] for one in counted.to_pylist()})
 
 
 def _refused_gtins(result: Sorted) -> list[str]:

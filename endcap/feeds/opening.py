@@ -13,19 +13,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from endcap.feeds.record import Unreadable
+from endcap.feeds.record import ASK_AGAIN, Unreadable
 
 HEAD_BYTES = 4096
 MAX_RATIO = 200  # real feeds pack to a tenth or a thirtieth
 RATIO_FROM_BYTES = 64 << 20
-ASK_AGAIN = "ask the supplier for the file again"
 MAGIC: dict[bytes, str] = {
     b"%PDF": "pdf", b"\x89PNG": "image", b"\xff\xd8\xff": "image", b"GIF8": "image", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"PAR1": "parquet",
     b"\x1f\x8b": "gzip", b"\xd0\xcf\x11\xe0": "old Excel", b"7z\xbc\xaf": "archive", b"Rar!": "archive", b"\x28\xb5\x2f\xfd": "zstd",
 }  # fmt: skip
 WORDS: dict[str, str] = {
     "pdf": "a PDF document", "image": "an image", "zip": "a zip archive or Excel workbook", "parquet": "a Parquet file", "gzip": "a gzip file",
-    "old Excel": "an Excel file of the old binary kind (.xls)", "archive": "an archive", "zstd": "a zstd file", "json": "JSON", "xml": "XML", "text": "plain text",
+    "old Excel": "an Excel file of the old binary kind (.xls)", "archive": "an archive", "zstd": "a zstd file",
+    "json": "JSON", "xml": "XML", "text": "plain text",
 }  # fmt: skip
 HTML_PAGE = re.compile(r"(?:\s|<!--.*?-->|<\?[^>]*>)*(?:<!doctype html|(?:<!doctype[^>]*>\s*)?<(?:html|head|body)\b)", re.I | re.S)
 TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.I)

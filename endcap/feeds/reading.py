@@ -14,13 +14,14 @@ from endcap import shelf
 from endcap.feeds import contract, guard, notices
 from endcap.feeds.decoding import DECODED_SCHEMA, batches, decoder, mapping_salt, raw_hashes
 from endcap.feeds.opening import opened, sha256_of
-from endcap.feeds.record import Chunk, Cut, Header, Unreadable
+from endcap.feeds.record import ASK_AGAIN, Chunk, Cut, Header, Unreadable
 from endcap.feeds.sorting import Known, Sorted, sort_records
 from endcap.problems import BadInput
 from endcap.schema import Delivery, Offer, Quarantined, arrow_schema
 from endcap.settings import Feed
 
 SAMPLES = 20
+COUNTS = ("read", "accepted", "quarantined", "repeated", "offers", "new", "changed", "unchanged", "vanished")
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,20 @@ def read_delivery(
     and on a first delivery when it cannot be read or the mapping names columns that it does not have.
     """
     if not file.is_file():
-        raise BadInput(f"{name} has no delivery of {date}: there is no file {file.name}", where=str(file.parent), todo="put the file there, or correct its feed's `file`")
+        todo = f"put the file there, or correct feeds.{name}.file"
+        raise BadInput(f"{name} has no delivery of {date}: there is no file {file.name}", where=str(file.parent), todo=todo)
     arrival = _Arrival(name, feed, file, date, run)
     before = Known(known)
     try:
         read = _read(arrival, before, engine, cores, batch_rows)
         result = sort_records(read.hashes, read.positions, read.cuts, read.decoded, before)
         if not result.read:
-            raise Unreadable("no_records", "it has a header but no records" if read.header.columns else "it has no records", "ask the supplier for the file again")
+            raise Unreadable("no_records", "it has a header but no records" if read.header.columns else "it has no records", ASK_AGAIN)
         missing = contract.missing_paths(feed, read.header, read.first_records, result, first=not before.has_offers)
     except Unreadable as bad:
         return _unreadable(arrival, bad, before)
     if missing and not before.has_offers:
-        raise BadInput("; ".join(f"{name}: {mistake}" for mistake in missing), where=str(file), todo="correct the mapping in the settings")
+        raise BadInput(f"{name}: {'; '.join(missing)}", where=str(file), todo="correct the mapping in the settings")
     reasons = missing if before.has_offers else []
     reasons = reasons + guard.exceeded(name, feed, before, result, released=released)
     return _reading(arrival, result, before, reasons)
@@ -98,7 +100,7 @@ def _read(arrival: _Arrival, before: Known, engine: str, cores: int, batch_rows:
     component = shelf.component("formats", feed.format)
     contract.check_options(arrival.name, feed, component)
     read = Read()
-    with opened(arrival.file, getattr(component, "KINDS", frozenset()), feed.format, feed.guards.max_mbytes) as stream:
+    with opened(arrival.file, component.KINDS, feed.format, feed.guards.max_mbytes) as stream:
         chunks = component.split(stream, dict(feed.options))
         first = next(chunks, Chunk(Header()))
         read.header, read.first_records = first.header, first.records[: contract.SAMPLE_RECORDS]
@@ -132,11 +134,28 @@ def _unknown(arrival: _Arrival, first: Chunk, rest: Iterator[Chunk], before: Kno
 def _reading(arrival: _Arrival, result: Sorted, before: Known, reasons: list[str]) -> Reading:
     held = "; ".join(reasons)
     if held:
-        held = f"{arrival.name} delivered {result.read:,} records but {held}; release with `endcap release {arrival.name} {arrival.date}`"
+        release = f"release with `endcap release {arrival.name} {arrival.date}`"
+        todo = release if result.counts()["offers"] else "correct the feed's settings or ask the supplier what changed"
+        held = f"{arrival.name} delivered {result.read:,} records but {held}; {todo}"
     offers = arrow_schema(Offer).empty_table() if held else result.offers(before, _stamp(arrival))
-    quarantined = result.quarantined_table(arrival.delivery_id, arrival.name, arrival.run)
+    raws = _raws_at(arrival, set(result.duplicate_positions()))
+    quarantined = result.quarantined_table(arrival.delivery_id, arrival.name, arrival.run, raws)
     delivery = _delivery(arrival, held, result, notices.notices(arrival.feed, before, result))
     return Reading(delivery, offers, quarantined.slice(0, SAMPLES) if held else quarantined)
+
+
+def _raws_at(arrival: _Arrival, positions: set[int]) -> dict[int, bytes]:
+    """Raw bytes of records by position, cut anew: rare enough not to hold every record's bytes until all are told apart."""
+    if not positions:
+        return {}
+    component = shelf.component("formats", arrival.feed.format)
+    found: dict[int, bytes] = {}
+    with opened(arrival.file, component.KINDS, arrival.feed.format, arrival.feed.guards.max_mbytes) as stream:
+        for chunk in component.split(stream, dict(arrival.feed.options)):
+            found |= {position: raw for position, raw in zip(chunk.positions, chunk.records, strict=True) if position in positions}
+            if len(found) == len(positions):
+                break
+    return found
 
 
 def _stamp(arrival: _Arrival) -> dict[str, str | int]:
@@ -144,7 +163,7 @@ def _stamp(arrival: _Arrival) -> dict[str, str | int]:
 
 
 def _delivery(arrival: _Arrival, held: str, result: Sorted | None, warnings: list[str] | None = None) -> Delivery:
-    counts = result.counts() if result else dict.fromkeys(("read", "accepted", "quarantined", "repeated", "offers", "new", "changed", "unchanged", "vanished"), 0)
+    counts = result.counts() if result else dict.fromkeys(COUNTS, 0)
     return Delivery(
         delivery_id=arrival.delivery_id, feed=arrival.name, supplier=arrival.supplier, date=arrival.date,
         file=arrival.feed.file.replace("{date}", arrival.date), sha256=sha256_of(arrival.file),

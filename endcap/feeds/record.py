@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 CHUNK_RECORDS = 10_000
+ASK_AGAIN = "ask the supplier for the file again"
 MAX_RECORD_BYTES = 1 << 20
 Options = dict[str, str | int | bool]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from endcap import shelf
-from endcap.feeds.opening import kind_of
-from endcap.feeds.record import Unreadable
+from endcap.feeds.opening import WORDS, kind_of
+from endcap.feeds.record import ASK_AGAIN, Unreadable
 
 SAMPLE_BYTES = 1 << 18
 DELIMITERS = (",", ";", "\t", "|")
-BY_SUFFIX = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "xml", ".xlsx": "xlsx", ".parquet": "parquet", ".pq": "parquet"}
+LINES_SUFFIXES = (".jsonl", ".ndjson")
 BY_KIND = {"text": "csv", "xml": "xml", "parquet": "parquet", "zip": "xlsx"}
 OPENING_TAG = re.compile(r"<([A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(?=[\s/>])")
 PREFERRED_RECORDS = ("item", "entry", "SHOPITEM", "product", "offer", "row")
@@ -29,12 +29,12 @@ def format_and_options(file: Path, notes: list[str]) -> tuple[str, dict[str, str
     """The format's name and its options. Raises Unreadable where nothing on the shelf fits."""
     head = _head(file)
     kind = kind_of(head)
-    suffix = Path(file.name.lower().removesuffix(".gz")).suffix
-    name = BY_KIND.get(kind) or ("json" if kind == "json" else suffix.lstrip("."))
+    name = BY_KIND.get(kind)
     if kind == "json":
-        name = "jsonl" if _is_lines(head) or BY_SUFFIX.get(suffix) == "jsonl" else "json"
-    if name not in shelf.names("formats"):
-        raise Unreadable("wrong_kind", f"it is {'an HTML page' if kind == 'html' else kind or 'nothing known'}, which no format reads", "name a delivery in one of: " + ", ".join(shelf.names("formats")))
+        name = "jsonl" if _is_lines(head) or file.name.lower().removesuffix(".gz").endswith(LINES_SUFFIXES) else "json"
+    if name is None:
+        what = {"html": "an HTML page, which no format reads", "empty": "empty"}.get(kind, f"{WORDS.get(kind, kind)}, which no format reads")
+        raise Unreadable("wrong_kind", f"it is {what}", "name a delivery in one of " + ", ".join(shelf.names("formats")))
     told = {"csv": _csv, "json": _json, "jsonl": _nothing, "xml": _xml}.get(name, _nothing)
     return name, told(head, file, notes)
 
@@ -44,7 +44,7 @@ def _head(file: Path) -> bytes:
         with gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb") as stream:
             return bytes(stream.read(SAMPLE_BYTES))
     except (OSError, EOFError, zlib.error) as error:
-        raise Unreadable("broken_gzip", f"it cannot be unpacked: {error}", "ask the supplier for the file again") from None
+        raise Unreadable("broken_gzip", f"it cannot be unpacked: {error}", ASK_AGAIN) from None
 
 
 def _nothing(head: bytes, file: Path, notes: list[str]) -> dict[str, str | int | bool]:
@@ -125,9 +125,9 @@ def _json(head: bytes, file: Path, notes: list[str]) -> dict[str, str | int | bo
         try:
             path = _path_of_records(json.loads(stream.read()))
         except (ValueError, RecursionError):
-            raise Unreadable("broken_json", "it is not one whole JSON value", "ask the supplier for the file again") from None
+            raise Unreadable("broken_json", "it is not one whole JSON value", ASK_AGAIN) from None
     if path is None:
-        raise Unreadable("no_records", "it holds no array of records", "ask the supplier for the file again")
+        raise Unreadable("no_records", "it holds no array of records", ASK_AGAIN)
     return {"records": path}
 
 

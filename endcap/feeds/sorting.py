@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import compute
 
 from endcap.feeds.mapping import CONTENT
 from endcap.feeds.record import Cut
@@ -15,6 +16,7 @@ from endcap.schema import Offer, Quarantined, arrow_schema
 
 IntArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 DUPLICATE_ID = "duplicate_id"
+pc: Any = compute  # its type stubs know neither chunked arrays nor plain values
 NONE = np.array([], dtype=np.int64)
 
 
@@ -42,7 +44,7 @@ class Known:
         at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         return np.where(self._hashes[at] == hashes, self._order[at], -1)
 
-    def rows_of_ids(self, source_ids: pa.ChunkedArray) -> IntArray:
+    def rows_of_ids(self, source_ids: Any) -> IntArray:
         """The row of each source id, -1 where it is not known (or null)."""
         return _index_in(source_ids, self.offers["source_id"])
 
@@ -88,19 +90,23 @@ class Sorted:
         vanished = _with(before.offers.take(self.vanished), run=stamp["run"], gone=True)
         return pa.concat_tables([fresh, back, vanished]).sort_by("offer_id").combine_chunks()
 
-    def quarantined_table(self, delivery_id: str, feed: str, run: int) -> pa.Table:
-        """Quarantined records as rows of schema.Quarantined, ordered by position."""
+    def duplicate_positions(self) -> list[int]:
+        """Positions of the records whose id was taken: their raw bytes were not kept while reading."""
+        return [position for row, position in zip(self.bad.tolist(), self.bad_positions.tolist(), strict=True) if row in self.duplicate_ids]
+
+    def quarantined_table(self, delivery_id: str, feed: str, run: int, raws: dict[int, bytes]) -> pa.Table:
+        """Quarantined records as rows of schema.Quarantined, ordered by position; `raws` by position for `duplicate_positions`."""
         bad = self.decoded.take(self.bad)
         reasons = [
             (DUPLICATE_ID, f"another record has the id {source_id!r} and says something else") if row in self.duplicate_ids else (code, reason)
             for row, source_id, code, reason in zip(self.bad.tolist(), *(bad[name].to_pylist() for name in ("source_id", "code", "reason")), strict=True)
         ]
         rows = [
-            (position, raw, code, reason)
+            (position, raw if raw is not None else raws[position], code, reason)
             for position, raw, (code, reason) in zip(self.bad_positions.tolist(), bad["raw"].to_pylist(), reasons, strict=True)
         ] + [(cut.position, cut.raw, cut.code, cut.reason) for cut in self.cuts]
         rows.sort(key=lambda row: row[0])
-        made = {"position": [r[0] for r in rows], "raw": [r[1] for r in rows], "code": [r[2] for r in rows], "reason": [r[3] for r in rows]}
+        made: dict[str, Any] = {"position": [r[0] for r in rows], "raw": [r[1] for r in rows], "code": [r[2] for r in rows], "reason": [r[3] for r in rows]}
         schema, same = arrow_schema(Quarantined), {"delivery_id": delivery_id, "feed": feed, "run": run, "gone": False}
         columns = [pa.array(made[f.name], f.type) if f.name in made else _constant(same[f.name], len(rows), f.type) for f in schema]
         return pa.Table.from_arrays(columns, schema=schema)
@@ -144,7 +150,7 @@ def sort_records(hashes: list[IntArray], positions: list[IntArray], cuts: list[C
 def _by_id(decoded: pa.Table, refused: np.ndarray, id_row: IntArray, present: np.ndarray, before: Known) -> tuple[np.ndarray, np.ndarray]:
     """Which decoded rows stand for their id, and which clash with the one that does; the rest repeat it."""
     rows = np.flatnonzero(~refused)
-    identity = _numpy(decoded["identity_hash"].fill_null(0))
+    identity = _numpy(pc.fill_null(decoded["identity_hash"], 0))
     unchanged = np.zeros(len(decoded), dtype=bool)
     unchanged[rows] = present[id_row[rows]]
     standing = identity.copy()
@@ -182,13 +188,11 @@ def _occurrences(bad: IntArray, decoded: pa.Table, unique: IntArray, inverse: In
 def _fresh_offers(decoded: pa.Table, stamp: dict[str, str | int]) -> pa.Table:
     schema, same = arrow_schema(Offer), {**stamp, "gone": False}
     offer_id = pc.binary_join_element_wise(pa.scalar(stamp["feed"]), decoded["source_id"], ":")
-    columns = [
-        offer_id if f.name == "offer_id" else _constant(same[f.name], len(decoded), f.type) if f.name in same else decoded[f.name] for f in schema
-    ]
+    columns = [offer_id if f.name == "offer_id" else _constant(same[f.name], len(decoded), f.type) if f.name in same else decoded[f.name] for f in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _with(table: pa.Table, **values: object) -> pa.Table:
+def _with(table: Any, **values: Any) -> pa.Table:
     """The table with some columns replaced by an array or one value."""
     for name, value in values.items():
         at, column = table.schema.get_field_index(name), table.schema.field(name)
@@ -196,21 +200,21 @@ def _with(table: pa.Table, **values: object) -> pa.Table:
     return table
 
 
-def _constant(value: object, length: int, kind: pa.DataType) -> pa.Array:
+def _constant(value: Any, length: int, kind: Any) -> Any:
     return pa.repeat(pa.scalar(value, kind), length)
 
 
-def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
+def _equal(left: Any, right: Any) -> np.ndarray:
     """Row by row, two nulls being equal."""
     same = pc.fill_null(pc.equal(left, right), False)
     return _numpy(pc.or_(same, pc.and_(pc.is_null(left), pc.is_null(right))))
 
 
-def _index_in(values: pa.ChunkedArray, among: pa.ChunkedArray) -> IntArray:
+def _index_in(values: Any, among: Any) -> IntArray:
     """The first index of each value among others, -1 where it is not there or null."""
     found: IntArray = _numpy(pc.fill_null(pc.index_in(values, value_set=among.combine_chunks(), skip_nulls=True), -1)).astype(np.int64)
     return found
 
 
-def _numpy(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+def _numpy(column: Any) -> np.ndarray:
     return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy())

@@ -17,7 +17,7 @@ CODES = frozenset(
     CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD
     JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD
     NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP
-    SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG""".split()
+    SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG""".split()  # noqa: SIM905
 )
 # What a sign can mean; only a sign with one meaning states a currency.
 SIGNS: dict[str, tuple[str, ...]] = {
@@ -27,11 +27,13 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "kr": ("SEK", "NOK", "DKK", "ISK"), "$": ("USD", "CAD", "AUD", "NZD", "MXN", "SGD", "HKD", "TWD", "ARS", "CLP", "COP", "UYU"),
 }  # fmt: skip
 MARKS = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
-YES = frozenset(("true yes y 1 ja available verfügbar lieferbar instock in-stock".split()) + ["in stock", "in_stock", "auf lager", "sofort lieferbar"])
-NO = frozenset(
-    ("false no n 0 nein unavailable discontinued ausverkauft vergriffen outofstock soldout out-of-stock".split())
-    + ["out of stock", "out_of_stock", "sold out", "not available", "nicht verfügbar", "nicht lieferbar", "nicht auf lager"]
+YES = frozenset({"true", "yes", "y", "1", "ja", "available", "in stock", "in_stock", "in-stock", "instock"}) | frozenset(
+    {"verfügbar", "lieferbar", "sofort lieferbar", "auf lager"}
 )
+NO = frozenset({
+    "false", "no", "n", "0", "nein", "unavailable", "not available", "out of stock", "out_of_stock", "out-of-stock", "outofstock", "sold out", "soldout",
+    "discontinued", "ausverkauft", "vergriffen", "nicht verfügbar", "nicht lieferbar", "nicht auf lager",
+})  # fmt: skip
 SCHEMA_ORG = re.compile(r"^https?://schema\.org/", re.I)
 Price = tuple[Decimal, tuple[str, ...]]
 
@@ -51,7 +53,7 @@ def price_reader(decimal: str, thousands: str) -> Callable[[str], Price]:
             raise BadRecord("bad_price", f"{text[:60]!r} is not one number with the decimal mark {decimal!r}{_grouping(thousands)}")
         whole = match["whole"] or "0"
         number = Decimal((thousands_mark.sub("", whole) if thousands_mark else whole) + "." + (match["part"] or match["only"] or "0"))
-        if match["sign"] and number or not number:
+        if (match["sign"] and number) or not number:
             raise BadRecord("bad_price", f"the price {text[:60]!r} is {'negative' if number else 'zero'}")
         if number >= LARGEST_PRICE:
             raise BadRecord("bad_price", f"the price {text[:60]!r} is too large to be one")
@@ -81,7 +83,7 @@ def truth(text: str) -> bool | None:
 def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
     mark, point = MARKS.get(thousands, re.escape(thousands)), re.escape(decimal)
     grouped = rf"[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+|" if thousands else ""
-    sign_of_money = r"[^\W\d_]{1,4}\.?|[A-Za-z]{1,2}\$|[€£$¥₹₽₺₴₩₪฿]"
+    sign_of_money = r"[A-Za-z]{1,2}\$|[^\W\d_]{1,4}\.?|[€£$¥₹₽₺₴₩₪฿]"
     part = rf"(?P<part>[0-9]{{1,{DECIMALS}}})0*|[-\u2013]{{1,2}}"
     number = rf"(?:(?P<whole>{grouped}[0-9]{{1,15}})(?:{point}(?:{part}))?|{point}(?P<only>[0-9]{{1,{DECIMALS}}})0*)"
     return re.compile(rf"(?P<before>{sign_of_money})? ?(?P<sign>[-\u2212])?\+? ?(?P<inner>[€£$])? ?{number} ?(?P<after>{sign_of_money})?")

@@ -96,7 +96,8 @@ def _decisions_asked(con: duckdb.DuckDBPyConnection) -> str:
     """What a meeting must settle: proposals without a decision, held deliveries, the review queue."""
     lines = _column(
         con,
-        "SELECT 'Proposal ' || proposal_id || ' of ' || owner || ': ' || hypothesis FROM proposals WHERE state IN ('proposed', 'validated') ORDER BY proposal_id",
+        "SELECT 'Proposal ' || proposal_id || ' of ' || owner || ': ' || hypothesis FROM proposals "
+        "WHERE state IN ('proposed', 'validated') ORDER BY proposal_id",
     )
     lines += _column(con, "SELECT 'Release or refuse the delivery of ' || supplier || ' of ' || date FROM deliveries d WHERE state = 'held' AND NOT EXISTS "
                      "(SELECT 1 FROM deliveries n WHERE n.feed = d.feed AND n.state = 'accepted' AND n.date >= d.date) ORDER BY 1")  # fmt: skip
@@ -143,7 +144,8 @@ def _loops_by_month(con: duckdb.DuckDBPyConnection) -> str:
 
 def _said_and_did(con: duckdb.DuckDBPyConnection) -> str:
     rows = con.execute(f"""
-        SELECT o.actor, o.action, coalesce(f.title, o.offer_id), CASE WHEN d.override_id = o.override_id THEN 'in this snapshot' ELSE 'waits for the next run' END
+        SELECT o.actor, o.action, coalesce(f.title, o.offer_id),
+               CASE WHEN d.override_id = o.override_id THEN 'in this snapshot' ELSE 'waits for the next run' END
         FROM overrides o LEFT JOIN offers f ON f.offer_id = o.offer_id
         LEFT JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product'
         WHERE o.undoes IS NULL AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
@@ -153,7 +155,8 @@ def _said_and_did(con: duckdb.DuckDBPyConnection) -> str:
 
 def _reasons(con: duckdb.DuckDBPyConnection) -> str:
     rows = con.execute(
-        f"SELECT coalesce(nullif(reason_code, ''), 'not given'), count(*) FROM overrides WHERE undoes IS NULL GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT {ROWS_SHOWN}"
+        f"SELECT coalesce(nullif(reason_code, ''), 'not given'), count(*) FROM overrides WHERE undoes IS NULL "
+        f"GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT {ROWS_SHOWN}"
     ).fetchall()
     return _table(("reason", "answers"), rows)
 

@@ -11,7 +11,8 @@ import io
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,22 +22,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from endcap import schema
-from endcap.problems import Problem
+from endcap.problems import BadInput, Problem
+
+MANIFEST_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One data file of a table: its name in the table's folder, sha256, rows and size."""
+    """One data file of a table: its name in the table's folder, sha256, rows, size, and the run that wrote it."""
 
     name: str
     sha256: str
     rows: int
     bytes: int
+    run: int
 
 
 @dataclass(frozen=True, slots=True)
 class TablePin:
-    """One table at one version: the Delta version and the files that make it up, oldest first."""
+    """One table at one version: the Delta version, the files that make it up, oldest first, its current rows and their content hash."""
 
     version: int = -1
     files: tuple[FileEntry, ...] = ()
@@ -64,11 +68,14 @@ class Manifest:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
+        return json.dumps({"format": MANIFEST_FORMAT, **asdict(self)}, sort_keys=True, indent=1)
 
     @staticmethod
     def from_json(text: str) -> Manifest:
+        """Read what `to_json` wrote. Raises BadInput for another format."""
         given = json.loads(text)
+        if given.pop("format", None) != MANIFEST_FORMAT:
+            raise BadInput("the catalog was written by another version of endcap", where="manifest", todo="use that version, or run into a new --home")
         tables = {
             name: TablePin(pin["version"], tuple(FileEntry(**entry) for entry in pin["files"]), pin["rows"], pin["content"])
             for name, pin in given.pop("tables").items()
@@ -103,7 +110,7 @@ class Lake:
             self._pins[noun.TABLE] = TablePin(DeltaTable(path).version(), pin.files, pin.rows, pin.content)
 
     def append(self, noun: type[schema.Row], rows: pa.Table) -> None:
-        """Add a run's changes to a table; nothing happens for no rows. `rows` must have the noun's schema."""
+        """Add one run's changes to a table; nothing happens for no rows. `rows` must have the noun's schema, and keys no earlier file of the run has."""
         if not rows.num_rows:
             return
         expected = schema.arrow_schema(noun)
@@ -114,15 +121,15 @@ class Lake:
         self._pins[noun.TABLE] = TablePin(version, (*pin.files, entry), pin.rows, pin.content)
 
     def pinned(self, *, parent: str | None, run: int, models: Mapping[str, str], override_sequence: int) -> Manifest:
-        """The manifest of what the tables hold now, with row counts and content hashes."""
+        """The manifest of what the tables hold now; row counts and content hashes are carried on from the last manifest by what was added since."""
+        tables = {}
         with self.connect() as con:
-            tables = {}
             for noun in schema.NOUNS:
-                pin = self._pins.get(noun.TABLE, TablePin())
-                if pin == self.manifest.tables.get(noun.TABLE):
-                    tables[noun.TABLE] = pin
-                    continue
-                rows, content = content_hash(con, noun)
+                pin, before = self._pins.get(noun.TABLE, TablePin()), self.manifest.tables.get(noun.TABLE, TablePin())
+                rows, content = pin.rows, pin.content
+                if pin.files != before.files:
+                    added = [self._path(noun, entry) for entry in pin.files[len(before.files) :]]
+                    rows, content = carried_content(con, noun, added, [self._path(noun, entry) for entry in before.files], before)
                 tables[noun.TABLE] = TablePin(pin.version, pin.files, rows, content)
         return Manifest(run, parent, tables, models, override_sequence)
 
@@ -151,21 +158,19 @@ class Lake:
                     faults.append(f"{table}/{entry.name} is not the file that was published (sha256 differs)")
         return faults
 
+    def _path(self, noun: type[schema.Row], entry: FileEntry) -> str:
+        return str(self.folder / noun.TABLE / entry.name)
+
     def _create_views(self, con: duckdb.DuckDBPyConnection, noun: type[schema.Row]) -> None:
-        files = [str(self.folder / noun.TABLE / entry.name) for entry in self._pins.get(noun.TABLE, TablePin()).files]
+        files = self._pins.get(noun.TABLE, TablePin()).files
         if not files:
             con.register(f"{noun.TABLE}_log", schema.arrow_schema(noun).empty_table())
             con.execute(f"CREATE VIEW {noun.TABLE} AS SELECT * FROM {noun.TABLE}_log")
             return
-        con.execute(f"CREATE VIEW {noun.TABLE}_log AS SELECT * FROM read_parquet([{', '.join(_quoted(file) for file in files)}])")
-        if len(files) == 1:
-            con.execute(f"CREATE VIEW {noun.TABLE} AS SELECT * FROM {noun.TABLE}_log WHERE NOT gone")
-            return
-        key = ", ".join(noun.KEY)
-        con.execute(
-            f"CREATE VIEW {noun.TABLE} AS SELECT log.* FROM {noun.TABLE}_log log "
-            f"SEMI JOIN (SELECT {key}, max(run) AS run FROM {noun.TABLE}_log GROUP BY ALL) newest USING ({key}, run) WHERE NOT gone"
-        )
+        con.execute(f"CREATE VIEW {noun.TABLE}_log AS SELECT * FROM {_scan(self._path(noun, entry) for entry in files)}")
+        first = [self._path(noun, entry) for entry in files if entry.run == files[0].run]
+        later = [self._path(noun, entry) for entry in files if entry.run != files[0].run]
+        con.execute(f"CREATE VIEW {noun.TABLE} AS SELECT * FROM ({_current(noun, first, later)}) WHERE NOT gone")
 
     def _write_file(self, noun: type[schema.Row], rows: pa.Table) -> FileEntry:
         sink = io.BytesIO()
@@ -173,11 +178,10 @@ class Lake:
         data = sink.getvalue()
         digest = hashlib.sha256(data).hexdigest()
         folder = self.folder / noun.TABLE
-        folder.mkdir(parents=True, exist_ok=True)
         # Named by content: a run done again after a crash writes the same file again.
         name = f"part-{digest[:32]}.parquet"
         write_synced(folder / name, data)
-        return FileEntry(name, digest, rows.num_rows, len(data))
+        return FileEntry(name, digest, rows.num_rows, len(data), rows["run"][0].as_py())
 
     def _commit(self, noun: type[schema.Row], expected: pa.Schema, entry: FileEntry) -> int:
         from deltalake import DeltaTable
@@ -193,26 +197,64 @@ class Lake:
         return DeltaTable(path).version()
 
 
-def content_hash(con: duckdb.DuckDBPyConnection, noun: type[schema.Row]) -> tuple[int, str]:
-    """Row count and an order-independent hash of a table's current rows (sum of row hashes; Bellare and Micciancio 1997)."""
+def carried_content(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], added: Sequence[str], before: Sequence[str], pin: TablePin) -> tuple[int, str]:
+    """Row count and content hash after files were added: what they replace is subtracted, what they bring is added.
+
+    The hash is the sum of row hashes (AdHash; Bellare and Micciancio 1997), so it depends neither on order nor on history.
+    """
+    key = ", ".join(noun.KEY)
+    new_rows, new_low, new_high = _sums(con, noun, f"SELECT * FROM {_scan(added)} WHERE NOT gone")
+    old_rows, old_low, old_high = 0, 0, 0
+    if before:
+        replaced = f"SELECT * FROM {_scan(before)} SEMI JOIN (SELECT {key} FROM {_scan(added)}) USING ({key})"
+        newest = f"SELECT * FROM ({replaced}) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY run DESC) = 1"
+        old_rows, old_low, old_high = _sums(con, noun, f"SELECT * FROM ({newest}) WHERE NOT gone")
+    low, high = int(pin.content[16:] or "0", 16), int(pin.content[:16] or "0", 16)
+    return pin.rows + new_rows - old_rows, f"{(high + new_high - old_high) % 2**64:016x}{(low + new_low - old_low) % 2**64:016x}"
+
+
+def full_content(con: duckdb.DuckDBPyConnection, noun: type[schema.Row]) -> tuple[int, str]:
+    """Row count and content hash of a table's current rows, from nothing; equals what was carried on from run to run."""
+    rows, low, high = _sums(con, noun, f"SELECT * FROM {noun.TABLE}")
+    return rows, f"{high % 2**64:016x}{low % 2**64:016x}" if rows else ""
+
+
+def _sums(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], query: str) -> tuple[int, int, int]:
     columns = [column for column in schema.arrow_schema(noun).names if column not in schema.NOT_CONTENT]
     row = " || chr(31) || ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in columns)
-    found = con.execute(f"SELECT count(*), sum(md5_number_lower(r)), sum(md5_number_upper(r)) FROM (SELECT {row} AS r FROM {noun.TABLE})").fetchone()
+    found = con.execute(f"SELECT count(*), sum(md5_number_lower(r)), sum(md5_number_upper(r)) FROM (SELECT {row} AS r FROM ({query}))").fetchone()
     rows, low, high = found or (0, 0, 0)
-    return rows, f"{int(high or 0) % 2**64:016x}{int(low or 0) % 2**64:016x}"
+    return rows, int(low or 0), int(high or 0)
+
+
+def _scan(files: Iterable[str]) -> str:
+    return f"read_parquet([{', '.join(_quoted(file) for file in files)}])"
+
+
+def _current(noun: type[schema.Row], first: Sequence[str], later: Sequence[str]) -> str:
+    """SQL of the newest row of each key. The first load is large and later changes are few: it is read past the keys they name."""
+    if not later:
+        return f"SELECT * FROM {_scan(first)}"
+    key = ", ".join(noun.KEY)
+    return (
+        f"SELECT base.* FROM {_scan(first)} base ANTI JOIN (SELECT {key} FROM {_scan(later)}) USING ({key}) "
+        f"UNION ALL SELECT log.* FROM {_scan(later)} log SEMI JOIN (SELECT {key}, max(run) AS run FROM {_scan(later)} GROUP BY ALL) newest USING ({key}, run)"
+    )
 
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file so that it is either whole under its name or not there: temporary name, fsync, rename, fsync the folder."""
     temporary = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise Problem(f"could not write {path.name}: {error.strerror}", where=str(path.parent), todo="free space or mend the folder, then run again") from None
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -94,7 +94,7 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", seed: int = 7) ->
     clock = time.process_time()
     tables = _read_tables(folder)
     given = {split: _read_split(folder, split, tables) for split in SPLITS}
-    matching = Matching(seed=seed)
+    matching = Matching.model_validate({"seed": seed})
     base = fit_catalog(tables.catalog, matching)
     features = {split: _pair_features(tables, given[split].pairs, matching) for split in SPLITS}
     model, threshold, source = base, FIXED_THRESHOLD, "fixed"
@@ -123,7 +123,7 @@ def evaluate_link(folder: Path, *, labels: str = "none", seed: int = 7) -> dict[
     clock = time.process_time()
     tables = _read_tables(folder)
     truth = set(zip(*(rows.tolist() for rows in tables.rows(_read_matches(folder, tables))), strict=True))
-    matching = Matching(seed=seed)
+    matching = Matching.model_validate({"seed": seed})
     rows = asked_rows(tables.catalog, tables.catalog.offer_ids.combine_chunks())
     graph = find_candidates(tables.catalog.index, rows, matching.candidates)
     pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates)
@@ -237,7 +237,7 @@ def _read_tables(folder: Path) -> Tables:
     rows = [row for feed in ("left", "right") for row in _read_offers(folder / f"{feed}.csv", feed)]
     offers = pa.Table.from_pylist(rows, schema=arrow_schema(Offer)).sort_by("offer_id")
     catalog = read_catalog(offers, None)
-    row_of = {offer_id: row for row, offer_id in enumerate(offers["offer_id"].to_pylist())}
+    row_of = {offer_id: row for row, offer_id in enumerate(map(str, offers["offer_id"].to_pylist()))}
     return Tables(folder.name, offers, catalog, row_of)
 
 

@@ -14,7 +14,7 @@ from endcap import schema
 from endcap.lake.tables import table_of
 from endcap.learn.labels import labels_from_overrides
 from endcap.match import Model, fit_labelled
-from endcap.ops.home import Home
+from endcap.ops.home import Home, snapshot_id_of
 from endcap.problems import BadInput
 
 MIN_LABELS = 20
@@ -26,6 +26,12 @@ SURE, SURE_WEIGHT, SURE_PER_LABEL = 0.02, 0.25, 20
 _LABELLED = """
     SELECT p.left_id, p.right_id, p.features, p.score, l.same, l.weight FROM labels_now l JOIN pairs p USING (left_id, right_id)
     ORDER BY p.left_id, p.right_id, l.source_id
+"""
+# Labels that are new, and those whose answer was undone since.
+_CHANGED = """
+    SELECT * FROM labels_now ANTI JOIN labels USING (left_id, right_id, source, source_id)
+    UNION ALL SELECT * REPLACE ({run} AS run, true AS gone) FROM labels ANTI JOIN labels_now USING (left_id, right_id, source, source_id) WHERE run < {run}
+    ORDER BY ALL
 """
 _SURE = f"""
     SELECT p.features, p.score > 0.5 AS same FROM pairs p ANTI JOIN labels_now l USING (left_id, right_id)
@@ -66,6 +72,7 @@ def train(home: Home, *, seed: int) -> TrainResult:
     with home.connect() as con:
         labels = labels_from_overrides(con, manifest.run)
         con.register("labels_now", labels)
+        changed = con.sql(_CHANGED.format(run=manifest.run)).to_arrow_table()
         labelled = con.sql(_LABELLED).to_arrow_table()
         _check_enough(labelled, labels.num_rows, home.path)
         sure = con.sql(_SURE, params={"seed": str(seed), "wanted": SURE_PER_LABEL * labelled.num_rows}).to_arrow_table()
@@ -76,10 +83,11 @@ def train(home: Home, *, seed: int) -> TrainResult:
     verdict = _verdict(figures)
     trial = schema.Trial(
         trial_id=f"{challenger.model_id}@{manifest.content_hash[:12]}", challenger=challenger.model_id, champion=champion_id, labels=labels.num_rows,
-        data_version=home.snapshot()["snapshot_id"], figures_json=json.dumps(figures, sort_keys=True), verdict=verdict, run=manifest.run, gone=False,
-    )  # type: ignore[index]  # fmt: skip
-    lake.append(schema.Label, labels)
-    lake.append(schema.Trial, table_of(schema.Trial, [trial]))
+        data_version=snapshot_id_of(manifest), figures_json=json.dumps(figures, sort_keys=True), verdict=verdict, run=manifest.run, gone=False,
+    )  # fmt: skip
+    lake.append(schema.Label, changed)
+    if not lake.current(schema.Trial, f"trial_id = '{trial.trial_id}'").num_rows:
+        lake.append(schema.Trial, table_of(schema.Trial, [trial]))
     home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
     return TrainResult(challenger.model_id, champion_id, labels.num_rows, figures, verdict)
 

@@ -52,7 +52,7 @@ def share_key(keys: np.ndarray, feeds: np.ndarray, rows: np.ndarray, limit: int)
 
 
 @numba.njit(cache=True)
-def _group_pairs(keys, order, feeds, asked, limit):
+def _group_pairs(keys: np.ndarray, order: np.ndarray, feeds: np.ndarray, asked: np.ndarray, limit: int) -> np.ndarray:
     left, right = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
     first = 0
     while first < keys.size:
@@ -77,7 +77,10 @@ def _group_pairs(keys, order, feeds, asked, limit):
 
 
 @numba.njit(cache=True)
-def _visit(tokens, rarity, start, posting, feeds, feed, budget, weight, score, seen, count):
+def _visit(
+    tokens: np.ndarray, rarity: np.ndarray, start: np.ndarray, posting: np.ndarray, feeds: np.ndarray, feed: int, budget: int, weight: np.float32,
+    score: np.ndarray, seen: np.ndarray, count: int,
+) -> int:  # fmt: skip
     """Add weighted rarity squared to the rows that hold the tokens, rarest token first, until the budget is spent."""
     sizes = np.empty(tokens.size, np.int64)
     for i in range(tokens.size):
@@ -98,7 +101,7 @@ def _visit(tokens, rarity, start, posting, feeds, feed, budget, weight, score, s
 
 
 @numba.njit(cache=True)
-def _best_rows(score, seen, count, limit):
+def _best_rows(score: np.ndarray, seen: np.ndarray, count: int, limit: int) -> np.ndarray:
     """The `limit` best of the seen rows by score, ties to the earlier row; ascending."""
     if count <= limit:
         return np.sort(seen[:count])
@@ -115,12 +118,12 @@ def _best_rows(score, seen, count, limit):
 
 
 @numba.njit(cache=True, inline="always")
-def _is_worse(score, row, other):
+def _is_worse(score: np.ndarray, row: int, other: int) -> bool:
     return score[row] < score[other] or (score[row] == score[other] and row > other)
 
 
 @numba.njit(cache=True)
-def _sink(heap, score, place):
+def _sink(heap: np.ndarray, score: np.ndarray, place: int) -> None:
     """Restore the heap, whose worst row stands first, below a place."""
     row = heap[place]
     while True:
@@ -137,7 +140,7 @@ def _sink(heap, score, place):
 
 
 @numba.njit(cache=True)
-def _insert(near, similarity, row, value):
+def _insert(near: np.ndarray, similarity: np.ndarray, row: int, value: np.float32) -> None:
     """Keep the best k in descending order; an equal later row stands behind."""
     k = near.size
     if value <= similarity[k - 1] and near[k - 1] >= 0:
@@ -151,9 +154,10 @@ def _insert(near, similarity, row, value):
 
 @numba.njit(cache=True)
 def _search(
-    rows, k, feeds, start, ids, flags, rarity, norms, posting_start, posting,
-    gram_start, grams, gram_rarity, gram_norms, gram_posting_start, gram_posting,
-):  # fmt: skip
+    rows: np.ndarray, k: int, feeds: np.ndarray, start: np.ndarray, ids: np.ndarray, flags: np.ndarray, rarity: np.ndarray, norms: np.ndarray,
+    posting_start: np.ndarray, posting: np.ndarray, gram_start: np.ndarray, grams: np.ndarray, gram_rarity: np.ndarray, gram_norms: np.ndarray,
+    gram_posting_start: np.ndarray, gram_posting: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     near = np.full((rows.size, k), -1, np.int32)
     similarity = np.zeros((rows.size, k), np.float32)
     score, seen = np.zeros(feeds.size, np.float32), np.empty(feeds.size, np.int32)
@@ -187,7 +191,7 @@ def _search(
 
 
 @numba.njit(cache=True)
-def _shared_words(start, ids, flags, rarity, held, other):
+def _shared_words(start: np.ndarray, ids: np.ndarray, flags: np.ndarray, rarity: np.ndarray, held: np.ndarray, other: int) -> np.float32:
     """Rarity to the fourth over tokens that at least one of both holds as a word or code and the other in any way."""
     total = np.float32(0.0)
     for i in range(start[other], start[other + 1]):

@@ -9,6 +9,7 @@ import json
 import zlib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,7 @@ def cached_tokens(offers: pa.Table, folder: Path | None) -> Tokens:
     missing = np.flatnonzero(~held)
     rows = order[places].copy()
     rows[missing] = known.size + np.arange(missing.size)
-    fresh = read_tokens(offers.take(pa.array(missing)))
+    fresh = read_tokens(offers.take(missing))
     found = join([known, fresh]).take(rows)
     _save(found, folder)
     return found
@@ -86,10 +87,13 @@ def _load(folder: Path) -> Tokens | None:
         columns = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in seal["sums"]}
         if any(_sum(columns[name]) != expected for name, expected in seal["sums"].items()):
             return None
-        return Tokens(**{name: _column(columns, name) for name in (field.name for field in fields(Tokens))})
+        return _assembled(columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
 
-def _column(columns: dict[str, np.ndarray], name: str) -> Ragged | np.ndarray:
-    return Ragged(columns[f"{name}_start"], columns[name]) if f"{name}_start" in columns else columns[name]
+def _assembled(columns: dict[str, np.ndarray]) -> Tokens:
+    found: dict[str, Any] = {}
+    for name in (field.name for field in fields(Tokens)):
+        found[name] = Ragged(columns[f"{name}_start"], columns[name]) if f"{name}_start" in columns else columns[name]
+    return Tokens(**found)

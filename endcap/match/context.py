@@ -25,7 +25,7 @@ def compare_ranks(graph: Candidates, feeds: np.ndarray, left: np.ndarray, right:
 
 
 @numba.njit(cache=True)
-def _look(near, values, feeds, other, similarity):
+def _look(near: np.ndarray, values: np.ndarray, feeds: np.ndarray, other: int, similarity: np.float32) -> tuple[int, np.float32, np.float32]:
     """(rank, margin, share of best) of `other` in one offer's list."""
     rank, rival = 1, np.float32(-1.0)
     for i in range(near.size):
@@ -44,7 +44,9 @@ def _look(near, values, feeds, other, similarity):
 
 
 @numba.njit(cache=True)
-def _compare(place, near, values, feeds, left, right, similarity):
+def _compare(
+    place: np.ndarray, near: np.ndarray, values: np.ndarray, feeds: np.ndarray, left: np.ndarray, right: np.ndarray, similarity: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     out = np.empty((left.size, 6), np.float32)
     for pair in range(left.size):
         for side in range(2):

@@ -52,10 +52,10 @@ def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, feat
 def read_records(offers: Sequence[dict[str, Any]]) -> list[Record]:
     """Records of offers given as dicts of Offer fields, each of a feed of its own unless it names one; rarity is among these offers only."""
     index, titles = index_offers(offers)
-    return [_shown(record_at(index, place, title), offer) for place, (title, offer) in enumerate(zip(titles.to_pylist(), offers, strict=True))]
+    return [_shown(record_at(index, place, str(title)), offer) for place, (title, offer) in enumerate(zip(titles.to_pylist(), offers, strict=True))]
 
 
-def index_offers(offers: Sequence[dict[str, Any]]) -> tuple[Index, pa.ChunkedArray]:
+def index_offers(offers: Sequence[dict[str, Any]]) -> tuple[Index, pa.ChunkedArray[Any]]:
     """(index, titles) of offers given as dicts of Offer fields, in their order."""
     rows = [{"offer_id": f"{place}", "feed": f"{place}", **offer, "identity_hash": place} for place, offer in enumerate(offers)]
     table = pa.table({name: pa.array([row.get(name) for row in rows], pa.int64() if name == "identity_hash" else pa.string()) for name in COLUMNS})

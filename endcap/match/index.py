@@ -74,7 +74,7 @@ def _rarity(frequency: np.ndarray, offers: int) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _intern(hashes):
+def _intern(hashes: np.ndarray) -> tuple[np.ndarray, int]:
     """Number the distinct hashes in order of first appearance, by open addressing; returns (ids, how many)."""
     slots = 1024
     while slots < 2 * hashes.size:
@@ -96,7 +96,7 @@ def _intern(hashes):
 
 
 @numba.njit(cache=True)
-def _invert(start, ids, wanted, vocabulary):
+def _invert(start: np.ndarray, ids: np.ndarray, wanted: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
     """Postings of each token: the rows that hold it, ascending."""
     posting_start = np.zeros(vocabulary + 1, np.int64)
     for i in range(ids.size):
@@ -115,7 +115,7 @@ def _invert(start, ids, wanted, vocabulary):
 
 
 @numba.njit(cache=True)
-def _norms(start, weights, wanted):
+def _norms(start: np.ndarray, weights: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     norms = np.empty(start.size - 1, np.float32)
     for row in range(norms.size):
         total = 0.0

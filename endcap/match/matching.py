@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,13 +39,13 @@ class Matched:
 class Catalog:
     """All live offers in the order of their ids, indexed."""
 
-    offer_ids: pa.ChunkedArray
-    titles: pa.ChunkedArray
+    offer_ids: pa.ChunkedArray[Any]
+    titles: pa.ChunkedArray[Any]
     index: Index
 
 
 def match_offers(
-    offers: pa.Table, changed: pa.Array, *, matching: Matching, model: Model | None, run: int, cache: Path | None = None
+    offers: pa.Table, changed: pa.Array[Any], *, matching: Matching, model: Model | None, run: int, cache: Path | None = None
 ) -> Matched:  # fmt: skip
     """Pairs of the changed offers with offers of other feeds.
 
@@ -57,7 +58,7 @@ def match_offers(
     catalog = read_catalog(offers, cache)
     clock.note("tokens_and_index")
     rows = asked_rows(catalog, changed)
-    graph = _graph(catalog.index, rows, matching.candidates)
+    graph = find_candidates(catalog.index, rows, matching.candidates)
     pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
     clock.note("block")
     model = model or fit_catalog(catalog, matching, graph)
@@ -73,7 +74,8 @@ def match_offers(
 
 def rescore(pairs: pa.Table, model: Model) -> pa.Table:
     """The same pairs (schema Pair) with another model's scores; features are as stored, in the model's order."""
-    features = np.asarray(pc.list_flatten(pairs["features"]).to_numpy(), dtype=np.float32).reshape(pairs.num_rows, -1) if pairs.num_rows else np.zeros((0, len(model.names)), np.float32)
+    flat = np.asarray(pc.list_flatten(pairs["features"]).to_numpy(), dtype=np.float32)
+    features = flat.reshape(pairs.num_rows, len(model.names))
     scored = pairs.set_column(pairs.schema.get_field_index("score"), arrow_schema(Pair).field("score"), pa.array(model.score(features)))
     named = pa.array([model.model_id] * pairs.num_rows, pa.string())
     return scored.set_column(pairs.schema.get_field_index("model"), arrow_schema(Pair).field("model"), named)
@@ -88,7 +90,7 @@ def read_catalog(offers: pa.Table, cache: Path | None) -> Catalog:
     return Catalog(offers["offer_id"], offers["title"], index)
 
 
-def asked_rows(catalog: Catalog, changed: pa.Array) -> np.ndarray:
+def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:
     """Rows of the given offer ids, ascending; ids that are not live are passed over."""
     wanted = pc.is_in(catalog.offer_ids, value_set=pa.array(changed, pa.string()))
     return np.flatnonzero(np.asarray(wanted.to_numpy())).astype(np.int32)
@@ -117,7 +119,7 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
     if size > matching.fit_offers:
         rows = np.sort(np.random.default_rng(matching.seed).permutation(size)[: matching.fit_offers]).astype(np.int32)
     if graph is None or not np.isin(rows, graph.rows).all():
-        graph = _graph(catalog.index, rows, matching.candidates)
+        graph = find_candidates(catalog.index, rows, matching.candidates)
     pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
     return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed)
 
@@ -136,10 +138,6 @@ def score_pairs(pairs: Pairs, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """(features float32 [n, f], probabilities float64 [n])."""
     features = compute_features(pairs, model.names)
     return features, model.score(features)
-
-
-def _graph(index: Index, rows: np.ndarray, k: int) -> Candidates:
-    return find_candidates(index, rows, k)
 
 
 def _grow_graph(index: Index, graph: Candidates, rows: np.ndarray, k: int) -> Candidates:

@@ -31,7 +31,7 @@ def compare_tokens(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndar
 
 
 @numba.njit(cache=True)
-def _alone(flag, weight, out, side):
+def _alone(flag: int, weight: np.float32, out: np.ndarray, side: int) -> None:
     """Add a token that only one side holds; `side` is 0 for left, 1 for right."""
     square = weight * weight
     out[17 + side] += square
@@ -49,7 +49,7 @@ def _alone(flag, weight, out, side):
 
 
 @numba.njit(cache=True)
-def _together(left_flag, right_flag, weight, out):
+def _together(left_flag: int, right_flag: int, weight: np.float32, out: np.ndarray) -> np.float32:
     """Add a token that both sides hold; returns what it adds to the word cosine."""
     square = weight * weight
     both = left_flag & right_flag
@@ -80,7 +80,10 @@ def _together(left_flag, right_flag, weight, out):
 
 
 @numba.njit(cache=True)
-def _compare(left, right, start, hashes, flags, weights, norms, gram_start, grams, gram_rarity, gram_norms):
+def _compare(
+    left: np.ndarray, right: np.ndarray, start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, weights: np.ndarray, norms: np.ndarray,
+    gram_start: np.ndarray, grams: np.ndarray, gram_rarity: np.ndarray, gram_norms: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     sums = np.zeros((left.size, 24), np.float32)
     for pair in range(left.size):
         out, a, b = sums[pair], left[pair], right[pair]
@@ -109,7 +112,7 @@ def _compare(left, right, start, hashes, flags, weights, norms, gram_start, gram
 
 
 @numba.njit(cache=True)
-def hold_tokens(rows, wanted, start, hashes):
+def hold_tokens(rows: np.ndarray, wanted: np.ndarray, start: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """Whether the offer of each row holds the token wanted of it; token 0 is held by none."""
     held = np.zeros(rows.size, np.bool_)
     for i in range(rows.size):
@@ -133,7 +136,7 @@ def compare_measures(index: Index, left: np.ndarray, right: np.ndarray) -> np.nd
 
 
 @numba.njit(cache=True)
-def _compare_packs(mine, its):
+def _compare_packs(mine: np.ndarray, its: np.ndarray) -> np.float32:
     if mine.size and its.size:
         for a in mine:
             for b in its:
@@ -150,7 +153,7 @@ def _compare_packs(mine, its):
 
 
 @numba.njit(cache=True)
-def _compare_amounts(units, amounts, a, a_end, b, b_end):
+def _compare_amounts(units: np.ndarray, amounts: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.float32:
     """Share of the common units with an amount in common; units lie together within an offer."""
     common = agreed = 0
     while a < a_end:
@@ -170,7 +173,7 @@ def _compare_amounts(units, amounts, a, a_end, b, b_end):
 
 
 @numba.njit(cache=True)
-def _compare_details(names, values, a, a_end, b, b_end):
+def _compare_details(names: np.ndarray, values: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.float32:
     """Share of the names that both state which have the same value."""
     common = agreed = 0
     for i in range(a, a_end):
@@ -182,7 +185,10 @@ def _compare_details(names, values, a, a_end, b, b_end):
 
 
 @numba.njit(cache=True)
-def _compare_measures(left, right, unit_start, units, amounts, pack_start, packs, detail_start, names, values):
+def _compare_measures(
+    left: np.ndarray, right: np.ndarray, unit_start: np.ndarray, units: np.ndarray, amounts: np.ndarray, pack_start: np.ndarray, packs: np.ndarray,
+    detail_start: np.ndarray, names: np.ndarray, values: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     out = np.empty((left.size, 3), np.float32)
     for pair in range(left.size):
         a, b = left[pair], right[pair]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ class Pairs:
 
     index: Index
     graph: Candidates  # candidate lists of every row that occurs
-    titles: pa.ChunkedArray  # of all offers, by row
+    titles: pa.ChunkedArray[Any]  # of all offers, by row
     left: np.ndarray  # int64 [n]
     right: np.ndarray
 
@@ -51,8 +52,9 @@ class Pairs:
     def folded_titles(self) -> tuple[list[str], list[str]]:
         """The titles of both sides without case and accents."""
         rows, places = np.unique(np.concatenate([self.left, self.right]), return_inverse=True)
-        known = np.array([fold(title) for title in self.titles.take(pa.array(rows)).to_pylist()], dtype=object)
-        return known[places[: self.size]].tolist(), known[places[self.size :]].tolist()
+        known = [fold(str(title)) for title in self.titles.take(pa.array(rows)).to_pylist()]
+        left, right = places[: self.size].tolist(), places[self.size :].tolist()
+        return [known[place] for place in left], [known[place] for place in right]
 
     def shared(self, name: str) -> np.ndarray:
         """A column of `overlap.OVERLAP`, float32 [n]."""
@@ -77,3 +79,7 @@ class Pairs:
         """Agreement of 'pack', 'quantity' or 'detail', float32 [n]."""
         column: np.ndarray = self._measures[:, ("pack", "quantity", "detail").index(name)]
         return column
+
+    def mirrored(self) -> Pairs:
+        """The same pairs turned round."""
+        return replace(self, left=self.right, right=self.left)

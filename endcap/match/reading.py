@@ -42,12 +42,12 @@ def _mix(value: np.uint64) -> np.uint64:
 
 
 @numba.njit(cache=True)
-def hash_span(text, kinds, start, end):
+def hash_span(text: np.ndarray, kinds: np.ndarray, start: int, end: int) -> np.uint64:
     """Hash of the letters and digits of a span, everything else left out but the decimal point inside a number."""
     value = _OFFSET
     for i in range(start, end):
         kind = kinds[text[i]]
-        if kind == LETTER or kind == DIGIT:
+        if kind in (LETTER, DIGIT):
             value = (value ^ np.uint64(text[i])) * _PRIME
         elif kind == POINT and start < i < end - 1 and kinds[text[i - 1]] == DIGIT and kinds[text[i + 1]] == DIGIT:
             if _only_zeros(text, i + 1, end):
@@ -57,22 +57,21 @@ def hash_span(text, kinds, start, end):
 
 
 @numba.njit(cache=True)
-def _only_zeros(text, start, end):
-    for i in range(start, end):
-        if text[i] != 48:
-            return False
-    return True
+def _only_zeros(text: np.ndarray, start: int, end: int) -> bool:
+    return bool(np.all(text[start:end] == 48))
 
 
 @numba.njit(cache=True)
-def _find_runs(text, kinds, start, end, run_start, run_end, run_kind, run_linked):
+def _find_runs(
+    text: np.ndarray, kinds: np.ndarray, start: int, end: int, run_start: np.ndarray, run_end: np.ndarray, run_kind: np.ndarray, run_linked: np.ndarray,
+) -> int:  # fmt: skip
     """Split a span into runs of letters and digits; kind bits: 1 letters, 2 digits; linked: one joiner stands before."""
     count, i = 0, start
     gap = 2
     while i < end and count < run_start.size:
         kind = kinds[text[i]]
-        if kind != LETTER and kind != DIGIT:
-            gap = gap + 1 if kind == JOINER or kind == POINT else gap + (2 if kind != SKIPPED else 0)
+        if kind not in (LETTER, DIGIT):
+            gap = gap + 1 if kind in (JOINER, POINT) else gap + (2 if kind != SKIPPED else 0)
             i += 1
             continue
         run_start[count], bits = i, 0
@@ -95,7 +94,7 @@ def _find_runs(text, kinds, start, end, run_start, run_end, run_kind, run_linked
 
 
 @numba.njit(cache=True)
-def _is_code(text, kinds, start, end, bits):
+def _is_code(text: np.ndarray, kinds: np.ndarray, start: int, end: int, bits: int) -> bool:
     """Letters and digits mixed, at least 4 long, or 5 digits; but not a short number with a short unit ('330ml')."""
     size = letters_after = leading = 0
     seen_letter = False
@@ -120,7 +119,7 @@ def _is_code(text, kinds, start, end, bits):
 
 
 @numba.njit(cache=True, inline="always")
-def _meaning(value, known, read_as):
+def _meaning(value: np.uint64, known: np.ndarray, read_as: np.ndarray) -> tuple[np.uint64, int]:
     """(hash of what a word is read as, COLOUR or 0)."""
     place = np.searchsorted(known, value)
     if place < known.size and known[place] == value:
@@ -129,7 +128,10 @@ def _meaning(value, known, read_as):
 
 
 @numba.njit(cache=True)
-def _read_words(text, kinds, runs, run_start, run_end, plain, known, read_as, hashes, flags, count):
+def _read_words(
+    text: np.ndarray, kinds: np.ndarray, runs: int, run_start: np.ndarray, run_end: np.ndarray, plain: int, known: np.ndarray, read_as: np.ndarray,
+    hashes: np.ndarray, flags: np.ndarray, count: int,
+) -> int:  # fmt: skip
     """The words of details or description."""
     for r in range(runs):
         value, colour = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
@@ -140,7 +142,10 @@ def _read_words(text, kinds, runs, run_start, run_end, plain, known, read_as, ha
 
 
 @numba.njit(cache=True)
-def _read_title(text, kinds, runs, run_start, run_end, run_kind, known, read_as, hashes, flags, count):
+def _read_title(
+    text: np.ndarray, kinds: np.ndarray, runs: int, run_start: np.ndarray, run_end: np.ndarray, run_kind: np.ndarray, known: np.ndarray,
+    read_as: np.ndarray, hashes: np.ndarray, flags: np.ndarray, count: int,
+) -> int:  # fmt: skip
     for r in range(runs):
         value, flag = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
         flag |= WORD
@@ -162,7 +167,10 @@ def _read_title(text, kinds, runs, run_start, run_end, run_kind, known, read_as,
 
 
 @numba.njit(cache=True)
-def _read_chains(text, kinds, runs, run_start, run_end, run_kind, run_linked, plain, hashes, flags, count):
+def _read_chains(
+    text: np.ndarray, kinds: np.ndarray, runs: int, run_start: np.ndarray, run_end: np.ndarray, run_kind: np.ndarray, run_linked: np.ndarray, plain: int,
+    hashes: np.ndarray, flags: np.ndarray, count: int,
+) -> int:  # fmt: skip
     """Runs linked by single joiners ('WH-1000XM4') once more as one compact token."""
     r = 0
     while r < runs:
@@ -180,7 +188,7 @@ def _read_chains(text, kinds, runs, run_start, run_end, run_kind, run_linked, pl
 
 
 @numba.njit(cache=True)
-def _read_grams(text, kinds, runs, run_start, run_end, grams, count):
+def _read_grams(text: np.ndarray, kinds: np.ndarray, runs: int, run_start: np.ndarray, run_end: np.ndarray, grams: np.ndarray, count: int) -> int:
     """Character 3-grams over the words with one space between them and at both ends."""
     first, second = np.uint64(0), np.uint64(32)
     for r in range(runs):
@@ -189,14 +197,15 @@ def _read_grams(text, kinds, runs, run_start, run_end, grams, count):
             if i < run_end[r] and kinds[text[i]] == SKIPPED:
                 continue
             if first:
-                grams[count] = np.uint32(_mix((first << np.uint64(42)) ^ (second << np.uint64(21)) ^ letter) % np.uint64(GRAM_BUCKETS))
+                packed = (first << np.uint64(42)) ^ (second << np.uint64(21)) ^ letter
+                grams[count] = np.uint32(_mix(packed) % np.uint64(GRAM_BUCKETS))
                 count += 1
             first, second = second, letter
     return count
 
 
 @numba.njit(cache=True)
-def _merge_equal(hashes, flags, start, end, out_hashes, out_flags, count):
+def _merge_equal(hashes: np.ndarray, flags: np.ndarray, start: int, end: int, out_hashes: np.ndarray, out_flags: np.ndarray, count: int) -> int:
     """Sort one offer's tokens by hash and unite the flags of equal ones."""
     order = np.argsort(hashes[start:end])
     first = count
@@ -211,12 +220,15 @@ def _merge_equal(hashes, flags, start, end, out_hashes, out_flags, count):
 
 
 @numba.njit(cache=True)
-def read_batch(text, kinds, bounds, known, read_as):
+def read_batch(
+    text: np.ndarray, kinds: np.ndarray, bounds: np.ndarray, known: np.ndarray, read_as: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Tokens of a batch of offers.
 
     `text` holds the folded code points, `kinds` a class per code point, `bounds` int64 [4 n + 1] the spans of title, mpn,
-    details and tail of each offer, `known` sorted hashes of words that are read as the word `read_as` beside. Returns (token starts [n + 1], hashes uint64, flags uint8, gram starts [n + 1], grams uint32);
-    tokens and grams are sorted and unique within an offer.
+    details and tail of each offer, `known` sorted hashes of words that are read as the word `read_as` beside. Returns (token
+    starts [n + 1], hashes uint64, flags uint8, gram starts [n + 1], grams uint32); tokens and grams are sorted and unique
+    within an offer.
     """
     offers = (bounds.size - 1) // FIELDS
     starts, gram_starts = np.zeros(offers + 1, np.int64), np.zeros(offers + 1, np.int64)
@@ -251,7 +263,7 @@ def read_batch(text, kinds, bounds, known, read_as):
 
 
 @numba.njit(cache=True)
-def hash_spans(text, kinds, bounds):
+def hash_spans(text: np.ndarray, kinds: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Hash of each span; 0 where it holds no letter and no digit."""
     hashes = np.zeros(bounds.size - 1, np.uint64)
     for i in range(hashes.size):

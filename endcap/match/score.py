@@ -1,10 +1,11 @@
 """The scorer: gradient boosted trees in text files, fitted with labels or, with none, by letting two views teach each other.
 
-Without labels and GTINs (co-training, one round): pairs that are each other's clear nearest are seeds for a teacher that sees
-only what the offers say; its answers teach a second teacher that sees only where the pair stands among its rivals; the two,
-being nearly independent, are multiplied. With enough GTINs, shared and contradicting ones teach one teacher that sees all but
-the GTINs, each half answering for the other. Then GTINs are added as evidence, at the rate at which they agree with sure
-answers, and a student learns the result from all features. No step sees the features that chose its labels.
+Without labels and GTINs (co-training, one round): pairs that are each other's clear nearest, and do not contradict each other
+in what they state, are seeds for a teacher that sees only what the offers say; its answers teach a second teacher that sees
+only where the pair stands among its rivals; the two are multiplied, at a discount since they are not quite independent. With
+enough GTINs, shared and contradicting ones teach one teacher that sees all but the GTINs, each half answering for the other.
+Then GTINs are added as evidence, at the rate at which they agree with sure answers, and a student learns the result from all
+features. The seed rule of co-training hides its context features, and that of GTINs its GTINs, from the teacher it labels.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ FORMAT = "endcap pair scorer 1"
 SETTINGS_FILE, TREES_FILE = "model.json", "trees_{}.txt"
 # A clear nearest is nearer than its runner-up by this share of its similarity, from both sides.
 CLEAR_MARGIN = 0.1
+# Two views of one pair are not independent: their joint log-odds count this much (chosen on sandbox worlds without GTINs).
+JOINT_SHARE = 0.6
 # GTINs choose seeds only where there are enough of both answers to learn from.
 ENOUGH_GTINS = 100
 # More pairs than this change the trees little and cost time.
@@ -171,17 +174,24 @@ def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) 
     """(log-odds float64 [n], counts) by co-training from pairs whose context leaves little doubt; None where there are none."""
     views = np.array([shelf.component("features", name).VIEW for name in names])
     best, worst, margin = (features[:, names.index(name)] for name in ("rank_best", "rank_worst", "margin_low"))
-    same = (worst == 1) & (margin >= CLEAR_MARGIN)
-    different = ((best >= 2) | ((worst >= 3) & (margin < -CLEAR_MARGIN))) & ~same
+    nearest = (worst == 1) & ~_contradicted(features, names)
+    same = nearest & (margin >= CLEAR_MARGIN)
+    different = ((best >= 2) | ((worst >= 3) & (margin < -CLEAR_MARGIN)) | ((worst == 1) & ~nearest)) & ~same
     counts = {"seeds_same": float(same.sum()), "seeds_different": float(different.sum())}
     if not same.any() or not different.any():
         return None, counts
     # Seeds are the clear cases only; their weight stands for all pairs that are each other's nearest.
     used = same | different
-    weights = np.where(same, max(1.0, (worst == 1).sum() / same.sum()), 1.0)[used]
+    weights = np.where(same, max(1.0, nearest.sum() / same.sum()), 1.0)[used]
     content = _teach(features[used], same[used].astype(np.float64), names, views == "content", seed, weights)(features)
     stands = _teach(features, content, names, views == "context", seed)(features)
-    return _log_odds(content) + _log_odds(stands) - _log_odds(content.mean()), counts
+    return JOINT_SHARE * (_log_odds(content) + _log_odds(stands) - _log_odds(content.mean())), counts
+
+
+def _contradicted(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """bool [n]: stated amounts, pack counts, colours or details differ: siblings, however near."""
+    amount, pack, colour, detail = (features[:, names.index(name)] for name in ("quantity_agreement", "pack_agreement", "colour_agreement", "detail_agreement"))
+    return (amount == 0) | (pack == -1) | (colour == 0) | (detail < 1)
 
 
 def _taught_by_gtins(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:

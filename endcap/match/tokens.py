@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from endcap.match import reading, synonyms
 from endcap.units import find_pack_counts, find_quantities
@@ -67,7 +67,7 @@ class Tokens:
 
     def take(self, rows: np.ndarray) -> Tokens:
         """The given rows in the given order."""
-        picked = {}
+        picked: dict[str, Any] = {}
         for field in fields(self):
             column = getattr(self, field.name)
             picked[field.name] = column.take(rows) if isinstance(column, Ragged) else column[rows]
@@ -76,7 +76,7 @@ class Tokens:
 
 def join(parts: Sequence[Tokens]) -> Tokens:
     """Several parts as one, in their order."""
-    joined = {}
+    joined: dict[str, Any] = {}
     for field in fields(Tokens):
         columns = [getattr(part, field.name) for part in parts]
         if isinstance(columns[0], Ragged):
@@ -96,7 +96,7 @@ def fold(text: str) -> str:
 def keys_of(offers: pa.Table) -> np.ndarray:
     """One uint64 an offer from its id and its identity hash: what cached arrays are found by."""
     ids = hash_texts(offers["offer_id"].to_pylist())
-    identity = offers["identity_hash"].cast(pa.int64()).fill_null(0).to_numpy().astype(np.int64).view(np.uint64)
+    identity = np.asarray(offers["identity_hash"].to_numpy(), dtype=np.int64).view(np.uint64)
     return (ids * np.uint64(0x9E3779B97F4A7C15)) ^ identity
 
 
@@ -115,7 +115,7 @@ def read_tokens(offers: pa.Table) -> Tokens:
 
 def _read_batch(batch: pa.Table) -> Tokens:
     columns = {name: batch[name].to_pylist() for name in COLUMNS}
-    titles = [title[:TITLE_LETTERS] for title in columns["title"]]
+    titles = [str(title)[:TITLE_LETTERS] for title in columns["title"]]
     details = [_details(text) for text in columns["details_json"]]
     stated = [" ".join(filter(None, (quantity, *detail.values())))[:TAIL_LETTERS] for quantity, detail in zip(columns["quantity_text"], details, strict=True)]
     tails = [" ".join(filter(None, both))[:TAIL_LETTERS] for both in zip(columns["brand"], columns["description"], strict=True)]
@@ -183,8 +183,8 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple("".join(letter if letter.isalnum() else " " for letter in plain).split())
 
 
-def _gtins(column: pa.ChunkedArray) -> np.ndarray:
-    return np.asarray(pc.cast(pc.fill_null(column, "0"), pa.uint64()).to_numpy(), dtype=np.uint64)
+def _gtins(column: pa.ChunkedArray[Any]) -> np.ndarray:
+    return np.array([int(str(gtin)) if gtin else 0 for gtin in column.to_pylist()], dtype=np.uint64)
 
 
 def _read_measures(titles: list[str], quantity_texts: list[str | None]) -> tuple[Ragged, Ragged, Ragged]:

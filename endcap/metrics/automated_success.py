@@ -20,19 +20,20 @@ SELECT o.supplier, coalesce(d.action, 'undecided') AS action, d.decided_by,
        coalesce(d.decided_by = 'machine' AND d.action IN ('linked', 'new_product'), false) AS automatic, d.confidence
 FROM offers o LEFT JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product'
 """
-# An automatic decision that a person later changed; an override that was itself undone does not count.
-CHANGED_SQL = """
+# One row an automatic decision that the machine did not replace itself: whether a person changed it; an answer that was
+# itself undone does not count.
+STANDING_SQL = """
 WITH undone AS (
     SELECT u.undoes AS override_id FROM overrides u
     WHERE u.undoes IS NOT NULL AND u.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
 ), steps AS (
-    SELECT offer_id, run, action, product_id, decided_by, override_id, lag(action) OVER each AS action_before,
-           lag(product_id) OVER each AS product_before, lag(decided_by) OVER each AS decided_before
+    SELECT action, product_id, decided_by, lead(decided_by) OVER each AS decided_after,
+           lead(product_id) OVER each AS product_after, lead(override_id) OVER each AS override_after
     FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)
 )
-SELECT DISTINCT offer_id FROM steps
-WHERE decided_by = 'person' AND decided_before = 'machine' AND action_before IN ('linked', 'new_product')
-  AND product_id IS DISTINCT FROM product_before AND override_id NOT IN (SELECT override_id FROM undone)
+SELECT coalesce(decided_after = 'person' AND product_after IS DISTINCT FROM product_id
+                AND override_after NOT IN (SELECT override_id FROM undone), false) AS changed
+FROM steps WHERE decided_by = 'machine' AND action IN ('linked', 'new_product') AND decided_after IS DISTINCT FROM 'machine'
 """
 
 
@@ -64,10 +65,7 @@ def _success() -> Figure:
 
 
 def _not_overridden(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
-    decided = (
-        "SELECT DISTINCT offer_id FROM decisions_log WHERE kind = 'product' AND decided_by = 'machine' AND action IN ('linked', 'new_product') AND NOT gone"
-    )
-    n, changed = con.execute(f"SELECT (SELECT count(*) FROM ({decided})), (SELECT count(*) FROM ({CHANGED_SQL}))").fetchone() or (0, 0)
+    n, changed = con.execute(f"SELECT count(*), count(*) FILTER (changed) FROM ({STANDING_SQL})").fetchone() or (0, 0)
     return share(
         name=f"{NAME}.not_overridden", version=VERSION, label="Not overridden (proxy)", counted=n - changed, n=n, direction=DIRECTION, min_n=min_n,
         words="automatic decisions that nobody changed: a proxy only, since what nobody looks at is not overridden either",

@@ -15,8 +15,9 @@ DIRECTION = "down"
 MIN_N = 200
 GUARD_RAILS = ("share of decisions a person inspected", "audited success", "appropriateness of overrides in a blind second judgement")
 
-# One row a decision that could be changed: what it was, whether a person changed it, whose scope it is. The owner is the
-# team whose scope names the supplier, else the category, else everything. Cohorts are not yet held back until they mature.
+# One row a decision that could be changed: what it was, whether a person changed it, whose scope it is; one that the machine
+# itself replaced is left out. The owner is the team whose scope names the supplier, else the category, else everything.
+# Cohorts are not yet held back until they mature.
 SQL = """
 WITH undone AS (
     SELECT u.undoes AS override_id FROM overrides u
@@ -27,7 +28,7 @@ WITH undone AS (
     FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)
 ), judged AS (
     SELECT s.*, coalesce(decided_after = 'person' AND override_after NOT IN (SELECT override_id FROM undone), false) AS answered
-    FROM steps s
+    FROM steps s WHERE decided_by = 'person' OR decided_after IS DISTINCT FROM 'machine'
 ), places AS (
     SELECT j.*, o.supplier, p.category FROM judged j
     LEFT JOIN offers o ON o.offer_id = j.offer_id LEFT JOIN products p ON p.product_id = j.product_id
@@ -40,6 +41,8 @@ WITH undone AS (
 SELECT 'escapes' AS rate, team, answered AND product_after IS DISTINCT FROM product_id AS changed
 FROM owned WHERE decided_by = 'machine' AND action IN ('linked', 'new_product')
 UNION ALL
+SELECT 'inspected', team, answered FROM owned WHERE decided_by = 'machine'
+UNION ALL
 SELECT 'rejections', team, product_after IS DISTINCT FROM proposed_product_id FROM owned WHERE action = 'to_review' AND answered
 UNION ALL
 SELECT 'reversals', team, answered AND override_after IS DISTINCT FROM override_id AND product_after IS DISTINCT FROM product_id
@@ -47,13 +50,17 @@ FROM owned WHERE decided_by = 'person' AND override_id NOT IN (SELECT override_i
 """
 RATES: dict[str, tuple[str, str]] = {
     "escapes": ("Override rate", "automatic decisions that a person changed; observed, not audited, and young decisions are counted too"),
+    "inspected": (
+        "Decisions inspected",
+        "decisions of the machine that a person answered; who looks at less overrides less, so read it beside the override rate",
+    ),
     "rejections": ("Suggestions rejected", "answered questions in which the person did not take what was proposed"),
     "reversals": ("Answers reversed", "answers of a person that another answer changed"),
 }
 
 
 def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
-    """Escapes, rejections and reversals, each with a slice by owning team."""
+    """Escapes beside the share inspected, rejections and reversals, each with a slice by owning team."""
     rows = con.execute(f"SELECT rate, team, count(*), count(*) FILTER (changed) FROM ({SQL}) GROUP BY ALL ORDER BY rate, team").fetchall()
     figures = []
     for rate, (label, words) in RATES.items():
@@ -67,7 +74,7 @@ def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
                 counted=sum(row[3] for row in mine),
                 n=sum(row[2] for row in mine),
                 words=words,
-                direction=DIRECTION,
+                direction="up" if rate == "inspected" else DIRECTION,
                 min_n=min_n,
                 slices=slices,
             )
@@ -92,8 +99,14 @@ _ROWS: dict[str, list[dict[str, Any]]] = {
 }
 _REVERSED = {**_PERSON, "offer_id": "a:1", "product_id": "p1", "override_id": 4, "run": 3}
 CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None, int]]]] = [
-    ({}, {"override_rate.escapes": (None, 0), "override_rate.rejections": (None, 0), "override_rate.reversals": (None, 0)}),
-    (_ROWS, {"override_rate.escapes": (0.5, 2), "override_rate.rejections": (0.5, 2), "override_rate.reversals": (0.0, 3)}),
+    (
+        {},
+        {"override_rate.escapes": (None, 0), "override_rate.inspected": (None, 0), "override_rate.rejections": (None, 0), "override_rate.reversals": (None, 0)},
+    ),
+    (
+        _ROWS,
+        {"override_rate.escapes": (0.5, 2), "override_rate.inspected": (0.75, 4), "override_rate.rejections": (0.5, 2), "override_rate.reversals": (0.0, 3)},
+    ),
     (
         {**_ROWS, "decisions": [*_ROWS["decisions"], _REVERSED], "overrides": [*_ROWS["overrides"], {"override_id": 4, "action": "other"}]},
         {"override_rate.escapes": (0.5, 2), "override_rate.reversals": (0.25, 4)},
@@ -101,5 +114,9 @@ CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None,
     (
         {**_ROWS, "overrides": [*_ROWS["overrides"], {"override_id": 5, "action": "undo", "undoes": 1}]},
         {"override_rate.escapes": (0.0, 2), "override_rate.reversals": (0.0, 2)},
+    ),
+    (
+        {**_ROWS, "decisions": [*_ROWS["decisions"], {**_MACHINE, "offer_id": "a:2", "action": "linked", "confidence": 0.9, "run": 3}]},
+        {"override_rate.escapes": (0.5, 2)},
     ),
 ]

@@ -82,4 +82,5 @@ def count_waiting(con: duckdb.DuckDBPyConnection, override_sequence: int) -> int
 
 def _item(con: duckdb.DuckDBPyConnection, row: tuple[Any, ...]) -> ReviewItem:
     found = con.execute(_CANDIDATES, {"offer_id": row[0], "proposed": row[-1]}).fetchall()
-    return ReviewItem(*row, candidates=tuple(Candidate(*candidate) for candidate in found))
+    values = (*row, tuple(Candidate(*candidate) for candidate in found))
+    return ReviewItem(*values)

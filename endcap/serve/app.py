@@ -34,7 +34,7 @@ def make_app(home: Home, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
         app.add_exception_handler(kind, handler)
     app.include_router(api.ROUTER)
     for page in shelf.components("pages").values():
-        app.add_api_route(page.PATH, page.show, methods=["GET"], include_in_schema=False, response_model=None)
+        app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(EveryAnswer, readings=Readings(home), hosts=hosts)
     return app

@@ -109,7 +109,8 @@ def snapshots(reading: Reading) -> answers.Snapshots:
 def figures(reading: Reading) -> list[answers.Figure]:
     """Every figure of the metrics shelf, measured once until a run, an answer or a loop changes."""
     changed = reading.row(
-        "SELECT (SELECT max(override_id) FROM overrides) AS override, (SELECT max(concat(opened_at, in_snapshot_at, verified_at, closed_at)) FROM loops) AS loop, "
+        "SELECT (SELECT max(override_id) FROM overrides) AS override, "
+        "(SELECT max(concat(opened_at, in_snapshot_at, verified_at, closed_at)) FROM loops) AS loop, "
         "(SELECT count(*) FROM loops) AS loops, (SELECT count(*) FROM teams) AS teams"
     )
     return reading.keep("figures", _measure, until=changed)

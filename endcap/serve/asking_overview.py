@@ -49,7 +49,8 @@ def _feed_state(feed: str, states: dict[str, Any], live_offers: int) -> answers.
 
 def _decisions(reading: Reading) -> answers.DecisionCounts:
     row = reading.row(
-        "SELECT count(*) FILTER (kind = 'product' AND action = 'linked') AS linked, count(*) FILTER (kind = 'product' AND action = 'new_product') AS new_product, "
+        "SELECT count(*) FILTER (kind = 'product' AND action = 'linked') AS linked, "
+        "count(*) FILTER (kind = 'product' AND action = 'new_product') AS new_product, "
         "count(*) FILTER (kind = 'product' AND action = 'to_review') AS to_review, count(*) FILTER (kind = 'product' AND decided_by = 'person') AS by_person, "
         "count(*) FILTER (kind = 'category' AND action = 'accepted') AS category_accepted, "
         "count(*) FILTER (kind = 'category' AND action = 'to_review') AS category_to_review FROM decisions"
@@ -64,8 +65,15 @@ def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.
         for feed in feeds if feed.held
     ]  # fmt: skip
     waiting = {
-        "product": (decisions.to_review, "offer waits", "offers wait", "for a person to say which product it is", "endcap review", "/review"),
-        "category": (decisions.category_to_review, "offer waits", "offers wait", "for a person to say its category", "endcap review", "/review?kind=category"),
+        "product": (decisions.to_review, "offer waits", "offers wait", "for a person to choose the product", "endcap review", "/review"),
+        "category": (
+            decisions.category_to_review,
+            "offer waits",
+            "offers wait",
+            "for a person to choose the category",
+            "endcap review",
+            "/review?kind=category",
+        ),
         "answers": (_waiting_answers(reading), "answer waits", "answers wait", "for the next run to take them in", "endcap run", "/review"),
         "loop": (_open_loops(reading), "reported problem is", "reported problems are", "open", "endcap digest retail", "/metrics#time_to_resolve"),
     }
@@ -84,7 +92,8 @@ def _waiting_answers(reading: Reading) -> int:
     """Answers given since this snapshot was made, net of undo."""
     taken_in = json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)
     found = reading.row(
-        "SELECT count(*) AS n FROM overrides WHERE override_id > ? AND undoes IS NULL AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)",
+        "SELECT count(*) AS n FROM overrides WHERE override_id > ? AND undoes IS NULL "
+        "AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)",
         [taken_in],
     )
     return int(found["n"]) if found else 0

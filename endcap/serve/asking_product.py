@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from endcap.serve import answers
@@ -81,7 +82,7 @@ def _history(reading: Reading, product_id: str) -> list[answers.Event]:
     events = [_event(row) for row in rows]
     fields = ", ".join(COMPARED_FIELDS)
     versions = reading.rows(f"SELECT run, {fields} FROM products_log WHERE product_id = ? AND NOT gone ORDER BY run", [product_id])
-    for before, after in zip(versions, versions[1:], strict=False):
+    for before, after in pairwise(versions):
         events += [
             answers.Event(run=after["run"], event="changed", words=f"{field}: {before[field] or 'unknown'} → {after[field] or 'unknown'}", offer_id=None)
             for field in COMPARED_FIELDS if before[field] != after[field]

@@ -20,6 +20,7 @@ from endcap.serve.reading import Readings
 from endcap.serve.templating import page_of
 
 LOG = logging.getLogger("endcap.serve")
+STATIC = "/static/"
 SNAPSHOT_HEADER = "X-Endcap-Snapshot"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -61,9 +62,10 @@ class EveryAnswer:
                 answer = shown(request, 400, "unknown_host", "this server answers under its own name only", f"use http://{self.hosts[0]}")
                 await answer(scope, receive, send_with_headers)
                 return
-            reading = await to_thread.run_sync(self.readings.current)
-            snapshot = reading.snapshot_id or "none"
-            scope.setdefault("state", {})["reading"] = reading
+            if not request.url.path.startswith(STATIC):  # the look must not depend on the catalog
+                reading = await to_thread.run_sync(self.readings.current)
+                snapshot = reading.snapshot_id or "none"
+                scope.setdefault("state", {})["reading"] = reading
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
             LOG.exception("request failed: %s", request.url.path)

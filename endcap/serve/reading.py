@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import duckdb
 
 from endcap import schema
 
+LOG = logging.getLogger("endcap.serve")
 OPERATIONAL_AGE_S = 2.0
 # Small enough to hold in memory whole, and asked by keys that the lake's files are not sorted by.
 HELD_IN_MEMORY = ("products", "decisions")
@@ -102,10 +104,17 @@ class Readings:
         self._open: Reading | None = None
 
     def current(self) -> Reading:
-        """The current snapshot's reading, opened when it is asked for the first time."""
+        """The current snapshot's reading, opened when it is asked for the first time.
+
+        When it cannot be opened the last good one goes on being served; without one the error goes on to the caller.
+        """
         with self._lock:
-            snapshot = self._home.snapshot()
-            snapshot_id = snapshot["snapshot_id"] if snapshot else None
-            if self._open is None or self._open.snapshot_id != snapshot_id:
-                self._open = Reading(self._home, snapshot)
+            try:
+                snapshot = self._home.snapshot()
+                if self._open is None or self._open.snapshot_id != (snapshot["snapshot_id"] if snapshot else None):
+                    self._open = Reading(self._home, snapshot)
+            except Exception:
+                if self._open is None:
+                    raise
+                LOG.exception("the current snapshot cannot be opened; %s is still served", self._open.snapshot_id)
             return self._open

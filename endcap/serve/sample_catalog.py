@@ -35,13 +35,15 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     "deliveries": [
         {"delivery_id": "nord@2024-05-02", "feed": "nord", "supplier": "nord", "date": "2024-05-02", "state": "accepted", "read": 6, "accepted": 4,
          "quarantined": 2, "repeated": 1, "offers": 3, "new": 3, "warnings": ["brand: 12 of 100 offers state a number, which is no brand"]},
-        {"delivery_id": "sued@2024-05-02", "feed": "sued", "supplier": "sued", "date": "2024-05-02", "state": "accepted", "read": 2, "accepted": 2, "offers": 2, "new": 2},
+        {"delivery_id": "sued@2024-05-02", "feed": "sued", "supplier": "sued", "date": "2024-05-02", "state": "accepted", "read": 2, "accepted": 2,
+         "offers": 2, "new": 2},
         {"delivery_id": "sued@2024-05-03", "feed": "sued", "supplier": "sued", "date": "2024-05-03", "state": "held", "run": 3,
          "reason": "It would remove 90 % of the live offers, and at most 30 % may go at once."},
     ],
     "quarantined": [
         {"delivery_id": "nord@2024-05-02", "feed": "nord", "position": 5, "raw": b'5;"";3,99', "code": "no_title", "reason": "the record states no title"},
-        {"delivery_id": "nord@2024-05-02", "feed": "nord", "position": 6, "raw": b"\xff<script>alert(1)</script>", "code": "ragged_row", "reason": "3 columns of 5"},
+        {"delivery_id": "nord@2024-05-02", "feed": "nord", "position": 6, "raw": b"\xff<script>alert(1)</script>", "code": "ragged_row",
+         "reason": "3 columns of 5"},
     ],
     "offers": [
         _offer("nord:1", "Kahla Tasse rot 330 ml", "3.99", brand="Kahla", category_path="Haushalt > Tassen", url="https://shop.example/1", position=1),
@@ -51,7 +53,8 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         _offer("sued:2", "Kahla Tasse 330", "3.79", position=2),
     ],
     "products": [
-        {"product_id": "p1", "title": "Kahla Tasse rot 330 ml", "price_min": "3.99", "price_max": "4.29", "offers": 2, "suppliers": 2, "founded_by": "nord:1", **_MUG,
+        {"product_id": "p1", "title": "Kahla Tasse rot 330 ml", "price_min": "3.99", "price_max": "4.29", "offers": 2, "suppliers": 2,
+         "founded_by": "nord:1", **_MUG,
          "values": [_value("title", "Kahla Tasse rot 330 ml", 0.98, "nord:1", 1), _value("brand", "Kahla", 0.97, "nord:1", 2),
                     _value("colour", "red", 0.91, "sued:1", 2), _value("content", "330", 0.88, "nord:1", 2, "ml")]},
         {"product_id": "p2", "title": 'Mug <script>alert("x")</script> & co', "price_min": "5.49", "price_max": "5.49", "offers": 1, "suppliers": 1,
@@ -70,14 +73,16 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         _decision("sued:2", "product", "linked", 0.0, "a person said so", product_id="p1", decided_by="person", override_id=1),
     ],
     "facts": [
-        {"offer_id": "nord:1", "attribute": "colour", "value": "red", "confidence": 0.91, "evidence_field": "title", "evidence_start": 12, "evidence_end": 15, "extractor": "colour@1"},
+        {"offer_id": "nord:1", "attribute": "colour", "value": "red", "confidence": 0.91, "evidence_field": "title", "evidence_start": 12,
+         "evidence_end": 15, "extractor": "colour@1"},
         {"offer_id": "nord:1", "attribute": "content", "value": "330", "unit": "ml", "confidence": 0.88, "extractor": "content@1"},
     ],
     "pairs": [
         {"left_id": "nord:1", "right_id": "sued:1", "score": 0.93}, {"left_id": "nord:1", "right_id": "nord:3", "score": 0.41, "conflict": "pack 6 against 1"},
     ],
     "product_events": [
-        {"product_id": "p1", "event": "founded", "offer_id": "nord:1", "reason": "founded by this offer"}, {"product_id": "p1", "event": "absorbed", "offer_id": "sued:1", "reason": "this offer joined"},
+        {"product_id": "p1", "event": "founded", "offer_id": "nord:1", "reason": "founded by this offer"},
+        {"product_id": "p1", "event": "absorbed", "offer_id": "sued:1", "reason": "this offer joined"},
     ],
     "runs": [
         {"run": 2, "state": "done", "started_at": "2024-05-02T06:00:00Z", "finished_at": "2024-05-02T06:02:11Z", "snapshot_id": "s0002-41b7c95de820"},

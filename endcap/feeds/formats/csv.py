@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
 
-from endcap.feeds.record import MAX_RECORD_BYTES, BadRecord, Chunk, Cut, Header, Options, Unreadable, chunks, text_option, unique_names
+from endcap.feeds.record import ASK_AGAIN, MAX_RECORD_BYTES, BadRecord, Chunk, Cut, Header, Options, Unreadable, chunks, text_option, unique_names
 
 OPTIONS: dict[str, str] = {
     "encoding": "The text encoding, utf-8 when left out (cp1252, latin-1, utf-16 ...).",
@@ -131,13 +131,13 @@ def _header(lines: _Lines, options: Options, encoding: str) -> Header:
         lines.next()
     raw = next((cut for cut in _records(lines, None, options)), b"")
     if not isinstance(raw, bytes) or not raw.strip():
-        raise Unreadable("empty", "it holds nothing, not even column names", "ask the supplier for the file again")
+        raise Unreadable("empty", "it holds nothing, not even column names", ASK_AGAIN)
     try:
         names = next(csv.reader([raw.decode(encoding)], **_dialect(options.get("delimiter", ","), options.get("quote", '"'))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise Unreadable("bad_header", f"its header cannot be read: {error}", "correct options.encoding, options.delimiter or options.header_row") from None
     if len(names) > MAX_COLUMNS:
-        raise Unreadable("too_many_columns", f"it has {len(names):,} columns", "ask the supplier for the file again")
+        raise Unreadable("too_many_columns", f"it has {len(names):,} columns", ASK_AGAIN)
     return Header(unique_names(names), raw, encoding)
 
 
@@ -196,7 +196,7 @@ CASES: list[tuple[bytes, Options, list[dict[str, Any] | str]]] = [
     ("id,title\n1,ä\n".encode("utf-16"), {"encoding": "utf-16"}, [{"id": "1", "title": "ä"}]),
     (b"id\ttitle\r1\tMug\r2\tCup", {"delimiter": "tab"}, [{"id": "1", "title": "Mug"}, {"id": "2", "title": "Cup"}]),
     (b"Price list\n id ,,id\n1,2,3\n", {"header_row": 2}, [{"id": "1", "column_2": "2", "id#2": "3"}]),
-    (b"1|Mug \"big\"\n", {"columns": "id,title", "delimiter": "|", "quote": "none"}, [{"id": "1", "title": 'Mug "big"'}]),
+    (b'1|Mug "big"\n', {"columns": "id,title", "delimiter": "|", "quote": "none"}, [{"id": "1", "title": 'Mug "big"'}]),
     (b"id,title\n", {}, []),
 ]
 BROKEN: list[tuple[bytes, Options, str]] = [

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from endcap.feeds.jsontext import decode_object
-from endcap.feeds.record import Chunk, Header, Options, Unreadable, chunks, text_option
+from endcap.feeds.record import ASK_AGAIN, Chunk, Header, Options, Unreadable, chunks, text_option
 
 OPTIONS: dict[str, str] = {
     "records": "Where the array of records lies, as a path with dots ('data.products'); left out when the array is the whole file.",
@@ -51,7 +51,8 @@ def _array(content: bytes, path: str) -> Iterator[bytes]:
         for step in filter(None, path.split(".")):
             names = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
             if step not in names:
-                raise Unreadable("no_records", f"there is no {step!r} on the way to the records; the object has {_some(list(names))}", "correct options.records")
+                said = f"there is no {step!r} on the way to the records; the object has {_some(list(names))}"
+                raise Unreadable("no_records", said, "correct options.records")
             content = bytes(names[step])
         return map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw]))
     except msgspec.ValidationError:
@@ -73,7 +74,7 @@ def _record_by_record(content: bytes, complaint: str) -> Iterator[bytes]:
     except (json.JSONDecodeError, RecursionError):
         at = len(text)
     if text[at : at + 1] != "]" or _after_space(text, at + 1) != len(text):
-        raise Unreadable("broken_json", f"it is not one whole JSON value: {complaint}", "ask the supplier for the file again")
+        raise Unreadable("broken_json", f"it is not one whole JSON value: {complaint}", ASK_AGAIN)
 
 
 def _after_space(text: str, at: int) -> int:
@@ -89,7 +90,7 @@ def _not_an_array(content: bytes) -> Unreadable:
     for name in ERROR_NAMES:
         if name in names and len(content) < 10_000:
             said = bytes(names[name])[:120].decode("utf-8", "replace")
-            return Unreadable("error_message", f"it is an error message, not records: {name} {said}", "ask the supplier for the file again")
+            return Unreadable("error_message", f"it is an error message, not records: {name} {said}", ASK_AGAIN)
     return Unreadable("no_records", f"it is an object with {_some(list(names))}, not an array of records", "name the array's path in options.records")
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from endcap.feeds.jsontext import decode_object
-from endcap.feeds.record import CHUNK_RECORDS, Chunk, Header, Options, Unreadable, chunks
+from endcap.feeds.record import ASK_AGAIN, CHUNK_RECORDS, Chunk, Header, Options, Unreadable, chunks
 
 OPTIONS: dict[str, str] = {}
 KINDS = frozenset({"parquet"})
@@ -29,7 +29,7 @@ def split(stream: BinaryIO, options: Options) -> Iterator[Chunk]:
         file = pq.ParquetFile(source, page_checksum_verification=True)
         yield from chunks(Header(tuple(file.schema_arrow.names)), _rows(file))
     except (pa.ArrowException, OSError) as error:
-        raise Unreadable("broken_parquet", f"it is not a whole Parquet file: {str(error).splitlines()[0][:120]}", "ask the supplier for the file again") from None
+        raise Unreadable("broken_parquet", f"it is not a whole Parquet file: {str(error).splitlines()[0][:120]}", ASK_AGAIN) from None
 
 
 def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _number(value: float) -> str | None:
     return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
-def _sample(**columns: pa.Array) -> bytes:
+def _sample(**columns: Any) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink)
     return sink.getvalue()

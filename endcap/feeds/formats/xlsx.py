@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from endcap.feeds.jsontext import decode_object
-from endcap.feeds.record import CHUNK_RECORDS, Chunk, Header, Options, Unreadable, chunks, text_option, unique_names
+from endcap.feeds.record import ASK_AGAIN, CHUNK_RECORDS, Chunk, Header, Options, Unreadable, chunks, text_option, unique_names
 
 OPTIONS: dict[str, str] = {
     "sheet": "The sheet's name, or its number from 1; the first when left out.",
@@ -54,12 +54,12 @@ def _refuse_bombs(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = archive.infolist()
             if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
-                raise Unreadable("too_large", "the workbook unpacks to more than it may", "ask the supplier for the file again")
+                raise Unreadable("too_large", "the workbook unpacks to more than it may", ASK_AGAIN)
             for part in parts:
                 if part.filename.startswith("xl/worksheets/"):
                     _refuse_far_cells(archive, part)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {error}", "ask the supplier for the file again") from None
+        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {error}", ASK_AGAIN) from None
 
 
 def _refuse_far_cells(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
@@ -73,7 +73,7 @@ def _refuse_far_cells(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
             last_row = max(last_row, *map(int, set(ROW_OF_CELL.findall(text))), 0)
             rest = text[-200:]
     if last_row * last_column > MAX_CELLS:
-        raise Unreadable("too_large", f"its farthest cell spans {last_row:,} rows by {last_column:,} columns", "ask the supplier for the file again")
+        raise Unreadable("too_large", f"its farthest cell spans {last_row:,} rows by {last_column:,} columns", ASK_AGAIN)
 
 
 def _column_number(letters: bytes) -> int:
@@ -92,7 +92,7 @@ def _sheet(content: bytes, options: Options) -> pa.RecordBatch:
         which: str | int = given if given in book.sheet_names else int(given) - 1
         return book.load_sheet(which, header_row=None, skip_rows=0, dtypes="string").to_arrow()
     except fastexcel.FastExcelError as error:
-        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {str(error).splitlines()[0]}", "ask the supplier for the file again") from None
+        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {str(error).splitlines()[0]}", ASK_AGAIN) from None
 
 
 def _rows(sheet: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[bytes]:
@@ -105,6 +105,7 @@ def _rows(sheet: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[bytes]:
 
 def _sample(*rows: tuple[str | float | None, ...]) -> bytes:
     """A workbook with one sheet, as small as Excel's format allows."""
+
     def cell(row: int, column: int, value: str | float | None) -> str:
         where = f'r="{chr(65 + column)}{row}"'
         if isinstance(value, str):
@@ -117,7 +118,8 @@ def _sample(*rows: tuple[str | float | None, ...]) -> bytes:
     parts = {
         "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="a" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="Offers" sheetId="1" r:id="b"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="b" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="b" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/>'
+        "</Relationships>",
         "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
     }
     sink = io.BytesIO()
@@ -128,7 +130,11 @@ def _sample(*rows: tuple[str | float | None, ...]) -> bytes:
 
 
 CASES: list[tuple[bytes, Options, list[dict[str, Any] | str]]] = [
-    (_sample(("id", "gtin", "price"), ("007", 4058172178481.0, 9.9), (None, None, None), ("x", 12.0, None)), {}, [{"id": "007", "gtin": "4058172178481", "price": "9.9"}, {"id": "x", "gtin": "12", "price": None}]),
+    (
+        _sample(("id", "gtin", "price"), ("007", 4058172178481.0, 9.9), (None, None, None), ("x", 12.0, None)),
+        {},
+        [{"id": "007", "gtin": "4058172178481", "price": "9.9"}, {"id": "x", "gtin": "12", "price": None}],
+    ),
     (_sample(("Price list",), ("id", "title"), ("1", "Mug")), {"header_row": 2, "sheet": "Offers"}, [{"id": "1", "title": "Mug"}]),
 ]
 BROKEN: list[tuple[bytes, Options, str]] = [

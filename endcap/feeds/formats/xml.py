@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
-from endcap.feeds.record import BadRecord, Chunk, Cut, Header, Options, Unreadable, chunks, text_option
+from endcap.feeds.record import ASK_AGAIN, BadRecord, Chunk, Cut, Header, Options, Unreadable, chunks, text_option
 
 OPTIONS: dict[str, str] = {
     "record": "The local name of the element that is one record, 'item' when left out ('entry', 'SHOPITEM', 'product' ...).",
@@ -50,16 +50,16 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[bytes | Cut]:
                 yield _cut(element)
                 _forget(element)
     except etree.XMLSyntaxError as error:
-        raise Unreadable("broken_xml", f"it is not whole, well-formed XML: {error.msg}", "ask the supplier for the file again") from None
+        raise Unreadable("broken_xml", f"it is not whole, well-formed XML: {error.msg}", ASK_AGAIN) from None
     except LookupError as error:
-        raise Unreadable("bad_encoding", f"its declared encoding is unknown: {error}", "ask the supplier for the file again") from None
+        raise Unreadable("bad_encoding", f"its declared encoding is unknown: {error}", ASK_AGAIN) from None
     if not found:
         raise Unreadable("no_records", f"it holds no element {name!r}", "name the element of one record in options.record")
 
 
 def _refuse_document_type(document: Any) -> None:
     if document.doctype or document.internalDTD is not None:
-        raise Unreadable("document_type", "it declares a document type (DOCTYPE), which can name other files and is never read", "ask the supplier for a file without it")
+        raise Unreadable("document_type", "it declares a document type (DOCTYPE), which is never read", "ask the supplier for a file without it")
 
 
 def _inside_record(element: Any, name: str) -> bool:
@@ -72,7 +72,8 @@ def _cut(element: Any) -> bytes | Cut:
         return raw
     for count, part in enumerate(element.iter(), 1):
         if count > MAX_ELEMENTS or len(part.attrib) > MAX_ATTRIBUTES:
-            return Cut(0, raw[:10_000], "too_large", f"the record has more than {MAX_ELEMENTS:,} elements or {MAX_ATTRIBUTES:,} attributes; only its start is kept")
+            said = f"the record has more than {MAX_ELEMENTS:,} elements or {MAX_ATTRIBUTES:,} attributes; only its start is kept"
+            return Cut(0, raw[:10_000], "too_large", said)
     return raw
 
 

@@ -37,6 +37,6 @@ def _shared(left: Record, right: Record) -> set[int]:
 
 
 CASES = [
-    ({"title": "Headphones WH-1000XM4"}, {"title": "WH 1000 XM4 wireless"}, 0.369),
+    ({"title": "Headphones WH-1000XM4"}, {"title": "WH 1000 XM4 wireless"}, 0.3690702),
     ({"title": "Headphones WH1000XM4"}, {"title": "Headphones WH1000XM5"}, 0.0),
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+
 import numpy as np
 
-from endcap.match.pairs import Pairs
 from endcap.match.overlap import SAME_AMOUNT
+from endcap.match.pairs import Pairs
 from endcap.match.record import Record
 
 VIEW = "content"

@@ -28,4 +28,5 @@ def words(left: Record, right: Record, value: float) -> str:
 
 CASES = [
     ({"title": "red mug"}, {"title": "mug red"}, 1.0),
+    ({"title": "red mug"}, {"title": "blue pot"}, 1.0),
 ]

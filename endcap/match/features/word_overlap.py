@@ -32,6 +32,6 @@ def words(left: Record, right: Record, value: float) -> str:
 
 CASES = [
     ({"title": "steel kettle"}, {"title": "steel kettle"}, 1.0),
-    ({"title": "steel kettle"}, {"title": "steel pan"}, 0.0638),
+    ({"title": "steel kettle"}, {"title": "steel pan"}, 0.0637637),
     ({"title": "kettle"}, {"title": "pan"}, 0.0),
 ]

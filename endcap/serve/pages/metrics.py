@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from endcap import shelf
 from endcap.serve import asking
 from endcap.serve.templating import page_of
 
-PATH = "/metrics"
+router = APIRouter(include_in_schema=False)
 
 
+@router.get("/metrics", response_model=None)
 def show(request: Request) -> Response:
     """Every metric of the shelf."""
     figures = asking.figures(request.state.reading)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from endcap.serve import asking_product
 from endcap.serve.templating import page_of
 
-PATH = "/o/{offer_id:path}"
+router = APIRouter(include_in_schema=False)
 
 
+@router.get("/o/{offer_id:path}", response_model=None)
 def show(request: Request, offer_id: str) -> Response:
     """One offer."""
     return page_of(request, "offer.html", offer=asking_product.offer(request.state.reading, offer_id))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from endcap.serve import asking_overview
 from endcap.serve.templating import page_of
 
-PATH = "/"
+router = APIRouter(include_in_schema=False)
 
 
+@router.get("/", response_model=None)
 def show(request: Request) -> Response:
     """The state of the catalog on one page."""
     return page_of(request, "overview.html", overview=asking_overview.overview(request.state.reading))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from endcap.serve import asking_product
 from endcap.serve.templating import in_path, page_of
 
-PATH = "/p/{product_id}"
+router = APIRouter(include_in_schema=False)
 
 
+@router.get("/p/{product_id}", response_model=None)
 def show(request: Request, product_id: str, page: Annotated[int, Query(ge=1, le=100_000)] = 1, merged: Annotated[str, Query(max_length=100)] = "") -> Response:
     """One product; a merged id leads on to where it went, a gone one shows its last good values."""
     reading = request.state.reading

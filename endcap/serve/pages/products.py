@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from endcap.serve import asking
 from endcap.serve.templating import page_of
 
-PATH = "/products"
+router = APIRouter(include_in_schema=False)
 
 
+@router.get("/products", response_model=None)
 def show(
     request: Request,
     q: Annotated[str, Query(max_length=200)] = "",

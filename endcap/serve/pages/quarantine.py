@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from endcap.serve import asking
 from endcap.serve.templating import page_of
 
-PATH = "/quarantine/{delivery_id}"
+router = APIRouter(include_in_schema=False)
 
 
+@router.get("/quarantine/{delivery_id}", response_model=None)
 def show(request: Request, delivery_id: str, page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Response:
     """One page of a delivery's quarantined records."""
     return page_of(request, "quarantine.html", quarantine=asking.quarantine(request.state.reading, delivery_id, page))
 
 
-CASES = [("/quarantine/nord@2024-05-02", 200, "no_title"), ("/quarantine/nord@1999-01-01", 200, "No record of this delivery is in quarantine")]
+CASES = [("/quarantine/nord@2024-05-02", 200, "no title"), ("/quarantine/nord@1999-01-01", 200, "No record of this delivery is in quarantine")]

@@ -24,32 +24,41 @@ SAMPLE = 1_000
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # Names suppliers give to columns, most telling first, without case and punctuation: Google Merchant, Heureka, English, German.
 NAMES: dict[str, tuple[str, ...]] = {
-    "id": ("id", "itemid", "offerid", "articleid", "sku", "productid", "articlenumber", "artikelnummer", "artnr", "artikelnr", "itemnumber", "bestellnummer", "uuid", "index", "kod", "code"),
-    "title": ("title", "titel", "productname", "produktname", "name", "bezeichnung", "artikelbezeichnung", "produktbezeichnung", "artikelname", "produkttitel", "product", "produkt", "nazwa", "label"),
+    "id": ("id", "itemid", "offerid", "articleid", "sku", "productid", "articlenumber", "artikelnummer", "artnr", "artikelnr", "itemnumber",
+           "bestellnummer", "uuid", "index", "kod", "code"),
+    "title": ("title", "titel", "productname", "produktname", "name", "bezeichnung", "artikelbezeichnung", "produktbezeichnung", "artikelname",
+              "produkttitel", "product", "produkt", "nazwa", "label"),
     "brand": ("brandname", "brand.name", "brand", "marke", "manufacturer", "hersteller", "herstellername", "vendor", "producer", "producent", "maker"),
-    "description": ("description", "beschreibung", "longdescription", "descriptionlong", "langtext", "produktbeschreibung", "opis", "shortdescription", "kurzbeschreibung", "details"),
-    "category": ("producttype", "categorypath", "categorytext", "category", "kategorie", "categoryname", "categorynames", "kategoriepfad", "warengruppe", "googleproductcategory", "productcategory", "kategoria", "subcategory"),
+    "description": ("description", "beschreibung", "longdescription", "descriptionlong", "langtext", "produktbeschreibung",
+                    "opis", "shortdescription", "kurzbeschreibung", "details"),
+    "category": ("producttype", "categorypath", "categorytext", "category", "kategorie", "categoryname", "categorynames",
+                 "kategoriepfad", "warengruppe", "googleproductcategory", "productcategory", "kategoria", "subcategory"),
     "gtin": ("gtin", "ean", "ean13", "gtin13", "gtin14", "eancode", "barcode", "upc", "strichcode", "isbn"),
-    "mpn": ("mpn", "manufacturerpartnumber", "partnumber", "herstellernummer", "herstellerartikelnummer", "modelnumber", "productno", "modelno", "model", "modell"),
-    "price": ("pricevat", "price.value", "price.regular.value", "currentprice", "price", "preis", "saleprice", "verkaufspreis", "bruttopreis", "endpreis", "vk", "cena", "amount"),
+    "mpn": ("mpn", "manufacturerpartnumber", "partnumber", "herstellernummer", "herstellerartikelnummer", "modelnumber", "productno",
+            "modelno", "model", "modell"),
+    "price": ("pricevat", "price.value", "price.regular.value", "currentprice", "price", "preis", "saleprice", "verkaufspreis", "bruttopreis",
+              "endpreis", "vk", "cena", "amount"),
     "currency": ("currency", "waehrung", "währung", "price.currency", "currencyiso", "pricecurrency", "currencycode", "price.@currency"),
-    "quantity": ("unitpricingmeasure", "quantity", "inhalt", "content", "packsize", "packungsgroesse", "grammage", "netcontent", "gebinde", "unit", "size", "einheit"),
+    "quantity": ("unitpricingmeasure", "quantity", "inhalt", "content", "packsize", "packungsgroesse", "grammage", "netcontent",
+                 "gebinde", "unit", "size", "einheit"),
     "url": ("link", "url", "producturl", "deeplink", "canonicalurl", "productlink", "relativeproducturl", "produktlink"),
     "image": ("imagelink", "imageurl", "imgurl", "image", "bild", "bildurl", "picture", "images.0", "images", "mainimage"),
-    "available": ("availability", "available", "verfuegbar", "verfügbar", "verfuegbarkeit", "verfügbarkeit", "instock", "lagerbestand", "stock", "purchasable", "bestand"),
+    "available": ("availability", "available", "verfuegbar", "verfügbar", "verfuegbarkeit", "verfügbarkeit",
+                  "instock", "lagerbestand", "stock", "purchasable", "bestand"),
 }  # fmt: skip
 DETAILS: dict[str, tuple[str, ...]] = {
-    "colour": ("color", "colour", "farbe"), "size": ("groesse", "größe"), "material": ("material",), "gender": ("gender", "geschlecht"), "condition": ("condition", "zustand"),
+    "colour": ("color", "colour", "farbe"), "size": ("groesse", "größe"), "material": ("material",),
+    "gender": ("gender", "geschlecht"), "condition": ("condition", "zustand"),
 }  # fmt: skip
 REQUIRED_OF_FEED = ("id", "title")
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Proposed settings of one feed: its name, the settings as YAML text for under `feeds:`, and what a person should look at."""
+    """Proposed settings of one feed: a name for it, its settings as YAML text, and what a person should look at."""
 
     name: str
-    text: str
+    yaml: str
     notes: list[str] = field(default_factory=list)
 
 
@@ -75,13 +84,12 @@ def propose(file: Path) -> Proposal:
     settings |= {name: part for name, part in (("options", options), ("numbers", numbers)) if part}
     settings["fields"] = _with_currency(fields, columns, numbers, notes)
     _try(Feed.model_validate(settings), header, records, notes)
-    name = _name(file)
-    return Proposal(name, yaml.safe_dump({name: settings}, sort_keys=False, allow_unicode=True, width=120), notes)
+    return Proposal(_name(file), yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120), notes)
 
 
 def _sample(file: Path, format_name: str, options: dict[str, Any]) -> tuple[Header, list[dict[str, Any]]]:
     component = shelf.component("formats", format_name)
-    with opened(file, getattr(component, "KINDS", frozenset()), format_name, 4096) as stream:
+    with opened(file, component.KINDS, format_name, 4096) as stream:
         chunk: Chunk = next(component.split(stream, options))
     records = []
     for raw in chunk.records[:SAMPLE]:
@@ -142,7 +150,8 @@ def _fields(columns: dict[str, list[str]], notes: list[str], file: Path) -> dict
     _by_shape(fields, columns, notes)
     missing = [name for name in REQUIRED_OF_FEED if name not in fields]
     if missing:
-        raise BadInput(f"no column of {file.name} looks like {' or '.join(missing)}; its columns are {', '.join(list(columns)[:30])}", todo="write the mapping by hand")
+        there = ", ".join(list(columns)[:30])
+        raise BadInput(f"no column of {file.name} looks like {' or '.join(missing)}; its columns are {there}", todo="write the mapping by hand")
     for name in ("category", "image"):
         if str(fields.get(name, "")).endswith("*"):
             fields[name] = {"path": fields[name], "separator": " > "} if name == "category" else str(fields[name])[:-1] + "0"

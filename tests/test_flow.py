@@ -1,0 +1,220 @@
+"""The journey end to end, as a user types it: demo, run again, answers, promotion, release, explain, snapshots."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Demo, endcap
+
+from endcap import settings
+from endcap.ops.home import Home
+from endcap.review.override import answer, undo
+from endcap.review.queue import waiting
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def test_the_demo_reports_what_happened(demo: Demo) -> None:
+    report = demo.report
+    assert report["delivered"] == report["accepted"] + report["quarantined"]
+    assert report["quarantined"] > 0 and report["repeated"] > 0
+    assert report["offers"] == report["linked"] + report["new_products"] + report["to_review"]
+    assert report["precision"] >= 0.93 and report["recall"] >= 0.7
+    assert {figure["name"].split(".")[0] for figure in report["metrics"]} >= {"tail_coverage", "override_rate", "time_to_resolve", "automated_success"}
+    assert report["snapshot"].startswith("s0004-") and len(report["content_hash"]) == 64
+    for run in report["runs"]:
+        for delivery in run["deliveries"]:
+            assert delivery["read"] == delivery["accepted"] + delivery["quarantined"], delivery["delivery_id"]
+            assert delivery["accepted"] == delivery["offers"] + delivery["repeated"], delivery["delivery_id"]
+
+
+def test_the_planted_incidents_are_held_warned_of_or_asked(demo: Demo) -> None:
+    held = {(one["feed"], one["date"]): one["reason"] for one in demo.report["held"]}
+    assert "HTML" in held["brightcart", "2026-03-03"]
+    assert "ProductID" in held["fitstreet", "2026-03-03"]
+    assert "are missing" in held["markthalle", "2026-03-04"]
+    (warned,) = (one for one in demo.report["runs"][2]["deliveries"] if one["feed"] == "harbor-wholesale")
+    assert any("mpn" in warning for warning in warned["warnings"])
+    with Home(settings.read(demo.folder)).connect() as con:
+        truth = f"read_csv('{demo.folder}/truth/offers.csv', header = true, all_varchar = true)"
+        found = con.execute(f"SELECT d.action FROM {truth} t JOIN decisions d USING (offer_id) WHERE t.kind = 'hijack' AND d.kind = 'product'").fetchall()
+    assert found and {action for (action,) in found} == {"to_review"}, "no hijacking offer entered a product"
+
+
+def test_a_second_run_changes_nothing(demo: Demo) -> None:
+    again = endcap("run", "--dir", demo.folder, "--json")
+    assert (again.code, again.json["runs"][0]["changed"]) == (0, False)
+    assert (again.json["snapshot"], again.json["content_hash"]) == (demo.report["snapshot"], demo.report["content_hash"])
+    assert "nothing new" in endcap("run", "--dir", demo.folder).stdout
+
+
+def test_the_same_seed_gives_the_same_hash_and_another_seed_does_not(demo: Demo, tmp_path: Path) -> None:
+    same = endcap("demo", "--dir", tmp_path / "same", "--offers", "1500", "--json")
+    assert same.json["content_hash"] == demo.report["content_hash"]
+    other = endcap("demo", "--dir", tmp_path / "other", "--offers", "1500", "--days", "1", "--seed", "8", "--json")
+    assert other.json["content_hash"] != demo.report["runs"][0]["snapshot"]
+
+
+def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, tmp_path: Path) -> None:
+    """kill -9 at five random moments of the first run, each followed by a run to the end."""
+    chance = random.Random(5)
+    lines = sorted(chance.sample(range(1, 15), 5))
+    for line in lines:
+        shutil.rmtree(copy_of_demo / "catalog")
+        _kill_after_lines(copy_of_demo, line, delay_s=chance.uniform(0, 0.2))
+        done = endcap("run", "--dir", copy_of_demo, "--json")
+        assert done.json["content_hash"] == demo.report["content_hash"], f"killed after line {line}"
+        states = [row["state"] for row in _runs(copy_of_demo)]
+        assert "running" not in states
+        assert "died" in states, "the run was not killed while it worked"
+    assert endcap("snapshot", "verify", "--dir", copy_of_demo, "--json").json["faults"] == []
+
+
+def _kill_after_lines(folder: Path, lines: int, *, delay_s: float) -> None:
+    command = [str(Path(sys.executable).with_name("endcap")), "run", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for _number in range(lines):
+        process.stderr.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(delay_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def _runs(folder: Path) -> list[dict[str, object]]:
+    from endcap.ops.tables import RUNS
+
+    return Home(settings.read(folder)).rows(RUNS).to_pylist()
+
+
+def test_answers_hold_through_later_runs_and_can_be_undone(copy_of_demo: Path) -> None:
+    home = Home(settings.read(copy_of_demo))
+    with home.connect() as con:
+        items = [item for item in waiting(con, 0) if item.reason_code == "doubtful"][:3]
+    same = answer(home, items[0], "same", actor="tester")
+    different = answer(home, items[1], "different", actor="tester")
+    new = answer(home, items[2], "new", actor="tester")
+    with home.connect() as con:
+        left = {item.offer_id for item in waiting(con, 0)}
+    assert not left & {item.offer_id for item in items}, "an answered item is not asked again"
+    first = endcap("run", "--dir", copy_of_demo, "--json")
+    assert first.code == 0 and first.json["runs"][0]["changed"]
+    decided = _decisions(home, [item.offer_id for item in items])
+    assert (decided[items[0].offer_id]["product_id"], decided[items[0].offer_id]["decided_by"]) == (same.product_id, "person")
+    assert decided[items[1].offer_id]["product_id"] != different.product_id
+    assert decided[items[2].offer_id]["product_id"] not in (None, new.product_id)
+    assert not endcap("run", "--dir", copy_of_demo, "--json").json["runs"][0]["changed"]
+    undo(home, same.override_id, actor="tester")
+    endcap("run", "--dir", copy_of_demo)
+    again = _decisions(home, [items[0].offer_id])[items[0].offer_id]
+    assert (again["action"], again["decided_by"]) == ("to_review", "machine"), "after undo it is as it was"
+
+
+def _decisions(home: Home, offer_ids: list[str]) -> dict[str, dict[str, object]]:
+    with home.connect() as con:
+        rows = con.sql("SELECT * FROM decisions WHERE kind = 'product'").to_arrow_table().to_pylist()
+    return {row["offer_id"]: row for row in rows if row["offer_id"] in offer_ids}
+
+
+def test_review_in_the_terminal(copy_of_demo: Path) -> None:
+    done = endcap("review", "--dir", copy_of_demo, "--by", "tester", given="y\nu\ns\nn\n?\nq\n")
+    assert done.code == 0, done.stderr
+    assert "undone" in done.stdout and "skip" in done.stdout and "different" in done.stdout
+    assert "2 answers kept" in done.stdout
+
+
+def test_train_promote_rollback(copy_of_demo: Path) -> None:
+    home = Home(settings.read(copy_of_demo))
+    few = endcap("train", "--dir", copy_of_demo)
+    assert few.code == 2 and "more answers" in few.stderr
+    with home.connect() as con:
+        truth = dict(con.execute(f"SELECT offer_id, product FROM read_csv('{copy_of_demo}/truth/offers.csv', header = true, all_varchar = true)").fetchall())
+        items = waiting(con, 0)
+    for item in items[:60]:
+        if item.candidates:
+            answer(home, item, "same" if truth[item.offer_id] == truth[item.candidates[0].counterpart_offer_id] else "different", actor="tester")
+    trained = endcap("train", "--dir", copy_of_demo, "--json").json
+    assert trained["figures"]["n"] >= 20
+    before = endcap("run", "--dir", copy_of_demo, "--json").json
+    assert {row["model"] for row in _decisions_all(home)} == {trained["champion"], None}, "a trained model decides nothing before it is promoted"
+    promoted = endcap("promote", trained["model_id"], "--reason", "a test", "--by", "tester", "--dir", copy_of_demo)
+    assert promoted.code == 0, promoted.stderr
+    after = endcap("run", "--dir", copy_of_demo, "--json").json
+    assert {row["model"] for row in _decisions_all(home)} == {trained["model_id"], None}
+    history = endcap("model", "history", "--dir", copy_of_demo, "--json").json["promotions"]
+    assert (history[0]["model_id"], history[0]["previous"], history[0]["actor"]) == (trained["model_id"], trained["champion"], "tester")
+    assert history[0]["data_version"] == before["snapshot"]
+    assert endcap("rollback", "--reason", "back", "--dir", copy_of_demo).code == 0
+    back = endcap("run", "--dir", copy_of_demo, "--json").json
+    assert after["content_hash"] != back["content_hash"]
+    assert {row["model"] for row in _decisions_all(home)} == {trained["champion"], None}
+
+
+def _decisions_all(home: Home) -> list[dict[str, object]]:
+    with home.connect() as con:
+        rows: list[dict[str, object]] = con.sql("SELECT model, decided_by FROM decisions WHERE kind = 'product'").to_arrow_table().to_pylist()
+    return rows
+
+
+def test_a_released_delivery_is_taken_in(copy_of_demo: Path) -> None:
+    shutil.rmtree(copy_of_demo / "catalog")
+    endcap("run", "--until", "2026-03-04", "--dir", copy_of_demo)
+    refused = endcap("release", "markthalle", "2026-03-03", "--reason", "x", "--dir", copy_of_demo)
+    assert refused.code == 2 and "held ones: 2026-03-04" in refused.stderr
+    assert endcap("release", "markthalle", "2026-03-04", "--reason", "they closed", "--dir", copy_of_demo).code == 0
+    (result,) = endcap("run", "--until", "2026-03-04", "--dir", copy_of_demo, "--json").json["runs"]
+    (delivery,) = result["deliveries"]
+    assert (delivery["feed"], delivery["state"]) == ("markthalle", "accepted") and delivery["vanished"] > 0
+
+
+def test_explain_an_offer_and_a_product(demo: Demo) -> None:
+    home = Home(settings.read(demo.folder))
+    with home.connect() as con:
+        found = con.execute("SELECT offer_id, product_id FROM decisions WHERE action = 'linked' ORDER BY offer_id LIMIT 1").fetchone()
+    assert found is not None
+    offer = endcap("explain", found[0], "--dir", demo.folder, "--json").json
+    assert offer["decision"]["product_id"] == found[1] and offer["decision"]["reason"]
+    candidate = offer["candidates"][0]
+    assert candidate["bars"] and all(bar["name"] for bar in candidate["bars"])
+    words = endcap("explain", found[0], "--dir", demo.folder).stdout
+    assert "linked to" in words and "likeness" in words and "history" in words
+    product = endcap("explain", found[1], "--dir", demo.folder, "--json").json
+    assert found[0] in " ".join(product["lines"])
+    assert endcap("explain", "nobody:1", "--dir", demo.folder).code == 2
+
+
+def test_snapshots_list_diff_verify(demo: Demo, copy_of_demo: Path) -> None:
+    listed = endcap("snapshot", "list", "--dir", demo.folder, "--json").json["snapshots"]
+    assert [row["run"] for row in listed] == [4, 3, 2, 1] and [row["current"] for row in listed] == [True, False, False, False]
+    diff = endcap("snapshot", "diff", listed[1]["snapshot_id"], listed[0]["snapshot_id"], "--dir", demo.folder, "--json")
+    assert diff.code == 0 and diff.json
+    assert endcap("snapshot", "verify", "--dir", demo.folder).code == 0
+    victim = next((copy_of_demo / "catalog" / "lake" / "offers").glob("*.parquet"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"?")
+    damaged = endcap("snapshot", "verify", "--dir", copy_of_demo)
+    assert damaged.code == 1 and "sha256 differs" in damaged.stdout
+
+
+def test_every_value_of_a_product_has_a_source(demo: Demo) -> None:
+    """Promise P8."""
+    with Home(settings.read(demo.folder)).connect() as con:
+        blanks = con.execute("""
+            SELECT count(*) FROM (SELECT unnest(values) AS v FROM products WHERE state = 'live')
+            WHERE v.source_offer_id IS NULL OR v.extractor = '' OR v.since_run IS NULL OR v.source_offer_id NOT IN (SELECT offer_id FROM offers)
+        """).fetchone()
+        values = con.execute("SELECT count(*) FROM (SELECT unnest(values) FROM products)").fetchone()
+    assert blanks == (0,) and values is not None and values[0] > 1000
+
+
+def test_plan_changes_nothing_and_says_what_would_come(copy_of_demo: Path) -> None:
+    shutil.rmtree(copy_of_demo / "catalog")
+    planned = endcap("plan", "--dir", copy_of_demo, "--json").json
+    assert len(planned["deliveries"]) == 40 and planned["answers"] == 0
+    assert endcap("snapshot", "list", "--dir", copy_of_demo, "--json").json["snapshots"] == []
