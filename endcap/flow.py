@@ -32,6 +32,7 @@ from endcap.ops.database import now
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, RELEASES, RUNS
 from endcap.publish import publish
+from endcap.publish.overlap import overlap
 from endcap.settings import Catalog
 
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
@@ -79,6 +80,7 @@ class RunResult:
     changed: bool
     deliveries: list[dict[str, Any]]
     catalog: dict[str, int]  # live totals: products, offers, linked, new_products, to_review
+    overlap: list[dict[str, Any]]  # which feeds share how many products
     stages: list[dict[str, Any]]
     seconds: float
 
@@ -212,14 +214,14 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
         stages = [_do(stage, journey) for stage in STAGES]
         snapshot_id, content_hash, publishing = _publish(journey)
         with home.connect() as con:
-            totals, metrics = catalog_totals(con), [figure.to_dict() for figure in measure(con)]
+            totals, shared, metrics = catalog_totals(con), overlap(con), [figure.to_dict() for figure in measure(con)]
     except BaseException as error:
         _close_run(home, attempt, state="failed", error=str(error) or type(error).__name__)
         raise
     figures = {"metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     _close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)
     seconds = round(time.monotonic() - started, 3)
-    return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, [*stages, publishing], seconds)
+    return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, shared, [*stages, publishing], seconds)
 
 
 def _do(stage: Callable[[Journey], Rows], journey: Journey) -> dict[str, Any]:
@@ -375,8 +377,8 @@ def _nothing_to_do(home: Home) -> RunResult:
     with home.connect() as con:
         totals = catalog_totals(con)
     if snapshot is None:
-        return RunResult(None, None, 0, False, [], totals, [], 0.0)
-    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, [], 0.0)
+        return RunResult(None, None, 0, False, [], totals, [], [], 0.0)
+    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, [], [], 0.0)
 
 
 def _open_run(home: Home, journey: Journey) -> int:

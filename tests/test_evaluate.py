@@ -47,7 +47,7 @@ def test_easy_tables_are_solved_with_and_without_labels(folder: Path) -> None:
         figures = evaluate_match(folder, labels=labels)
         assert set(figures) == FIGURES
         assert figures["f1"] > 0.95, labels
-        assert figures["threshold_from"] == ("fixed" if labels == "none" else "valid")
+        assert figures["threshold_from"] == ("valid" if labels == "all" else "fixed")
     assert set(evaluate_link(folder, labels="all")) == FIGURES | {"candidate_recall"}
 
 

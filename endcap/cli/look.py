@@ -1,4 +1,4 @@
-"""Verbs that look: explain, metrics, triage, digest, serve, shelves, check, doctor."""
+"""Verbs that look: products, explain, metrics, triage, digest, serve, shelves, check, doctor."""
 
 from __future__ import annotations
 
@@ -28,6 +28,29 @@ def explain(
         print_json(explanation)
     else:
         show.print_explanation(explanation)
+
+
+def products(
+    feeds: Annotated[list[str] | None, typer.Option("--in", help="Only products that this feed sells; may be given several times.")] = None,
+    text: Annotated[str, typer.Option("--text", help="Only products whose title holds this.")] = "",
+    limit: Annotated[int, typer.Option(help="Products to list at most.", min=1)] = 20,
+    folder: Dir = HERE,
+    home: Home_ = None,
+    as_json: Json = False,
+) -> None:
+    """List live products, for example those that several feeds share."""
+    from dataclasses import asdict
+
+    from endcap.cli import show
+    from endcap.ops.home import Home
+    from endcap.publish.overlap import shared_products
+
+    with Home(read_catalog(folder, home=home)).connect() as con:
+        count, found = shared_products(con, feeds or [], text=text, limit=limit)
+    if as_json:
+        print_json({"count": count, "products": [asdict(product) for product in found]})
+    else:
+        show.print_products(count, found)
 
 
 def metrics(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
@@ -138,7 +161,7 @@ def doctor(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> Non
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (explain, metrics, triage, digest, serve, shelves, check, doctor):
+    for verb in (products, explain, metrics, triage, digest, serve, shelves, check, doctor):
         app.command(verb.__name__)(verb)
 
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from endcap.metrics import Figure
     from endcap.ops.home import Home
     from endcap.publish.diff import Diff
+    from endcap.publish.overlap import SharedProduct
     from endcap.sandbox import World
 
 MIN_WIDTH = 100
 FIRST_ITEMS = 3
+FULL_BARS = 9
 
 
 def console() -> Console:
@@ -144,8 +146,24 @@ def print_runs(results: list[RunResult]) -> None:
         totals = result.catalog
         out.print(
             f"Catalog    {totals['products']:,} products from {totals['offers']:,} offers: {totals['new_products']:,} founded one, "
-            f"{totals['linked']:,} were linked, {totals['to_review']:,} wait for a person; {result.seconds:.1f} s\n"
+            f"{totals['linked']:,} were linked, {totals['to_review']:,} wait for a person; {result.seconds:.1f} s"
         )
+        for shared in result.overlap:
+            out.print(f"Shared     {shared['products']:,} products by {' + '.join(shared['feeds'])}", style="dim")
+        out.print()
+
+
+def print_products(count: int, products: list[SharedProduct]) -> None:
+    out = console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("product", "title", "brand", "price", "sold by"):
+        table.add_column(name, overflow="fold")
+    for product in products:
+        low, high = product.price_min, product.price_max
+        price = "" if low is None else f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+        table.add_row(product.product_id, product.title, product.brand or "", f"{price} {product.currency or ''}".strip(), ", ".join(product.feeds))
+    out.print(table)
+    out.print(f"{count:,} products" + (f", the first {len(products)} shown" if count > len(products) else ""))
 
 
 def print_plan(planned: dict[str, Any]) -> None:
@@ -177,6 +195,20 @@ def print_metrics(figures: list[Figure]) -> None:
     _print_figures([figure.to_dict() for figure in figures], console())
 
 
+def _waterfall(bars: list[dict[str, Any]]) -> Table:
+    """The bars that count one by one and the others as one; together they are the log-odds of the shown likeness."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("feature", "value", "log-odds", "in words"):
+        table.add_column(name, justify="right" if name in ("value", "log-odds") else "left")
+    for bar in bars[:FULL_BARS]:
+        value = "unknown" if bar["value"] is None else f"{bar['value']:.3f}"
+        table.add_row(bar["name"], "" if bar["name"] == "prior" else value, f"{bar['contribution']:+.3f}", bar["words"])
+    others = bars[FULL_BARS:]
+    table.add_row(f"{len(others)} others", "", f"{sum(bar['contribution'] for bar in others):+.3f}", "all with --json")
+    table.add_row("sum", "", f"{sum(bar['contribution'] for bar in bars):+.3f}", "")
+    return table
+
+
 def print_explanation(explanation: dict[str, Any]) -> None:
     """An offer's or a product's why, in words."""
     out = console()
@@ -185,13 +217,7 @@ def print_explanation(explanation: dict[str, Any]) -> None:
         out.print(f"  {line}")
     for candidate in explanation.get("candidates", ()):
         out.print(f"\ncandidate {candidate['offer_id']}  {candidate['title']}  ({candidate['product_id'] or 'waiting'})  likeness {candidate['score']:.3f}")
-        table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
-        for name, justify in (("feature", "left"), ("value", "right"), ("moves the score by", "right"), ("in words", "left")):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]
-        for bar in candidate["bars"]:
-            value = "unknown" if bar["value"] is None else f"{bar['value']:.3f}"
-            table.add_row(bar["name"], value, f"{bar['contribution']:+.3f}", bar["words"])
-        out.print(table)
+        out.print(_waterfall(candidate["bars"]))
     if explanation["history"]:
         out.print("\nhistory")
         for event in explanation["history"]:

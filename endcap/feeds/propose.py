@@ -213,7 +213,7 @@ def _numbers(prices: list[str], notes: list[str]) -> dict[str, str]:
         notes.append(f"{percent(1 - scores[best])} of the sample's prices are not numbers under any marks and would be quarantined")
     if choices[best][0] == "." and not choices[best][1]:
         return {}
-    marks = Numbers(decimal=choices[best][0], thousands=choices[best][1])  # type: ignore[arg-type]
+    marks = Numbers(decimal=choices[best][0], thousands=choices[best][1])
     return {name: mark for name, mark in marks.model_dump().items() if mark}
 
 

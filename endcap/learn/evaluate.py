@@ -32,6 +32,8 @@ TITLES, BRANDS, PRICES = ("title", "name"), ("brand", "manufacturer"), ("price",
 KEYS = ("id", "gtin", "mpn", "cluster_id", "label")
 # Without labels the scorer's probability decides: more likely the same than not.
 FIXED_THRESHOLD = 0.5
+# Fewer labels than this say too little about a threshold.
+THRESHOLD_LABELS = 500
 LEARNING_SHARE = 70
 SPLITS = ("train", "valid", "test")
 
@@ -88,7 +90,7 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", seed: int = 7) ->
     """Classify the pairs of test.csv: {dataset, labels, precision, recall, f1, threshold, threshold_from, pairs, cpu_s, peak_mb}.
 
     labels 'all' learns from train and chooses the threshold on valid; 'none' sees no label; a number learns from that many
-    pairs of train and valid drawn by seed, and chooses the threshold among them by cross-fitting. The two tables are the
+    pairs of train and valid drawn by seed, and from THRESHOLD_LABELS on chooses the threshold among them by cross-fitting. The two tables are the
     context; labels of test are only counted. Raises BadInput on a folder of another shape.
     """
     clock = time.process_time()
@@ -102,9 +104,8 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", seed: int = 7) ->
         model = fit_labelled(features["train"], given["train"].labels, seed=seed, base=base)
         threshold, source = best_threshold(model.score(features["valid"]), given["valid"].labels), "valid"
     elif labels != "none":
-        known = Labelled([], np.concatenate([given["train"].labels, given["valid"].labels]))
-        model, threshold = _fit_few(np.concatenate([features["train"], features["valid"]]), known.labels, _count(labels), seed, base)
-        source = "valid"
+        known = np.concatenate([given["train"].labels, given["valid"].labels])
+        model, threshold, source = _fit_few(np.concatenate([features["train"], features["valid"]]), known, _count(labels), seed, base)
     predicted = model.score(features["test"]) >= threshold
     quality = _quality(predicted, given["test"].labels == 1, int((given["test"].labels == 1).sum()))
     head = {"dataset": tables.name, "labels": labels, **quality, "threshold": threshold, "threshold_from": source}
@@ -173,11 +174,14 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     return (float(ranked[best]) + below) / 2
 
 
-def _fit_few(features: np.ndarray, labels: np.ndarray, count: int, seed: int, base: Model) -> tuple[Model, float]:
+def _fit_few(features: np.ndarray, labels: np.ndarray, count: int, seed: int, base: Model) -> tuple[Model, float, str]:
+    """(model, threshold, where it came from) from `count` labels drawn by seed."""
     chosen = np.sort(np.random.default_rng(seed).permutation(labels.size)[:count])
     features, labels = features[chosen], labels[chosen]
-    threshold = _cross_fitted_threshold(features, labels, seed, base, np.arange(labels.size))
-    return fit_labelled(features, labels, seed=seed, base=base), threshold
+    model = fit_labelled(features, labels, seed=seed, base=base)
+    if labels.size < THRESHOLD_LABELS:
+        return model, FIXED_THRESHOLD, "fixed"
+    return model, _cross_fitted_threshold(features, labels, seed, base, np.arange(labels.size)), "valid"
 
 
 def _cross_fitted_threshold(features: np.ndarray, labels: np.ndarray, seed: int, base: Model, groups: np.ndarray, folds: int = 3) -> float:

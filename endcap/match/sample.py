@@ -20,8 +20,8 @@ OFFERS: tuple[dict[str, Any], ...] = (
     {"title": "Sonora headphones", "mpn": "WH-1000XM4", "gtin": "04006381333931", "feed": "c"},
     {"title": "Cola 6 x 330 ml", "brand": "Kolibra", "mpn": "K-6330", "quantity_text": "6x330ml", "price": "4.99", "currency": "EUR", "feed": "a"},
     {"title": "Cola 330ml Dose 2007", "price": "0.99", "currency": "USD", "feed": "c", "details_json": json.dumps({"colour": "rot", "size": "L"})},
-    {"title": "Cola Zero 2010 red 12 pack", "brand": "Zitra", "feed": "b", "details_json": json.dumps({"colour": "red", "size": "M"})},
-    {"title": "Cola light can red", "feed": "a", "details_json": json.dumps({"colour": "rouge"})},
+    {"title": "Cola Zero 2010 red 12 pack 500 ml", "brand": "Zitra", "feed": "b", "details_json": json.dumps({"colour": "red", "size": "M"})},
+    {"title": "Cola light can red 2010", "feed": "a", "details_json": json.dumps({"colour": "rouge"})},
     {"title": "", "feed": "c"},
 )
 

@@ -1,0 +1,1 @@
+"""The reference pages, one file a page; `docs/generate.py` writes them."""

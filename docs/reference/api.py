@@ -1,0 +1,65 @@
+"""docs/api.md, from the served application's own OpenAPI document and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from endcap.serve import problems_shown
+from endcap.serve.app import make_app
+from endcap.serve.sample_catalog import SampleHome
+from reference.markdown import code, page, plain, sentence_line, table
+from reference.shelves import built_in
+
+API_INTRO = """\
+`endcap serve` answers on loopback, read-only. Every answer is read from exactly one snapshot, named in the header `{header}`.
+The OpenAPI document is served at `/openapi.json`."""
+
+
+def api_page() -> str:
+    """The API's routes with parameters and answers, the shapes of the answers, and the pages for people."""
+    described = make_app(SampleHome()).openapi()
+    parts = [API_INTRO.format(header=problems_shown.SNAPSHOT_HEADER), "## Routes"]
+    routes = [(path, method, one) for path, methods in described["paths"].items() for method, one in methods.items()]
+    parts.append(
+        table(("route", "answer", "sentence"), ((code(f"{method.upper()} {path}"), answer_of(one), plain(one["description"])) for path, method, one in routes))
+    )
+    given = (
+        (code(path), code(one["name"]), f"in the {one['in']}", json_type(one["schema"]), plain(one.get("description", "")))
+        for path, _m, route in routes
+        for one in route.get("parameters", ())
+    )
+    parts += ["Parameters:", table(("route", "name", "where", "type", "meaning"), given), "## Errors"]
+    parts += [
+        "Every error has the shape [ProblemAnswer](#problemanswer). Its codes:",
+        table(("status", "code"), ((str(status), code(name)) for status, name in problems_shown.CODES.items())),
+    ]
+    parts += ["## Pages", pages_table(), "## Shapes"]
+    for name, shape in described["components"]["schemas"].items():
+        rows = ((code(field), json_type(one), plain(one.get("description", ""))) for field, one in shape.get("properties", {}).items())
+        parts += [f"### {name}", plain(shape.get("description", "")), table(("field", "type", "meaning"), rows)]
+    return page("API and pages", *parts)
+
+
+def answer_of(route: dict[str, Any]) -> str:
+    return json_type(route["responses"]["200"]["content"]["application/json"]["schema"])
+
+
+def json_type(described: dict[str, Any]) -> str:
+    """A JSON Schema's type in words; shapes are linked."""
+    if "$ref" in described:
+        name = described["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in described:
+        return "one of " + ", ".join(code(value) for value in described["enum"])
+    if "anyOf" in described:
+        return " or ".join(json_type(one) for one in described["anyOf"])
+    if described.get("type") == "array":
+        return f"array of {json_type(described['items'])}"
+    if isinstance(described.get("additionalProperties"), dict):
+        return f"object of {json_type(described['additionalProperties'])}"
+    return str(described.get("type", "any"))
+
+
+def pages_table() -> str:
+    rows = ((code(f"GET {route.path}"), sentence_line(one)) for one in built_in("pages").values() for route in one.router.routes)
+    return table(("route", "sentence"), rows)
