@@ -38,6 +38,8 @@ from endcap.settings import Catalog
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 Say = Callable[[str], None]
 COMPARED = ("offer_id", "feed", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json", "price", "currency")
+# A stage that yields many small tables writes them as one file; above this many rows it writes at once, to bound memory.
+ROWS_A_FILE = 200_000
 FIRST_CHAMPION = "the first model: fitted without labels on the first deliveries"
 
 
@@ -227,9 +229,14 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
 def _do(stage: Callable[[Journey], Rows], journey: Journey) -> dict[str, Any]:
     started, cpu = time.monotonic(), time.process_time()
     written: dict[str, int] = {}
+    waiting: dict[type[schema.Row], list[pa.Table]] = {}
     for noun, rows in stage(journey):
-        journey.lake.append(noun, rows)
+        waiting.setdefault(noun, []).append(rows)
         written[noun.TABLE] = written.get(noun.TABLE, 0) + rows.num_rows
+        if sum(table.num_rows for table in waiting[noun]) >= ROWS_A_FILE:
+            journey.lake.append(noun, pa.concat_tables(waiting.pop(noun)))
+    for noun, tables in waiting.items():
+        journey.lake.append(noun, pa.concat_tables(tables))
     return {"stage": stage.__name__, "seconds": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu, 3), "rows": written}
 
 

@@ -33,7 +33,7 @@ def api_page() -> str:
         "Every error has the shape [ProblemAnswer](#problemanswer). Its codes:",
         table(("status", "code"), ((str(status), code(name)) for status, name in problems_shown.CODES.items())),
     ]
-    parts += ["## Pages", pages_table(), "## Shapes"]
+    parts += ["## Pages", "For people, in the browser; what they show is what the API answers.", pages_table(), "## Shapes"]
     for name, shape in described["components"]["schemas"].items():
         rows = ((code(field), json_type(one), plain(one.get("description", ""))) for field, one in shape.get("properties", {}).items())
         parts += [f"### {name}", plain(shape.get("description", "")), table(("field", "type", "meaning"), rows)]
@@ -61,5 +61,5 @@ def json_type(described: dict[str, Any]) -> str:
 
 
 def pages_table() -> str:
-    rows = ((code(f"GET {route.path}"), sentence_line(one)) for one in built_in("pages").values() for route in one.router.routes)
+    rows = ((code(f"GET {route.path.replace(':path', '')}"), sentence_line(one)) for one in built_in("pages").values() for route in one.router.routes)
     return table(("route", "sentence"), rows)

@@ -18,12 +18,13 @@ from reference.markdown import code, page, plain, sentence_of, table
 
 def tables_page() -> str:
     """Every noun with its lake table, and every operational table: sentence, writer, key, columns."""
-    parts = [plain((inspect.getdoc(schema) or "").partition("\n\n")[2]), "# The lake"]
+    parts = ["## The lake", plain((inspect.getdoc(schema) or "").partition("\n\n")[2])]
     for noun in schema.NOUNS:
         key = ", ".join(code(column) for column in noun.KEY)
-        parts += [f"## {noun.__name__}", f"{sentence_of(noun)}\n\nTable {code(noun.TABLE)}, written by {code(noun.WRITER)}, key {key}.", noun_columns(noun)]
-    parts += [f"### {schema.Value.__name__}", sentence_of(schema.Value), noun_columns(schema.Value)]
-    parts += ["# The operational database", sentence_of(operational)]
+        parts += [f"### {noun.__name__}", sentence_of(noun), f"Table {code(noun.TABLE)}, written by {code(noun.WRITER)}, key {key}.", noun_columns(noun)]
+        if noun is schema.Product:
+            parts += [f"### {schema.Value.__name__}", f"{sentence_of(schema.Value)} Not a table: what the column `values` holds.", noun_columns(schema.Value)]
+    parts += ["## The operational database", sentence_of(operational)]
     comments = comments_by_line(inspect.getsource(operational))
     for call in operational_calls():
         parts += operational_table(call, comments)
@@ -68,7 +69,8 @@ def operational_table(call: ast.Assign, comments: dict[int, str]) -> Iterator[st
     found = getattr(operational, named.id)
     lines = {ast.literal_eval(one.args[0]): one.end_lineno or one.lineno for one in call.value.args if isinstance(one, ast.Call)}
     key = ", ".join(code(column.name) for column in found.primary_key)
-    yield f"## {found.name}"
-    yield f"{plain(comments.get(call.lineno - 1, ''))}\n\nWritten by {code(found.info['writer'])}, key {key}.".strip()
+    yield f"### {found.name}"
+    yield plain(comments.get(call.lineno - 1, ""))
+    yield f"Table {code(found.name)}, written by {code(found.info['writer'])}, key {key}."
     rows = ((code(column.name), f"{column.type}".lower() + (", may be empty" if column.nullable else ""), lines[column.name]) for column in found.columns)
     yield table(("column", "type", "meaning"), ((name, kind, plain(comments.get(line, ""))) for name, kind, line in rows))

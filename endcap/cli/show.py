@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from endcap.publish.overlap import SharedProduct
     from endcap.sandbox import World
 
-MIN_WIDTH = 100
+MIN_WIDTH = 112
 FIRST_ITEMS = 3
 FULL_BARS = 9
 
@@ -57,13 +57,23 @@ def demo_report(
     }  # fmt: skip
 
 
-def print_demo(world: World, report: dict[str, Any], folder: Path) -> None:
-    out = console()
+def print_demo(world: World, report: dict[str, Any], folder: Path, out: Console | None = None) -> None:
+    out = out or console()
     out.rule("endcap demo", style="dim")
     out.print(f"A made-up world of {len(world.suppliers)} suppliers and {len(world.dates)} delivery days (seed {world.seed}), run into one catalog.\n")
     for run in report["runs"]:
-        print_deliveries(run["deliveries"], f"{run['deliveries'][0]['date']}  ->  snapshot {run['snapshot']}", out)
+        read, accepted, quarantined = (sum(delivery[name] for delivery in run["deliveries"]) for name in ("read", "accepted", "quarantined"))
+        day = f"{run['deliveries'][0]['date']}  {len(run['deliveries'])} deliveries"
+        out.print(f"{day}  {read:>6,} read = {accepted:,} accepted + {quarantined} quarantined  ->  snapshot {run['snapshot']}")
+    out.print()
+    out.print(_suppliers([delivery for run in report["runs"] for delivery in run["deliveries"]]))
+    out.print()
     _print_held(report["held"], out)
+    for run in report["runs"]:
+        for delivery in run["deliveries"]:
+            for warning in delivery["warnings"]:
+                if "GTIN" not in warning:
+                    out.print(f"NOTICED    {delivery['feed']} {delivery['date']}: {warning}\n")
     out.print(f"Records    {report['delivered']:,} delivered = {report['accepted']:,} accepted + {report['quarantined']:,} quarantined")
     out.print(
         f"Catalog    {report['products']:,} products from {report['offers']:,} offers: {report['new_products']:,} founded one, "
@@ -82,6 +92,21 @@ def print_demo(world: World, report: dict[str, Any], folder: Path) -> None:
     out.print(f"\nDone in {report['seconds']:.0f} s. Snapshot {report['snapshot']}.")
     out.print(f"Next:  endcap serve --dir {folder}      pages and API on loopback\n       endcap review --dir {folder}     answer the doubtful ones")
     out.print(f"       endcap explain OFFER --dir {folder}   why an offer is where it is")
+
+
+def _suppliers(deliveries: list[dict[str, Any]]) -> Table:
+    """All deliveries of each feed as one row, with its offers as of the last good one."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    names = ("deliveries", "read", "accepted", "quarantined", "repeated", "held", "offers now")
+    table.add_column("supplier")
+    for name in names:
+        table.add_column(name, justify="right")
+    for feed in sorted({delivery["feed"] for delivery in deliveries}):
+        its = [delivery for delivery in deliveries if delivery["feed"] == feed]
+        sums = [sum(delivery[name] for delivery in its) for name in ("read", "accepted", "quarantined", "repeated")]
+        good = [delivery["offers"] for delivery in its if delivery["state"] == "accepted"]
+        table.add_row(feed, *(f"{count:,}" for count in (len(its), *sums, len(its) - len(good), good[-1] if good else 0)))
+    return table
 
 
 def print_deliveries(deliveries: Iterable[dict[str, Any]], title: str, out: Console) -> None:
@@ -112,7 +137,7 @@ def _print_figures(figures: list[dict[str, Any]], out: Console) -> None:
     for name in ("metric", "value", "what it says"):
         table.add_column(name, overflow="fold")
     for figure in figures:
-        table.add_row(figure["label"], _value(figure), figure["words"])
+        table.add_row(figure["label"], _value(figure), figure["words"].removeprefix(f"not enough data (n = {figure['n']:,}): "))
     out.print(table)
     out.print()
 

@@ -42,14 +42,19 @@ def judge(edge: Edge, policy: Policy) -> Verdict:
         return Verdict(ASK, "gtin_conflict", f"same GTIN, but {edge.conflict}")
     if edge.score < policy.accept:
         if edge.same_gtin:
-            return Verdict(ASK, "gtin_unlike", f"same GTIN, but the rest agrees only to {edge.score:.2f}")
+            return Verdict(ASK, "gtin_unlike", f"same GTIN, but the rest agrees only to {shown(edge.score)}")
         if edge.score < policy.review:
-            return Verdict(APART, "unlike", f"likeness {edge.score:.2f}")
-        return Verdict(ASK, "doubtful", f"likeness {edge.score:.2f}, below {policy.accept:.2f}")
+            return Verdict(APART, "unlike", f"likeness {shown(edge.score)}")
+        return Verdict(ASK, "doubtful", f"likeness {shown(edge.score)}, below {policy.accept:.2f}")
     if edge.price_ratio is not None and edge.price_ratio > policy.max_price_ratio:
-        return Verdict(ASK, "price", f"likeness {edge.score:.2f}, but the price is {edge.price_ratio:.1f} times the other")
+        return Verdict(ASK, "price", f"likeness {shown(edge.score)}, but the price is {edge.price_ratio:.1f} times the other")
     because = "same GTIN and " if edge.same_gtin else ""
-    return Verdict(LINK, "alike", f"{because}likeness {edge.score:.2f}")
+    return Verdict(LINK, "alike", f"{because}likeness {shown(edge.score)}")
+
+
+def shown(score: float) -> str:
+    """A probability in words: two digits, and never a certainty."""
+    return "above 0.99" if score >= 0.995 else "below 0.01" if score < 0.005 else f"{score:.2f}"
 
 
 def policy_id(policy: Policy) -> str:

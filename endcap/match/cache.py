@@ -18,10 +18,12 @@ from endcap.match import reading, synonyms, tokens
 from endcap.match.tokens import Ragged, Tokens, join, keys_of, read_tokens
 
 SEAL = "seal.json"
+# Writing all arrays again costs more than reading a few changed offers once more: they gather up to this share.
+WORTH_WRITING = 0.05
 
 
 def cached_tokens(offers: pa.Table, folder: Path | None) -> Tokens:
-    """`tokens.read_tokens(offers)`, reading only those that the folder does not hold, and leaving it holding them all."""
+    """`tokens.read_tokens(offers)`, reading only those that the folder does not hold, and leaving it holding nearly all."""
     if folder is None:
         return read_tokens(offers)
     known = _load(folder)
@@ -40,7 +42,8 @@ def cached_tokens(offers: pa.Table, folder: Path | None) -> Tokens:
     rows[missing] = known.size + np.arange(missing.size)
     fresh = read_tokens(offers.take(missing))
     found = join([known, fresh]).take(rows)
-    _save(found, folder)
+    if missing.size > WORTH_WRITING * keys.size or known.size > 2 * keys.size:
+        _save(found, folder)
     return found
 
 

@@ -84,10 +84,19 @@ def rescore(pairs: pa.Table, model: Model) -> pa.Table:
 def read_catalog(offers: pa.Table, cache: Path | None) -> Catalog:
     """Sort, read (or take from the cache) and index all live offers."""
     offers = offers.take(pc.sort_indices(offers["offer_id"]))
-    feeds = np.unique(np.array(offers["feed"].to_pylist(), dtype=object), return_inverse=True)[1].astype(np.int32) if offers.num_rows else np.zeros(0, np.int32)
+    feeds, feed_of = _distinct(offers["feed"])
+    currencies, currency_of = _distinct(offers["currency"])
     prices = np.asarray(pc.cast(offers["price"], pa.float64()).to_numpy(), dtype=np.float64)
-    index = build_index(cached_tokens(offers, cache), feeds, prices, hash_texts(offers["currency"].to_pylist()))
+    feed_numbers = np.argsort(np.argsort(np.array(feeds, dtype=object), kind="stable"), kind="stable").astype(np.int32)
+    index = build_index(cached_tokens(offers, cache), feed_numbers[feed_of], prices, hash_texts(currencies)[currency_of])
     return Catalog(offers["offer_id"], offers["title"], index)
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[list[str | None], np.ndarray]:
+    """The distinct values of a column, and for each row the place of its value among them."""
+    encoded = pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
+    encoded = encoded if isinstance(encoded, pa.DictionaryArray) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+    return encoded.dictionary.to_pylist(), np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +64,7 @@ class Model:
     @cached_property
     def boosters(self) -> tuple[lightgbm.Booster, ...]:
         """The parts, ready to predict."""
-        import lightgbm
-
+        lightgbm = _lightgbm()
         return tuple(lightgbm.Booster(model_str=part) for part in self.parts)
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
@@ -237,8 +238,7 @@ def _grow(
     weights: np.ndarray | None = None, start: np.ndarray | None = None, monotone: bool = True,
 ) -> str:  # fmt: skip
     """Boosted trees for targets 0..1 as LightGBM text; features outside the view are left out of every split."""
-    import lightgbm
-
+    lightgbm = _lightgbm()
     directions = [shelf.component("features", name).DIRECTION for name in names]
     seen = np.where(view, features, np.float32(0.0))
     settings = {
@@ -262,3 +262,14 @@ def _log_odds(probability: Any) -> Any:
 def _probability(log_odds: np.ndarray) -> np.ndarray:
     result: np.ndarray = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40, 40)))
     return result
+
+
+def _lightgbm() -> Any:
+    """LightGBM without its scikit-learn wrappers, which nothing here uses: loading them takes longer than a small run's matching."""
+    if "lightgbm" in sys.modules or "sklearn" in sys.modules:
+        return import_module("lightgbm")
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # LightGBM takes a failing import as 'not installed'
+    try:
+        return import_module("lightgbm")
+    finally:
+        del sys.modules["sklearn"]

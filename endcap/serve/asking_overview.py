@@ -71,7 +71,7 @@ def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.
             "offer waits",
             "offers wait",
             "for a person to choose the category",
-            "endcap review",
+            "endcap explain OFFER",
             "/review?kind=category",
         ),
         "answers": (_waiting_answers(reading), "answer waits", "answers wait", "for the next run to take them in", "endcap run", "/review"),
