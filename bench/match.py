@@ -1,6 +1,6 @@
 """Matching at scale on a sandbox world: offers a second by step, CPU seconds and peak memory.
 
-    python bench/match.py [--offers 100000] [--seed 7]
+python bench/match.py [--offers 100000] [--seed 7]
 """
 
 from __future__ import annotations

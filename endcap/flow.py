@@ -274,8 +274,7 @@ def catalog_totals(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def _known_offers(con: duckdb.DuckDBPyConnection, feed: str) -> pa.Table:
     """The newest row of every offer a feed ever delivered, gone ones included."""
-    newest = "SELECT * FROM offers_log WHERE feed = ? QUALIFY row_number() OVER (PARTITION BY offer_id ORDER BY run DESC) = 1 ORDER BY offer_id"
-    return con.sql(newest, params=[feed]).to_arrow_table().cast(schema.arrow_schema(schema.Offer))
+    return con.sql("SELECT * FROM offers_last WHERE feed = ? ORDER BY offer_id", params=[feed]).to_arrow_table().cast(schema.arrow_schema(schema.Offer))
 
 
 def _note_changes(journey: Journey) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from endcap.problems import BadInput, BadSettings
 
@@ -67,6 +67,23 @@ class Fields(Settings):
     details: dict[str, Mapped] = Field({}, description="Further fields by name, kept as text (colour, size, material ...).")
 
 
+def _on_shelf(name: str) -> AfterValidator:
+    def check(given: str) -> str:
+        from endcap import shelf
+
+        if given not in shelf.names(name):
+            raise ValueError(f"there is no {given!r}{_nearest(given, shelf.names(name))}")
+        return given
+
+    return AfterValidator(check)
+
+
+def _offer_field(given: str) -> str:
+    if given not in Fields.model_fields:
+        raise ValueError(f"there is no offer field {given!r}{_nearest(given, tuple(Fields.model_fields))}")
+    return given
+
+
 class Numbers(Settings):
     """How this supplier writes numbers; nothing is guessed."""
 
@@ -95,11 +112,13 @@ class Feed(Settings):
 
     supplier: str | None = Field(None, description="The supplier's name; the feed's own when left out.")
     file: str = Field(description="The delivery's file under the inbox; '{date}' stands for its ISO date, e.g. '{date}/acme.csv'.")
-    format: str = Field(description="csv, json, jsonl, xml, xlsx, parquet, or a plugin's format.")
+    format: Annotated[str, _on_shelf("formats")] = Field(description="csv, json, jsonl, xml, xlsx, parquet, or a plugin's format.")
     options: dict[str, str | int | bool] = Field({}, description="The format's own options (encoding, delimiter, records path, sheet ...).")
     numbers: Numbers = Field(default_factory=lambda: Numbers(), description="How numbers are written.")
     fields: Fields = Field(description="The mapping.")
-    require: list[str] = Field(["id", "title"], description="Offer fields that every record must state; a record without them is quarantined.")
+    require: list[Annotated[str, AfterValidator(_offer_field)]] = Field(
+        ["id", "title"], description="Offer fields that every record must state; a record without them is quarantined."
+    )
     columns: list[str] = Field([], description="Columns or paths that the delivery must have, besides the mapped ones of `require`.")
     guards: Guards = Field(default_factory=lambda: Guards(), description="Budgets of a delivery.")
     trust: float = Field(1.0, gt=0, le=10, description="Weight of this feed's statements when suppliers disagree on a value.")
@@ -134,10 +153,12 @@ class Catalog(Settings):
     database: str | None = Field(None, description="SQLAlchemy address of the operational database; SQLite in `home` when left out.")
     taxonomy: str | None = Field(None, description="CSV file of the house's categories: `category` (a path joined by ' > ') and `words` (separated by '|').")
     team: str = Field("catalog", description="The team that owns scopes nobody else was given.")
-    engine: str = Field("local", description="Which engine runs row-independent work.")
+    engine: Annotated[str, _on_shelf("engines")] = Field("local", description="Which engine runs row-independent work.")
     cores: int = Field(0, ge=0, description="Processes of the local engine; 0 means all cores.")
     batch_rows: int = Field(10_000, ge=100, description="Rows a batch; bounds memory.")
-    targets: list[str] = Field(["parquet", "jsonl"], description="Where a snapshot is published: names from the targets shelf.")
+    targets: list[Annotated[str, _on_shelf("targets")]] = Field(
+        ["parquet", "jsonl"], description="Where a snapshot is published: names from the targets shelf."
+    )
     matching: Matching = Field(default_factory=lambda: Matching(), description="How pairs are found and scored.")
     policy: Policy = Field(default_factory=lambda: Policy(), description="What the machine may decide alone.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The suppliers' feeds by name.")
@@ -218,29 +239,18 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _cross_check(catalog: Catalog) -> list[str]:
-    from endcap import shelf
-
     mistakes = []
     if catalog.policy.review > catalog.policy.accept:
         mistakes.append("policy.review must not be above policy.accept")
-    for target in catalog.targets:
-        mistakes += _unknown("targets", target, shelf.names("targets"))
-    mistakes += _unknown("engine", catalog.engine, shelf.names("engines"))
     for name, feed in catalog.feeds.items():
         if not name.replace("-", "").replace("_", "").isalnum():
             mistakes.append(f"feeds.{name}: a feed's name holds letters, digits, '-' and '_' only")
-        mistakes += _unknown(f"feeds.{name}.format", feed.format, shelf.names("formats"))
         for required in feed.require:
-            mistakes += _unknown(f"feeds.{name}.require", required, tuple(Fields.model_fields))
-            if required in Fields.model_fields and getattr(feed.fields, required) is None:
+            if getattr(feed.fields, required) is None:
                 mistakes.append(f"feeds.{name}.require: {required} is required but not mapped under fields")
         if feed.numbers.decimal == feed.numbers.thousands:
             mistakes.append(f"feeds.{name}.numbers: decimal and thousands marks are the same")
     return mistakes
-
-
-def _unknown(where: str, given: str, known: tuple[str, ...]) -> list[str]:
-    return [] if given in known else [f"{where}: there is no {given!r}{_nearest(given, known)}"]
 
 
 def _nearest(given: str, known: tuple[str, ...]) -> str:
@@ -256,15 +266,20 @@ def _mistake(detail: Any) -> str:
         return f"{place}: missing"
     message = detail["msg"].removeprefix("Value error, ")
     shown = repr(detail["input"])
-    return f"{place}: {message[0].lower()}{message[1:]}" + (f" (given: {shown})" if len(shown) <= 60 else "")
+    given = f" (given: {shown})" if len(shown) <= 60 and shown not in message else ""
+    return f"{place}: {message[0].lower()}{message[1:]}{given}"
 
 
 def _known_at(loc: tuple[Any, ...]) -> tuple[str, ...]:
     """Names of the settings that may stand at a place of the file."""
     model: Any = Catalog
+    names_follow = False  # a dict of groups: the next step is a name the user chose
     for step in loc:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            annotation = model.model_fields[step].annotation if step in model.model_fields else Source
+        if names_follow:
+            names_follow = False
+        elif isinstance(model, type) and issubclass(model, BaseModel) and step in model.model_fields:
+            annotation = model.model_fields[step].annotation
+            names_follow = get_origin(annotation) is dict
             model = _model_in(annotation)
     return tuple(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ()
 

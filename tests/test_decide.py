@@ -182,7 +182,15 @@ def test_people_s_word_always_holds_and_order_never_matters(world: Inputs, shuff
     names = list(world.offers)
     shuffle.shuffle(names)
     shuffled = Inputs(
-        {name: world.offers[name] for name in sorted(names)}, world.edges, world.stated, world.answers, world.before, world.settled, world.founders, world.states, world.taken
+        {name: world.offers[name] for name in sorted(names)},
+        world.edges,
+        world.stated,
+        world.answers,
+        world.before,
+        world.settled,
+        world.founders,
+        world.states,
+        world.taken,
     )
     assert rule(shuffled, POLICY) == rulings
     for members in groups(rulings):

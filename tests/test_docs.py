@@ -103,10 +103,20 @@ def test_every_setting_is_described() -> None:
             assert "$ref" in one or one.get("description"), f"{group}.{name} has no description"
 
 
-def test_the_example_of_settings_is_right() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", text("settings.md"), flags=re.S)
-    catalog = settings.parse(yaml.safe_load(example), where="docs/settings.md")
-    assert catalog.feeds["acme"].fields.id.path == "ArtNr"
+def examples() -> list[tuple[str, str]]:
+    """Blocks of YAML that name feeds, with the page they stand on."""
+    pages = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+    blocks = [(page.name, block) for page in pages for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)]
+    return [(page, block) for page, block in blocks if re.search(r"^feeds:", block, flags=re.M)]
+
+
+@pytest.mark.parametrize(("page", "block"), examples())
+def test_an_example_of_settings_is_right(page: str, block: str) -> None:
+    assert settings.parse(yaml.safe_load(block), where=page).feeds
+
+
+def test_the_pages_show_settings() -> None:
+    assert "settings.md" in {page for page, _block in examples()}
     assert json.loads(text("endcap.schema.json")) == settings.json_schema()
 
 
@@ -189,10 +199,15 @@ def leads_somewhere(file: Path, target: str) -> bool:
 
 @dataclass(frozen=True)
 class Written:
-    """One command line of a page; `block` tells which commands belong together."""
+    """One command line of a page."""
 
-    block: str
+    page: str
     line: str
+
+    @property
+    def place(self) -> str:
+        """The commands of a page tell one story in one folder, but `endcap demo` would make anew what the others were given."""
+        return self.line if self.line.startswith("endcap demo") else self.page
 
     def why(self, reasons: dict[str, str]) -> str:
         return next((reason for pattern, reason in reasons.items() if re.match(pattern, self.line)), "")
@@ -202,11 +217,11 @@ def commands_in(page: Path) -> list[Written]:
     """Lines of a page's shell blocks that are ours, in their order; a line that ends in a backslash goes on."""
     found = []
     blocks = re.findall(r"^```(?:sh|bash|shell|console)\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for number, block in enumerate(blocks, start=1):
+    for block in blocks:
         for line in block.replace("\\\n", " ").splitlines():
             plain = re.sub(r"(^|\s)#.*$", "", re.sub(r"^\$ ", "", line.strip())).strip()
             if plain.startswith(("endcap ", "make ")):
-                found.append(Written(f"{page.name}-{number}", " ".join(plain.split())))
+                found.append(Written(page.name, " ".join(plain.split())))
     return found
 
 
@@ -214,7 +229,7 @@ COMMANDS = [command for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
 
 
 def names(written: Written) -> str:
-    return f"{written.block}: {written.line}"
+    return f"{written.page}: {written.line}"
 
 
 def parse(line: str) -> None:
@@ -260,7 +275,7 @@ def test_the_parser_refuses_what_is_not_there() -> None:
 
 
 def test_the_pages_show_commands() -> None:
-    assert {command.block.split("-")[0] for command in COMMANDS} >= {"README.md", "shelves.md", "evaluate.md"}
+    assert {command.page for command in COMMANDS} >= {"README.md", "shelves.md", "evaluate.md"}
 
 
 @pytest.mark.parametrize("written", COMMANDS, ids=names)
@@ -315,19 +330,19 @@ def prepared_with_a_held_delivery(demo: Demo, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def workplaces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Prepared]]:
-    """For each block a folder that looks like the repository's root after `make demo`, made when it is first needed."""
+    """For each page a folder that looks like the repository's root after `make demo`, made when it is first needed."""
 
     class Made(dict[str, tuple[Path, Prepared]]):
-        def __missing__(self, block: str) -> tuple[Path, Prepared]:
-            releases = any(command.block == block and command.line.startswith("endcap release") for command in COMMANDS)
+        def __missing__(self, key: str) -> tuple[Path, Prepared]:
+            releases = any(command.place == key and re.match(r"endcap release .*--dir demo\b", command.line) for command in COMMANDS)
             world: Prepared = request.getfixturevalue("prepared_with_a_held_delivery" if releases else "prepared")
-            place = tmp_path_factory.mktemp("block") / "repository"
+            place = tmp_path_factory.mktemp("page") / "repository"
             shutil.copytree(world.folder, place / "demo")
             shutil.copytree(ROOT / "examples", place / "examples")
             if SHARED.exists():
                 (place.parent / "shared").symlink_to(SHARED)
-            self[block] = (place, world)
-            return self[block]
+            self[key] = (place, world)
+            return self[key]
 
     return Made()
 
@@ -353,7 +368,7 @@ def to_run() -> list[Any]:
 def test_a_written_command_runs(written: Written, workplaces: dict[str, tuple[Path, Prepared]], shared: Any) -> None:
     for needed in re.findall(r"\.\./shared/(\S+)", written.line):
         shared(needed)
-    place, world = workplaces[written.block]
+    place, world = workplaces[written.place]
     line = filled(written.line, world.stands_for)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
     done = subprocess.run(line, shell=True, cwd=place, input="q\n", capture_output=True, text=True, timeout=570, env=environment)

@@ -163,5 +163,3 @@ def doctor(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> Non
 def add_to(app: typer.Typer) -> None:
     for verb in (products, explain, metrics, triage, digest, serve, shelves, check, doctor):
         app.command(verb.__name__)(verb)
-
-

@@ -98,7 +98,7 @@ def _history(con: duckdb.DuckDBPyConnection, offer_id: str) -> list[dict[str, An
     for run, kind, action, product_id, value, reason, gone in con.execute(_DECISIONS, [offer_id]).fetchall():
         words = "no longer delivered" if gone else f"{kind} {action} {product_id or value or ''}: {reason}"
         events.append({"run": run, "words": words})
-    answers = con.execute("SELECT override_id, action, actor, \"at\", product_id FROM overrides WHERE offer_id = ? ORDER BY override_id", [offer_id]).fetchall()
+    answers = con.execute('SELECT override_id, action, actor, "at", product_id FROM overrides WHERE offer_id = ? ORDER BY override_id', [offer_id]).fetchall()
     said = [f"{actor} said {action} ({product_id}) on {at}, answer {number}" for number, action, actor, at, product_id in answers]
     return events + [{"run": None, "words": words} for words in said]
 

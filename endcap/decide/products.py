@@ -82,9 +82,7 @@ def _statements(offer: tuple[Any, ...], facts: Any, trust: Mapping[str, float]) 
     weight = trust.get(feed, 1.0)
     stated = {"title": title, "gtin": gtin, "mpn": mpn}
     found = [
-        Statement(name, value, None, STATED_FIELDS[name], offer_id, supplier, weight, "as stated", None)
-        for name, value in stated.items()
-        if value is not None
+        Statement(name, value, None, STATED_FIELDS[name], offer_id, supplier, weight, "as stated", None) for name, value in stated.items() if value is not None
     ]
     return found + [Statement(attribute, value, unit, confidence, offer_id, supplier, weight, extractor, model)
                     for attribute, value, unit, confidence, extractor, model in facts]  # fmt: skip

@@ -7,13 +7,16 @@ offers cannot outvote the others (DESIGN promise P7).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from endcap.schema import Value
 
 # Every supplier words these its own way: another wording is no contradiction and takes no confidence away.
 WORDED_BY_EACH = ("title",)
+
+
+_VALUE_FIELDS = tuple(field.name for field in fields(Value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +71,4 @@ def _survivor(by_value: Mapping[str, list[Statement]], standing: Mapping[str, An
 
 def as_dict(value: Value) -> dict[str, Any]:
     """A value as the lake keeps it inside a product row."""
-    return asdict(value)
+    return {name: getattr(value, name) for name in _VALUE_FIELDS}

@@ -134,7 +134,7 @@ class Lake:
         return Manifest(run, parent, tables, models, override_sequence)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with each table as a view of its current rows, and `<table>_log` as all that was written."""
+        """A DuckDB connection with each table as a view of its current rows, `<table>_last` with gone ones too, and `<table>_log` as all that was written."""
         con = duckdb.connect(":memory:")
         con.execute("SET TimeZone = 'UTC'")
         for noun in schema.NOUNS:
@@ -165,12 +165,14 @@ class Lake:
         files = self._pins.get(noun.TABLE, TablePin()).files
         if not files:
             con.register(f"{noun.TABLE}_log", schema.arrow_schema(noun).empty_table())
+            con.execute(f"CREATE VIEW {noun.TABLE}_last AS SELECT * FROM {noun.TABLE}_log")
             con.execute(f"CREATE VIEW {noun.TABLE} AS SELECT * FROM {noun.TABLE}_log")
             return
         con.execute(f"CREATE VIEW {noun.TABLE}_log AS SELECT * FROM {_scan(self._path(noun, entry) for entry in files)}")
         first = [self._path(noun, entry) for entry in files if entry.run == files[0].run]
         later = [self._path(noun, entry) for entry in files if entry.run != files[0].run]
-        con.execute(f"CREATE VIEW {noun.TABLE} AS SELECT * FROM ({_current(noun, first, later)}) WHERE NOT gone")
+        con.execute(f"CREATE VIEW {noun.TABLE}_last AS {_last(noun, first, later)}")
+        con.execute(f"CREATE VIEW {noun.TABLE} AS SELECT * FROM {noun.TABLE}_last WHERE NOT gone")
 
     def _write_file(self, noun: type[schema.Row], rows: pa.Table) -> FileEntry:
         sink = io.BytesIO()
@@ -231,7 +233,7 @@ def _scan(files: Iterable[str]) -> str:
     return f"read_parquet([{', '.join(_quoted(file) for file in files)}])"
 
 
-def _current(noun: type[schema.Row], first: Sequence[str], later: Sequence[str]) -> str:
+def _last(noun: type[schema.Row], first: Sequence[str], later: Sequence[str]) -> str:
     """SQL of the newest row of each key. The first load is large and later changes are few: it is read past the keys they name."""
     if not later:
         return f"SELECT * FROM {_scan(first)}"

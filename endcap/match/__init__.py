@@ -1,8 +1,8 @@
 """The match room: offers go in, scored pairs of offers that may be the same product come out.
 
-    match_offers(offers, changed, matching=..., model=..., run=...)   the stage of the flow
-    fit_unsupervised, fit_labelled, Model, rescore                    the scorer
-    explain_pair                                                      why a pair has its score
+match_offers(offers, changed, matching=..., model=..., run=...)   the stage of the flow
+fit_unsupervised, fit_labelled, Model, rescore                    the scorer
+explain_pair                                                      why a pair has its score
 """
 
 from __future__ import annotations

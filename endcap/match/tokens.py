@@ -236,5 +236,3 @@ def _kind(letter: str) -> int:
     if letter in "'\u2019\u00ad" or unicodedata.combining(letter):
         return reading.SKIPPED
     return reading.OTHER
-
-

@@ -155,9 +155,7 @@ def _varying(axes: tuple[str, str], size: int, goods: Goods) -> tuple[str, ...]:
 
 def _code(pattern: str, draws: bytes) -> str:
     """A model code by pattern: A a letter, 9 a digit, anything else itself."""
-    return "".join(
-        pick(LETTERS, draws[44 + at]) if sign == "A" else str(draws[44 + at] % 10) if sign == "9" else sign for at, sign in enumerate(pattern)
-    )
+    return "".join(pick(LETTERS, draws[44 + at]) if sign == "A" else str(draws[44 + at] % 10) if sign == "9" else sign for at, sign in enumerate(pattern))
 
 
 def _suffix(goods: Goods, axes: tuple[str, str], flavour: Pair, colour: Pair, amount: float, pack: int, size: str, member: int) -> str:
