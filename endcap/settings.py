@@ -245,9 +245,8 @@ def _cross_check(catalog: Catalog) -> list[str]:
     for name, feed in catalog.feeds.items():
         if not name.replace("-", "").replace("_", "").isalnum():
             mistakes.append(f"feeds.{name}: a feed's name holds letters, digits, '-' and '_' only")
-        for required in feed.require:
-            if getattr(feed.fields, required) is None:
-                mistakes.append(f"feeds.{name}.require: {required} is required but not mapped under fields")
+        unmapped = [field for field in feed.require if getattr(feed.fields, field) is None]
+        mistakes += [f"feeds.{name}.require: {field} is required but not mapped under fields" for field in unmapped]
         if feed.numbers.decimal == feed.numbers.thousands:
             mistakes.append(f"feeds.{name}.numbers: decimal and thousands marks are the same")
     return mistakes
