@@ -45,7 +45,7 @@ def _source(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-Mapped = Annotated[Source, BeforeValidator(_source)]
+Mapped = Annotated[Source, BeforeValidator(_source, json_schema_input_type=Source | str)]
 
 
 class Fields(Settings):

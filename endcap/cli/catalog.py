@@ -31,7 +31,10 @@ def plan(folder: Dir = HERE, inbox: Inbox = None, home: Home_ = None, dates: Dat
 
 
 def run(folder: Dir = HERE, inbox: Inbox = None, home: Home_ = None, dates: Dates = None, until: Until = None, as_json: Json = False) -> None:
-    """Take in what has arrived and publish a snapshot for each delivery date; resumable, exit code 3 when a delivery was held."""
+    """Take in what has arrived and publish snapshots.
+
+    One for each delivery date. It may be killed at any moment and run again; exit code 3 says that a delivery was held.
+    """
     from endcap import flow
     from endcap.cli import show
 
@@ -52,7 +55,10 @@ def release(
     home: Home_ = None,
     by: By = "",
 ) -> None:
-    """Let a held delivery through: the next run reads it without the share guards."""
+    """Let a held delivery through at the next run.
+
+    It is then read without the guards that compare shares; what cannot be read at all stays out.
+    """
     from endcap.feeds.release import release_delivery
     from endcap.ops.home import Home
 
@@ -83,7 +89,7 @@ def snapshot_diff(
     home: Home_ = None,
     as_json: Json = False,
 ) -> None:
-    """Say what changed between two snapshots: products added, removed, changed, merged."""
+    """Say what changed between two snapshots."""
     from endcap.cli import show
     from endcap.ops.home import Home
     from endcap.publish.history import diff_snapshots
@@ -101,7 +107,10 @@ def snapshot_verify(
     snapshot: Annotated[str | None, typer.Argument(help="A snapshot's id; the current one when left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare every file of a snapshot with its recorded sha256; exit code 1 when one differs."""
+    """Compare a snapshot's files with their sha256.
+
+    Exit code 1 when one differs or is missing.
+    """
     from endcap.ops.home import Home
     from endcap.publish.history import verify_snapshot
 

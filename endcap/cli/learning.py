@@ -13,7 +13,10 @@ Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake a
 
 
 def review(folder: Dir = HERE, home: Home_ = None, by: By = "", limit: Annotated[int, typer.Option(help="Items at most.", min=1)] = 1000) -> None:
-    """Answer what waits for a person: same, different, another candidate, new product, skip; undo."""
+    """Answer what waits for a person.
+
+    One key each: same, different, another candidate, new product, skip, undo.
+    """
     from endcap.cli.asking import ask_all
     from endcap.ops.home import Home
 
@@ -21,7 +24,10 @@ def review(folder: Dir = HERE, home: Home_ = None, by: By = "", limit: Annotated
 
 
 def train(folder: Dir = HERE, home: Home_ = None, seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 7, as_json: Json = False) -> None:
-    """Fit a challenger on all standing answers; it decides nothing until it is promoted."""
+    """Fit a challenger on all standing answers.
+
+    It decides nothing until it is promoted.
+    """
     from dataclasses import asdict
 
     from endcap.learn.train import train as train_challenger
@@ -74,7 +80,7 @@ def rollback(
 
 
 def model_history(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
-    """List who put which model into production, when, why and on what data."""
+    """List which model decided since when, and why."""
     from endcap.learn.promote import history
     from endcap.ops.home import Home
 

@@ -54,7 +54,7 @@ def products(
 
 
 def metrics(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
-    """Print the shared metrics with n and interval, or say what is missing."""
+    """Print the shared metrics with n and interval."""
     from endcap.cli import show
     from endcap.metrics import measure
     from endcap.ops.home import Home
@@ -109,7 +109,10 @@ def serve(
     port: Annotated[int, typer.Option(help="Port on loopback.", min=0, max=65535)] = 8321,
     seconds: Annotated[float, typer.Option(help="Stop by itself after so many seconds; 0 means never.", min=0)] = 0,
 ) -> None:
-    """Serve the catalog's pages and API on loopback; OpenAPI at /openapi.json."""
+    """Serve pages and API on loopback.
+
+    The OpenAPI description is at /openapi.json.
+    """
     from endcap.ops.home import Home
     from endcap.serve.serving import serve_home
 
@@ -131,7 +134,10 @@ def shelves(as_json: Json = False) -> None:
 
 
 def check(package: Annotated[str, typer.Argument(help="Only this shelf, or a plugin module given as SHELF:MODULE.")] = "", as_json: Json = False) -> None:
-    """Run the shelves' shared checks, on built-in components and plugins alike; exit code 1 when one fails."""
+    """Run the shelves' shared checks.
+
+    On built-in components and plugins alike; exit code 1 when one fails.
+    """
     from endcap.checks import check_all
 
     results = check_all(package)
@@ -147,7 +153,10 @@ def check(package: Annotated[str, typer.Argument(help="Only this shelf, or a plu
 
 
 def doctor(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
-    """Say whether this installation and this catalog are in order; exit code 1 when not."""
+    """Say whether installation and catalog are in order.
+
+    Exit code 1 when not.
+    """
     from endcap.doctor import examine
 
     findings = examine(folder, home)

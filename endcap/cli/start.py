@@ -22,7 +22,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="The world's seed: the same seed makes the same world.")] = 7,
     as_json: Json = False,
 ) -> None:
-    """Make a sandbox world of suppliers and run it into a catalog, offline, in about a minute."""
+    """Make a world of suppliers and run it into a catalog.
+
+    Offline, in well under a minute; the same seed gives the same catalog.
+    """
     from endcap import flow, sandbox
     from endcap.cli import show
     from endcap.learn.truth import compare_with_truth
@@ -60,7 +63,7 @@ def make_sandbox(
     change_share: Annotated[float | None, typer.Option(help="Share of offers that change from day to day; no incidents then.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Generate a world of suppliers with known truth, for trials and scale runs."""
+    """Generate a world of suppliers with known truth."""
     from endcap import sandbox
 
     if folder.exists() and any(folder.iterdir()):

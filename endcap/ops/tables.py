@@ -25,6 +25,7 @@ RUNS = _table(
     Column("error", Text),
 )  # fmt: skip
 
+# One published version of the catalog; exactly one is current.
 SNAPSHOTS = _table(
     "snapshots", "ops",
     Column("snapshot_id", String(64), primary_key=True),
@@ -55,6 +56,7 @@ OVERRIDES = _table(
     Column("at", String(32), nullable=False),
 )  # fmt: skip
 
+# Who put which model into production, when, why and on what data; append-only.
 PROMOTIONS = _table(
     "promotions", "learn",
     Column("promotion_id", Integer, primary_key=True, autoincrement=True),
@@ -67,6 +69,7 @@ PROMOTIONS = _table(
     Column("at", String(32), nullable=False),
 )  # fmt: skip
 
+# A held delivery that a person let through.
 RELEASES = _table(
     "releases", "feeds",
     Column("feed", String(120), primary_key=True),
@@ -76,6 +79,7 @@ RELEASES = _table(
     Column("at", String(32), nullable=False),
 )  # fmt: skip
 
+# Which team owns which scope, since when.
 TEAMS = _table(
     "teams", "govern",
     Column("team", String(120), primary_key=True),
@@ -83,6 +87,7 @@ TEAMS = _table(
     Column("since", String(32), primary_key=True),
 )  # fmt: skip
 
+# One reported problem from open to verified.
 LOOPS = _table(
     "loops", "govern",
     Column("loop_id", Integer, primary_key=True, autoincrement=True),
@@ -101,6 +106,7 @@ LOOPS = _table(
     Column("comment", Text),
 )  # fmt: skip
 
+# A hypothesis with its change, expected effect, verdict and decision.
 PROPOSALS = _table(
     "proposals", "govern",
     Column("proposal_id", Integer, primary_key=True, autoincrement=True),

@@ -1,0 +1,73 @@
+"""Six real grocers over three dates, as docs/grocers.md tells it (real data; skipped where it is missing)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Ran, endcap
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "grocers"
+DATES = ("2023-06-05", "2023-07-12", "2023-08-01")
+
+pytestmark = pytest.mark.xdist_group("grocers")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("groceries")
+
+
+@pytest.fixture(scope="module")
+def runs(shared: Callable[[str], Path], home: Path) -> list[Ran]:
+    inbox = shared("data/replay")
+    return [endcap("run", "--dir", EXAMPLE, "--inbox", inbox, "--home", home, "--date", date, "--json") for date in DATES]
+
+
+def deliveries(ran: Ran) -> dict[str, dict[str, Any]]:
+    return {delivery["feed"]: delivery for delivery in ran.json["runs"][0]["deliveries"]}
+
+
+def test_only_the_last_date_holds_a_delivery(runs: list[Ran]) -> None:
+    assert [ran.code for ran in runs] == [0, 0, 3]
+    for ran in runs:
+        for delivery in deliveries(ran).values():
+            assert delivery["read"] == delivery["accepted"] + delivery["quarantined"]
+            assert delivery["accepted"] == delivery["offers"] + delivery["repeated"] or delivery["state"] == "held"
+
+
+def test_how_many_offers_each_shop_has(runs: list[Ran]) -> None:
+    first = {feed: delivery["offers"] for feed, delivery in deliveries(runs[0]).items()}
+    assert first == {"dm-at": 15_873, "dm-de": 17_963, "hofer-at": 3_213, "penny-at": 536, "rewe-de": 10_000}
+    assert any("10,000" in warning for warning in deliveries(runs[0])["rewe-de"]["warnings"])
+
+
+def test_bipa_s_repeats_are_counted_and_not_doubled(runs: list[Ran]) -> None:
+    bipa = deliveries(runs[1])["bipa-at"]
+    assert (bipa["read"], bipa["repeated"], bipa["offers"]) == (27_844, 14_053, 13_616)
+
+
+def test_penny_s_brand_is_no_brand(runs: list[Ran], home: Path) -> None:
+    assert any(warning.startswith("brand is not a brand") for warning in deliveries(runs[0])["penny-at"]["warnings"])
+    found = endcap("products", "--in", "penny-at", "--limit", "2000", "--dir", EXAMPLE, "--home", home, "--json").json["products"]
+    assert found and not [product for product in found if "preis" in (product["brand"] or "").lower()]
+
+
+def test_rewe_is_held_in_words_and_its_last_good_offers_stay(runs: list[Ran], home: Path) -> None:
+    rewe = deliveries(runs[2])["rewe-de"]
+    assert rewe["state"] == "held"
+    assert "14,185 records" in rewe["reason"] and "0 % state a price" in rewe["reason"] and "endcap release rewe-de 2023-08-01" in rewe["reason"]
+    served = endcap("products", "--in", "rewe-de", "--dir", EXAMPLE, "--home", home, "--json").json["count"]
+    assert served > 9_000
+    assert {feed for feed, delivery in deliveries(runs[2]).items() if delivery["state"] == "accepted"} == {"bipa-at", "dm-at", "dm-de", "hofer-at", "penny-at"}
+
+
+def test_which_products_dm_at_dm_de_and_rewe_share(runs: list[Ran], home: Path) -> None:
+    assert runs[2].json["runs"][0]["overlap"][0]["feeds"] == ["dm-at", "dm-de"]
+    both = endcap("products", "--in", "dm-at", "--in", "dm-de", "--dir", EXAMPLE, "--home", home, "--json").json
+    assert both["count"] > 5_000
+    three = endcap("products", "--in", "dm-at", "--in", "dm-de", "--in", "rewe-de", "--dir", EXAMPLE, "--home", home, "--json").json
+    assert 20 < three["count"] < both["count"]
+    assert all({"dm-at", "dm-de", "rewe-de"} <= set(product["feeds"]) for product in three["products"])
