@@ -54,7 +54,7 @@ def _catalog() -> settings.Catalog:
                 "brand": {"name": "Niedrigster 30-Tage-Preis: 1.39"},
                 "parentCategories": [[{"name": "Food"}, {"name": "Flour"}]],
             },
-            {"price": Decimal("1.49"), "brand": None, "category_path": "Food > Flour"},
+            {"price": Decimal("1.49"), "brand": "Niedrigster 30-Tage-Preis: 1.39", "category_path": "Food > Flour"},
         ),
         (
             "bipa-at",
