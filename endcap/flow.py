@@ -40,7 +40,11 @@ Say = Callable[[str], None]
 COMPARED = ("offer_id", "feed", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json", "price", "currency")
 # A stage that yields many small tables writes them as one file; above this many rows it writes at once, to bound memory.
 ROWS_A_FILE = 200_000
-FIRST_CHAMPION = "the first model: fitted without labels on the first deliveries"
+OWN = "endcap"  # who promotes the models that are fitted without labels
+FIRST_CHAMPION = "fitted without labels on the first deliveries"
+NEXT_CHAMPION = "fitted without labels again: the catalog has outgrown the one before"
+# What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
+OUTGROWN = 2
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class Journey:
     changed: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers new, back, or of another identity
     touched: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers of which anything changed
     vanished: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
+    outgrown: bool = False  # what was learnt without labels is to be learnt again
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -165,7 +170,8 @@ def find_all_facts(journey: Journey) -> Rows:
 def compare(journey: Journey) -> Rows:
     """Offers to scored pairs; pairs of offers that changed or vanished end unless they were found again."""
     with journey.lake.connect() as con:
-        model = Model.load(journey.home.model_folder(journey.champion)) if journey.champion else None
+        keep = journey.champion is not None and not (journey.outgrown and journey.home.champion_by("match") in (None, OWN))
+        model = Model.load(journey.home.model_folder(journey.champion)) if keep and journey.champion else None
         pairs = schema.arrow_schema(schema.Pair).empty_table()
         if len(journey.changed):
             offers = con.sql(f"SELECT {', '.join(COMPARED)} FROM offers ORDER BY offer_id").to_arrow_table()
@@ -173,7 +179,7 @@ def compare(journey: Journey) -> Rows:
             matched = match_offers(offers, journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache)
             pairs, model = matched.pairs, matched.model
             journey.say(f"{pairs.num_rows:,} pairs of {len(journey.changed):,} offers")
-        if model is not None and journey.champion is None:
+        if model is not None and not keep:
             model.save(journey.home.model_folder(model.model_id))
             journey.champion = model.model_id
         ended = _ended_pairs(con, pairs, journey)
@@ -252,8 +258,10 @@ def _publish(journey: Journey) -> tuple[str, str, dict[str, Any]]:
     with journey.lake.connect() as con:
         published = publish(con, home.published_folder / snapshot_id, journey.catalog.targets, snapshot_id, parent_folder)
     home.make_current(manifest, published.to_json())
-    if journey.champion and home.champion("match") is None:
-        record_promotion(home, journey.champion, previous=None, actor="endcap", reason=FIRST_CHAMPION, data_version=snapshot_id)
+    previous = home.champion("match")
+    if journey.champion not in (None, previous) and home.champion_by("match") in (None, OWN):
+        reason = FIRST_CHAMPION if previous is None else NEXT_CHAMPION
+        record_promotion(home, str(journey.champion), previous=previous, actor=OWN, reason=reason, data_version=snapshot_id)
     journey.say(published.summary())
     spent = {"stage": "publish", "seconds": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu, 3)}
     return snapshot_id, manifest.content_hash, {**spent, "rows": {"products": published.products}}
@@ -291,6 +299,19 @@ def _note_changes(journey: Journey) -> None:
     journey.vanished = ids.filter(gone)
     journey.touched = ids.filter(pc.invert(gone))
     journey.changed = ids.filter(pc.and_(pc.invert(gone), rows["changed"].combine_chunks()))
+    _note_growth(journey)
+
+
+def _note_growth(journey: Journey) -> None:
+    """Where the catalog has outgrown what was learnt from it, all of it counts as changed: everything is read and compared anew."""
+    with journey.lake.connect() as con:
+        ((offers, feeds),) = con.execute("SELECT count(*), coalesce(string_agg(DISTINCT feed, ' ' ORDER BY feed), '') FROM offers").fetchall()
+        learnt, known_feeds = int(journey.models.get("learnt_offers", "0")), set(journey.models.get("learnt_feeds", "").split())
+        if offers == 0 or (offers < OUTGROWN * learnt and set(feeds.split()) <= known_feeds):
+            return
+        journey.outgrown = True
+        journey.changed = con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
+    journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds}
 
 
 def _either(journey: Journey) -> pa.Array:
@@ -303,10 +324,9 @@ def _offers_of(con: duckdb.DuckDBPyConnection, ids: pa.Array) -> pa.Table:
 
 
 def _known(journey: Journey, con: duckdb.DuckDBPyConnection) -> Known:
-    """What is known of brands and categories: learnt at the first load, the same ever after."""
-    folder = journey.home.model_folder(journey.models["infer"]) if "infer" in journey.models else None
-    if folder is not None:
-        return load_known(folder)
+    """What is known of brands and categories: learnt at the first load and whenever the catalog has outgrown it."""
+    if "infer" in journey.models and not journey.outgrown:
+        return load_known(journey.home.model_folder(journey.models["infer"]))
     taxonomy = Path(journey.catalog.root / journey.catalog.taxonomy) if journey.catalog.taxonomy else None
     known = learn_known(con.sql("SELECT * FROM offers ORDER BY offer_id").to_arrow_table(), taxonomy, seed=journey.catalog.matching.seed)
     known.save(journey.home.model_folder(known.known_id))

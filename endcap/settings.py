@@ -132,7 +132,6 @@ class Policy(Settings):
     accept_category: float = Field(0.6, ge=0, le=1, description="Accept a category without a person at this confidence or above.")
     max_price_ratio: float = Field(4.0, gt=1, description="A link whose prices differ by more than this factor is asked, not made.")
     max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
-    require: list[str] = Field(["category"], description="Facts a product needs to count as complete.")
 
 
 class Matching(Settings):

@@ -218,3 +218,25 @@ def test_plan_changes_nothing_and_says_what_would_come(copy_of_demo: Path) -> No
     planned = endcap("plan", "--dir", copy_of_demo, "--json").json
     assert len(planned["deliveries"]) == 40 and planned["answers"] == 0
     assert endcap("snapshot", "list", "--dir", copy_of_demo, "--json").json["snapshots"] == []
+
+
+def test_a_feed_that_comes_later_is_learnt_and_linked_as_if_it_had_come_first(demo: Demo, tmp_path: Path) -> None:
+    """The first run sees one supplier, so nothing can be compared; what was learnt from that must not be kept for ever."""
+    import yaml
+
+    folder = tmp_path / "late"
+    shutil.copytree(demo.folder, folder, ignore=shutil.ignore_patterns("catalog"))
+    file = folder / "endcap.yaml"
+    whole = yaml.safe_load(file.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump({**whole, "feeds": {"bazaar-one": whole["feeds"]["bazaar-one"]}}), encoding="utf-8")
+    first = endcap("run", "--dir", folder, "--date", "2026-03-02", "--json")
+    assert first.code == 0, first.stderr
+    assert first.json["runs"][0]["catalog"]["linked"] == 0
+    file.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    second = endcap("run", "--dir", folder, "--date", "2026-03-02", "--json")
+    assert second.code == 0, second.stderr
+    at_once = endcap("run", "--dir", folder, "--home", tmp_path / "other", "--date", "2026-03-02", "--json")
+    linked = [ran.json["runs"][0]["catalog"]["linked"] for ran in (second, at_once)]
+    assert linked[0] == linked[1] > 300
+    history = endcap("model", "history", "--dir", folder, "--json").json["promotions"]
+    assert [row["actor"] for row in history] == ["endcap", "endcap"] and "outgrown" in history[0]["reason"]

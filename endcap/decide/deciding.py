@@ -183,7 +183,7 @@ def _settle(state: State) -> None:
         taken.add(product_id)
         ids[cluster.root] = product_id
         for offer_id in members:
-            founds = cluster.size == 1 or (not known and offer_id == members[0])
+            founds = cluster.size == 1 or offer_id == (state.inputs.founders.get(product_id) if known else members[0])
             state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
     _name_what_is_asked(state, ids)
 

@@ -73,6 +73,12 @@ class Home:
             newest = select(PROMOTIONS.c.model_id).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
             return connection.execute(newest).scalar()
 
+    def champion_by(self, kind: str) -> str | None:
+        """Who promoted the model in production."""
+        with self.engine.connect() as connection:
+            newest = select(PROMOTIONS.c.actor).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
+            return connection.execute(newest).scalar()
+
     def override_sequence(self) -> int:
         """The number of the newest override; 0 when nobody has answered yet."""
         with self.engine.connect() as connection:

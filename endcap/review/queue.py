@@ -42,7 +42,7 @@ class ReviewItem:
 
 # Expected cost of leaving it: chance of an error x how much hangs on the product. Skipped items come last.
 _QUEUE = """
-    SELECT d.offer_id, o.supplier, o.title, o.brand, o.price::VARCHAR || ' ' || coalesce(o.currency, ''), o.quantity_text, o.identity_hash,
+    SELECT d.offer_id, o.supplier, o.title, o.brand, printf('%.2f', o.price) || ' ' || coalesce(o.currency, ''), o.quantity_text, o.identity_hash,
            d.confidence, d.reason_code, d.reason, d.proposed_product_id
     FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
     LEFT JOIN ({answered}) a ON a.offer_id = d.offer_id
