@@ -105,6 +105,7 @@ def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None =
     home = Home(catalog)
     with home.writer():
         _close_dead_runs(home)
+        _record_own_champion(home)
         arrivals = _arrivals(home, dates, until, say)
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
         if not groups and (home.override_sequence(), home.champion("match")) != _taken_in(home.manifest()):
@@ -146,7 +147,7 @@ def read_feeds(journey: Journey) -> Rows:
             delivery = reading.delivery
             journey.say(f"{delivery.date} {delivery.feed}: {delivery.read:,} read, {delivery.offers:,} offers, {delivery.state}")
             yield schema.Offer, reading.offers
-            yield schema.Quarantined, reading.quarantined
+            yield schema.Quarantined, pa.concat_tables([reading.quarantined, _ended_quarantine(con, delivery.delivery_id, reading.quarantined, journey.run)])
             row = {column: getattr(delivery, column) for column in schema.arrow_schema(schema.Delivery).names}
             journey.deliveries.append(row)
     yield schema.Delivery, pa.Table.from_pylist(journey.deliveries, schema=schema.arrow_schema(schema.Delivery))
@@ -176,7 +177,9 @@ def compare(journey: Journey) -> Rows:
         if len(journey.changed):
             offers = con.sql(f"SELECT {', '.join(COMPARED)} FROM offers ORDER BY offer_id").to_arrow_table()
             cache = journey.home.path / "cache"
-            matched = match_offers(offers, journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache)
+            matched = match_offers(
+                offers, journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache, former=_former_pairs(con, journey)
+            )  # fmt: skip
             pairs, model = matched.pairs, matched.model
             journey.say(f"{pairs.num_rows:,} pairs of {len(journey.changed):,} offers")
         if model is not None and not keep:
@@ -224,7 +227,9 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
         with home.connect() as con:
             totals, shared, metrics = catalog_totals(con), overlap(con), [figure.to_dict() for figure in measure(con)]
     except BaseException as error:
-        _close_run(home, attempt, state="failed", error=str(error) or type(error).__name__)
+        snapshot = home.snapshot()
+        published = snapshot["snapshot_id"] if snapshot and snapshot["run"] == journey.run else None
+        _close_run(home, attempt, state="done" if published else "failed", snapshot_id=published, error=str(error) or type(error).__name__)
         raise
     figures = {"metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     _close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)
@@ -258,13 +263,19 @@ def _publish(journey: Journey) -> tuple[str, str, dict[str, Any]]:
     with journey.lake.connect() as con:
         published = publish(con, home.published_folder / snapshot_id, journey.catalog.targets, snapshot_id, parent_folder)
     home.make_current(manifest, published.to_json())
-    previous = home.champion("match")
-    if journey.champion not in (None, previous) and home.champion_by("match") in (None, OWN):
-        reason = FIRST_CHAMPION if previous is None else NEXT_CHAMPION
-        record_promotion(home, str(journey.champion), previous=previous, actor=OWN, reason=reason, data_version=snapshot_id)
+    _record_own_champion(home)
     journey.say(published.summary())
     spent = {"stage": "publish", "seconds": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu, 3)}
     return snapshot_id, manifest.content_hash, {**spent, "rows": {"products": published.products}}
+
+
+def _record_own_champion(home: Home) -> None:
+    """Record the promotion of a model that a run fitted for itself; also where the run died between its snapshot and this record."""
+    snapshot, previous = home.snapshot(), home.champion("match")
+    model_id = Manifest.from_json(snapshot["manifest_json"]).models.get("match") if snapshot else None
+    if snapshot is not None and model_id not in (None, previous) and home.champion_by("match") in (None, OWN):
+        reason = FIRST_CHAMPION if previous is None else NEXT_CHAMPION
+        record_promotion(home, str(model_id), previous=previous, actor=OWN, reason=reason, data_version=snapshot["snapshot_id"])
 
 
 def catalog_totals(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -283,6 +294,16 @@ def catalog_totals(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _known_offers(con: duckdb.DuckDBPyConnection, feed: str) -> pa.Table:
     """The newest row of every offer a feed ever delivered, gone ones included."""
     return con.sql("SELECT * FROM offers_last WHERE feed = ? ORDER BY offer_id", params=[feed]).to_arrow_table().cast(schema.arrow_schema(schema.Offer))
+
+
+def _ended_quarantine(con: duckdb.DuckDBPyConnection, delivery_id: str, fresh: pa.Table, run: int) -> pa.Table:
+    """Gone rows for what an earlier file of the same delivery had in quarantine and this one has not."""
+    con.register("fresh", fresh.select(list(schema.Quarantined.KEY)))
+    query = f"""
+        SELECT * REPLACE ({run} AS run, true AS gone) FROM quarantined ANTI JOIN fresh USING (delivery_id, position)
+        WHERE delivery_id = ? ORDER BY position
+    """
+    return con.sql(query, params=[delivery_id]).to_arrow_table().cast(schema.arrow_schema(schema.Quarantined))
 
 
 def _note_changes(journey: Journey) -> None:
@@ -343,6 +364,17 @@ def _ended(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], fresh: pa.Tab
     return con.sql(query).to_arrow_table().cast(schema.arrow_schema(noun))
 
 
+def _former_pairs(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Table:
+    """Pairs of changed offers that were ever kept: many were found from the other side, which is not asked again in this run."""
+    con.register("changed", pa.table({"offer_id": journey.changed}))
+    limit = "LIMIT 0" if journey.outgrown else ""
+    return con.sql(f"""
+        SELECT DISTINCT left_id, right_id FROM pairs_log
+        WHERE (left_id IN (SELECT offer_id FROM changed) OR right_id IN (SELECT offer_id FROM changed))
+          AND left_id IN (SELECT offer_id FROM offers) AND right_id IN (SELECT offer_id FROM offers) ORDER BY left_id, right_id {limit}
+    """).to_arrow_table()  # fmt: skip
+
+
 def _ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, journey: Journey) -> pa.Table:
     con.register("fresh", fresh.select(["left_id", "right_id"]))
     con.register("of_offers", pa.table({"offer_id": _either(journey)}))
@@ -360,7 +392,10 @@ def _rescored(con: duckdb.DuckDBPyConnection, model: Model, fresh: pa.Table, end
 
 
 def _open_ids(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Table) -> pa.Array:
-    """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed; all under a new champion."""
+    """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed, those whose evidence moved.
+
+    Under a new champion all are.
+    """
     if journey.new_champion:
         return con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
     answered = overrides.filter(pc.greater(overrides["override_id"], journey.lake.manifest.override_sequence))
@@ -370,8 +405,8 @@ def _open_ids(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Ta
     return con.sql("""
         WITH near AS (SELECT left_id AS offer_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.right_id
                       UNION SELECT right_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.left_id),
-             asked AS (SELECT offer_id FROM decisions WHERE kind = 'product' AND action = 'to_review' AND decided_by = 'machine'
-                       AND (offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM moved)))
+             asked AS (SELECT offer_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine'
+                       AND (action = 'to_review' AND offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM moved)))
         SELECT offer_id FROM offers WHERE offer_id IN (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked)
         ORDER BY offer_id
     """).to_arrow_table()["offer_id"].combine_chunks()  # fmt: skip

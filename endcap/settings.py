@@ -103,6 +103,9 @@ class Guards(Settings):
     )  # fmt: skip
     max_price_change: float = Field(0.5, ge=0, le=1, description="Largest share of offers whose price may move by more than a factor of 3.")
     max_identity_change: float = Field(0.4, ge=0, le=1, description="Largest share of known ids that may come with another title.")
+    max_field_change: float = Field(
+        0.5, ge=0, le=1, description="Largest share of known offers whose GTIN, brand, category, part number or availability may change to another value."
+    )
     min_offers: int = Field(20, ge=0, description="Below this many known offers the share guards do not fire: too little to judge by.")
     max_mbytes: int = Field(4096, gt=0, description="Largest size of a delivery after unpacking, in MB.")
 
@@ -179,7 +182,10 @@ class Catalog(Settings):
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.home_path / 'ops.sqlite'}"
+        """The operational database's address; a home's folder may hold any character."""
+        from sqlalchemy import URL
+
+        return self.database or URL.create("sqlite", database=str(self.home_path / "ops.sqlite")).render_as_string(hide_password=False)
 
 
 def read(path: Path, *, overrides: dict[str, Any] | None = None) -> Catalog:

@@ -105,12 +105,33 @@ def test_a_single_edge_does_not_hold_two_groups_together() -> None:
 
 def test_a_person_s_word_holds_against_the_score_until_the_source_changes() -> None:
     settled = {"P1": {"a:1": "a"}}
-    same = Answers(placed={"b:1": Placement("P1", 5, 1, "same", "kim")})
+    same = Answers(placed={"b:1": Placement("P1", "a:1", 5, 1, "same", "kim")})
     rulings = rule(inputs([offer("b:1")], [edge("a:1", "b:1", 0.01)], answers=same, settled=settled, taken=frozenset({"P1"})), POLICY)
     assert (rulings["b:1"].product_id, rulings["b:1"].decided_by, rulings["b:1"].override_id) == ("P1", "person", 5)
-    changed = Answers(placed={"b:1": Placement("P1", 5, 999, "same", "kim")})
+    changed = Answers(placed={"b:1": Placement("P1", "a:1", 5, 999, "same", "kim")})
     asked = rule(inputs([offer("b:1")], [], answers=changed, settled=settled, taken=frozenset({"P1"})), POLICY)["b:1"]
     assert (asked.action, asked.product_id, asked.reason_code) == ("to_review", "P1", "source_changed")
+
+
+def test_what_a_person_put_together_stays_together_when_every_offer_is_decided_anew() -> None:
+    """Under a new model all offers are open: the product follows the two offers, not the other way round."""
+    same = Answers(placed={"b:1": Placement("P1", "a:1", 5, 1, "same", "kim")})
+    offers = [offer(name) for name in ("a:1", "b:1", "c:1")]
+    before = {"a:1": "P1", "b:1": "P1", "c:1": "P1"}
+    rulings = rule(
+        inputs(offers, [edge("a:1", "c:1", 0.97), edge("a:1", "b:1", 0.01)], answers=same, before=before, founders={"P1": "a:1"}, taken=frozenset({"P1"})),
+        POLICY,
+    )
+    assert {name: ruling.product_id for name, ruling in rulings.items()} == before
+    assert rulings["b:1"].decided_by == "person"
+
+
+def test_what_a_person_held_apart_stays_apart_though_no_product_has_an_id_yet() -> None:
+    apart = Answers(apart_offers={"a:1": frozenset({"b:1"}), "b:1": frozenset({"a:1"})})
+    both_open = rule(inputs([offer("a:1"), offer("b:1")], [edge("a:1", "b:1", 0.95)], answers=apart), POLICY)
+    assert groups(both_open) == {frozenset({"a:1"}), frozenset({"b:1"})}
+    one_open = rule(inputs([offer("b:1")], [edge("a:1", "b:1", 0.95)], answers=apart, settled={"P1": {"a:1": "a"}}, taken=frozenset({"P1"})), POLICY)
+    assert one_open["b:1"].product_id not in (None, "P1") and one_open["b:1"].action == "new_product"
 
 
 def test_an_id_that_names_something_else_is_asked_about() -> None:
@@ -130,14 +151,16 @@ def test_a_product_keeps_its_id_with_most_of_its_offers() -> None:
 
 def overrides(*rows: tuple[int, str, str, str | None, int | None]) -> pa.Table:
     names = ("override_id", "offer_id", "action", "product_id", "undoes")
-    return pa.Table.from_pylist([{**dict(zip(names, row, strict=True)), "identity_hash": 1, "actor": "kim"} for row in rows])
+    others = {"identity_hash": 1, "actor": "kim"}
+    return pa.Table.from_pylist([{**dict(zip(names, row, strict=True)), "counterpart_offer_id": f"to:{row[3]}", **others} for row in rows])
 
 
 def test_standing_answers_follow_redirects_and_undo() -> None:
     table = overrides((1, "b:1", "different", "P1", None), (2, "b:1", "same", "P2", None), (3, "c:1", "new", "P1", None), (4, "c:1", "undo", "P1", 3))
     answers = standing(table, lambda product_id: {"P2": "P9"}.get(product_id, product_id))
     assert answers.apart == {"b:1": frozenset({"P1"})}
-    assert answers.placed["b:1"].product_id == "P9"
+    assert (answers.placed["b:1"].product_id, answers.placed["b:1"].counterpart) == ("P9", "to:P2")
+    assert answers.apart_offers == {"b:1": frozenset({"to:P1"}), "to:P1": frozenset({"b:1"})}
     assert "c:1" not in answers.placed
 
 
@@ -150,6 +173,10 @@ def test_one_supplier_cannot_change_what_others_support() -> None:
     standing_values = {"brand": {"value": "Acme", "source_offer_id": "a:1", "since_run": 1}}
     (value,) = surviving_values(honest + liar, standing_values, run=2)
     assert (value.value, value.since_run, value.support) == ("Acme", 1, 2)
+    sure = Statement("brand", "Zonk", None, 0.95, "x:1", "x", 1.0, "brand@1", None)
+    unsure = [Statement("brand", "Acme", None, 0.4, f"{name}:1", name, 1.0, "brand@1", None) for name in "ab"]
+    assert surviving_values([sure, *unsure], {}, run=2)[0].value == "Acme", "a sure tone does not outvote two suppliers"
+    assert surviving_values([sure, unsure[0]], standing_values, run=2)[0].value == "Acme", "one newcomer does not replace what stands"
     (tied,) = surviving_values([says("Acme", "a:1", "a"), says("Abba", "x:1", "x")], standing_values, run=2)
     assert tied.value == "Acme"
 
@@ -163,10 +190,14 @@ def worlds(draw: st.DrawFn) -> Inputs:
     pairs = [(left, right) for left in sorted(names) for right in sorted(names) if left < right and left[0] != right[0]]
     edges = [edge(left, right, draw(st.sampled_from([0.05, 0.4, 0.7, 0.86, 0.9, 0.99]))) for left, right in pairs if draw(st.booleans())]
     apart = {name: frozenset({"P1"}) for name in names if draw(st.integers(0, 4)) == 0}
-    placed = {name: Placement("P1", 1, 1, "same", "kim") for name in names if name not in apart and draw(st.integers(0, 6)) == 0}
+    placed = {name: Placement("P1", "z:1", 1, 1, "same", "kim") for name in names if name not in apart and draw(st.integers(0, 6)) == 0}
+    enemies = {pair for pair in pairs if draw(st.integers(0, 5)) == 0 and pair[0] not in placed and pair[1] not in placed}
+    apart_offers = {name: frozenset({b if a == name else a for a, b in enemies if name in (a, b)}) for name in names}
     settled = {"P1": {"z:1": "z"}}
     edges += [edge(name, "z:1", draw(st.sampled_from([0.1, 0.9, 0.99]))) for name in sorted(names)]
-    return inputs([offer(name) for name in names], edges, answers=Answers(placed, apart), settled=settled, founders={"P1": "z:1"}, taken=frozenset({"P1"}))
+    return inputs(
+        [offer(name) for name in names], edges, answers=Answers(placed, apart, apart_offers), settled=settled, founders={"P1": "z:1"}, taken=frozenset({"P1"})
+    )
 
 
 @settings(max_examples=1000, deadline=None)
@@ -179,6 +210,9 @@ def test_people_s_word_always_holds_and_order_never_matters(world: Inputs, shuff
         assert rulings[offer_id].proposed_product_id not in forbidden
     for offer_id, placement in world.answers.placed.items():
         assert rulings[offer_id].product_id == placement.product_id
+    for offer_id, others in world.answers.apart_offers.items():
+        for other in others:
+            assert rulings[offer_id].product_id is None or rulings[offer_id].product_id != rulings[other].product_id
     names = list(world.offers)
     shuffle.shuffle(names)
     shuffled = Inputs(

@@ -58,7 +58,8 @@ def test_the_same_seed_gives_the_same_hash_and_another_seed_does_not(demo: Demo,
     same = endcap("demo", "--dir", tmp_path / "same", "--offers", "1500", "--json")
     assert same.json["content_hash"] == demo.report["content_hash"]
     other = endcap("demo", "--dir", tmp_path / "other", "--offers", "1500", "--days", "1", "--seed", "8", "--json")
-    assert other.json["content_hash"] != demo.report["runs"][0]["snapshot"]
+    first_day = endcap("snapshot", "list", "--dir", demo.folder, "--json").json["snapshots"][-1]
+    assert first_day["run"] == 1 and other.json["content_hash"] != first_day["content_hash"]
 
 
 def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, tmp_path: Path) -> None:
@@ -74,6 +75,42 @@ def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Pa
         assert "running" not in states
         assert "died" in states, "the run was not killed while it worked"
     assert endcap("snapshot", "verify", "--dir", copy_of_demo, "--json").json["faults"] == []
+
+
+def test_a_run_that_died_before_it_recorded_its_model_is_made_good(copy_of_demo: Path) -> None:
+    from sqlalchemy import delete
+
+    from endcap.ops.tables import PROMOTIONS
+
+    home = Home(settings.read(copy_of_demo))
+    with home.engine.begin() as connection:
+        connection.execute(delete(PROMOTIONS))
+    again = endcap("run", "--dir", copy_of_demo, "--json").json["runs"][0]
+    assert not again["changed"], "no empty snapshot, no other champion"
+    (recorded,) = endcap("model", "history", "--dir", copy_of_demo, "--json").json["promotions"]
+    assert recorded["model_id"] == home.manifest().models["match"]
+
+
+def test_a_text_that_changes_and_changes_back_leaves_the_products_as_they_were(copy_of_demo: Path) -> None:
+    """Pairs that only the unchanged side had found are not lost."""
+    home = Home(settings.read(copy_of_demo))
+    last = copy_of_demo / "inbox" / "2026-03-05" / "kaufstadt.jsonl"
+    sent = last.read_text(encoding="utf-8")
+    before = {offer_id: row["product_id"] for offer_id, row in _all_decisions(home).items()}
+    changed = sent.replace('"beschreibung":null', '"beschreibung":"Neu im Sortiment."')
+    for date, text in (("2026-03-06", changed), ("2026-03-07", sent)):
+        (copy_of_demo / "inbox" / date).mkdir()
+        (copy_of_demo / "inbox" / date / "kaufstadt.jsonl").write_text(text, encoding="utf-8")
+        done = endcap("run", "--dir", copy_of_demo, "--json")
+        assert done.json["runs"][0]["deliveries"][0]["changed"] > 20, done.stderr
+    after = {offer_id: row["product_id"] for offer_id, row in _all_decisions(home).items()}
+    assert sum(after[offer_id] != product_id for offer_id, product_id in before.items()) <= 2
+
+
+def _all_decisions(home: Home) -> dict[str, dict[str, object]]:
+    with home.connect() as con:
+        rows = con.sql("SELECT * FROM decisions WHERE kind = 'product'").to_arrow_table().to_pylist()
+    return {row["offer_id"]: row for row in rows}
 
 
 def _kill_after_lines(folder: Path, lines: int, *, delay_s: float) -> None:
@@ -118,9 +155,7 @@ def test_answers_hold_through_later_runs_and_can_be_undone(copy_of_demo: Path) -
 
 
 def _decisions(home: Home, offer_ids: list[str]) -> dict[str, dict[str, object]]:
-    with home.connect() as con:
-        rows = con.sql("SELECT * FROM decisions WHERE kind = 'product'").to_arrow_table().to_pylist()
-    return {row["offer_id"]: row for row in rows if row["offer_id"] in offer_ids}
+    return {offer_id: row for offer_id, row in _all_decisions(home).items() if offer_id in offer_ids}
 
 
 def test_review_in_the_terminal(copy_of_demo: Path) -> None:
@@ -137,30 +172,39 @@ def test_train_promote_rollback(copy_of_demo: Path) -> None:
     with home.connect() as con:
         truth = dict(con.execute(f"SELECT offer_id, product FROM read_csv('{copy_of_demo}/truth/offers.csv', header = true, all_varchar = true)").fetchall())
         items = waiting(con, 0)
+    said: dict[tuple[str, str], bool] = {}
     for item in items[:60]:
-        if item.candidates:
-            answer(home, item, "same" if truth[item.offer_id] == truth[item.candidates[0].counterpart_offer_id] else "different", actor="tester")
+        counterpart = item.candidates[0].counterpart_offer_id if item.candidates else None
+        if counterpart is not None:
+            said[item.offer_id, counterpart] = truth[item.offer_id] == truth[counterpart]
+            answer(home, item, "same" if said[item.offer_id, counterpart] else "different", actor="tester")
     trained = endcap("train", "--dir", copy_of_demo, "--json").json
     assert trained["figures"]["n"] >= 20
     before = endcap("run", "--dir", copy_of_demo, "--json").json
-    assert {row["model"] for row in _decisions_all(home)} == {trained["champion"], None}, "a trained model decides nothing before it is promoted"
+    assert {row["model"] for row in _all_decisions(home).values()} == {trained["champion"], None}, "a trained model decides nothing before it is promoted"
     promoted = endcap("promote", trained["model_id"], "--reason", "a test", "--by", "tester", "--dir", copy_of_demo)
     assert promoted.code == 0, promoted.stderr
     after = endcap("run", "--dir", copy_of_demo, "--json").json
-    assert {row["model"] for row in _decisions_all(home)} == {trained["model_id"], None}
+    assert {row["model"] for row in _all_decisions(home).values()} == {trained["model_id"], None}
+    _assert_answers_hold(home, said)
     history = endcap("model", "history", "--dir", copy_of_demo, "--json").json["promotions"]
     assert (history[0]["model_id"], history[0]["previous"], history[0]["actor"]) == (trained["model_id"], trained["champion"], "tester")
     assert history[0]["data_version"] == before["snapshot"]
     assert endcap("rollback", "--reason", "back", "--dir", copy_of_demo).code == 0
     back = endcap("run", "--dir", copy_of_demo, "--json").json
     assert after["content_hash"] != back["content_hash"]
-    assert {row["model"] for row in _decisions_all(home)} == {trained["champion"], None}
+    assert {row["model"] for row in _all_decisions(home).values()} == {trained["champion"], None}
+    _assert_answers_hold(home, said)
+    again = endcap("rollback", "--reason", "further", "--dir", copy_of_demo)
+    assert again.code == 2 and "no earlier model" in again.stderr, "a second rollback goes back, never forward"
 
 
-def _decisions_all(home: Home) -> list[dict[str, object]]:
-    with home.connect() as con:
-        rows: list[dict[str, object]] = con.sql("SELECT model, decided_by FROM decisions WHERE kind = 'product'").to_arrow_table().to_pylist()
-    return rows
+def _assert_answers_hold(home: Home, said: dict[tuple[str, str], bool]) -> None:
+    decisions = _all_decisions(home)
+    assert True in said.values() and False in said.values()
+    for (offer_id, counterpart), same in said.items():
+        products = [decisions[one]["product_id"] for one in (offer_id, counterpart)]
+        assert (products[0] == products[1] is not None) if same else (products[0] is None or products[0] != products[1]), (offer_id, counterpart, same)
 
 
 def test_a_released_delivery_is_taken_in(copy_of_demo: Path) -> None:
@@ -207,9 +251,14 @@ def test_every_value_of_a_product_has_a_source(demo: Demo) -> None:
     with Home(settings.read(demo.folder)).connect() as con:
         blanks = con.execute("""
             SELECT count(*) FROM (SELECT unnest(values) AS v FROM products WHERE state = 'live')
-            WHERE v.source_offer_id IS NULL OR v.extractor = '' OR v.since_run IS NULL OR v.source_offer_id NOT IN (SELECT offer_id FROM offers)
+            WHERE v.source_offer_id IS NULL OR v.extractor = '' OR v.since_run IS NULL
+        """).fetchone()
+        strangers = con.execute("""
+            SELECT count(*) FROM (SELECT product_id, unnest(values) AS v FROM products WHERE state = 'live') p
+            ANTI JOIN (SELECT * FROM decisions WHERE kind = 'product') d ON d.offer_id = p.v.source_offer_id AND d.product_id = p.product_id
         """).fetchone()
         values = con.execute("SELECT count(*) FROM (SELECT unnest(values) FROM products)").fetchone()
+    assert strangers == (0,), "every source is an offer of that very product"
     assert blanks == (0,) and values is not None and values[0] > 1000
 
 

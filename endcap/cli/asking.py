@@ -79,5 +79,5 @@ def _show(item: ReviewItem, number: int, of: int, out: Console) -> None:
     out.print(f"  {item.supplier} says   {item.title}" + (f"   ({', '.join(facts)})" if facts else ""), style="bold")
     for place, candidate in enumerate(item.candidates, start=1):
         out.print(f"  {place}  {candidate.title}   [{candidate.offers} offers, likeness {candidate.score:.2f}, {candidate.product_id}]")
-        if candidate.counterpart_title != candidate.title:
+        if candidate.counterpart_title not in (None, candidate.title):
             out.print(f"     as sold: {candidate.counterpart_title}", style="dim")

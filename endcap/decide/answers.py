@@ -12,9 +12,13 @@ PLACING = ("same", "other", "new")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A person's last word on where an offer belongs; `product_id` None means: a product of its own."""
+    """A person's last word on where an offer belongs: with its counterpart; `product_id` None means a product of its own.
+
+    The counterpart is what holds: product ids come and go with the clusters, the two offers the person compared stay.
+    """
 
     product_id: str | None
+    counterpart: str | None
     override_id: int
     identity_hash: int
     action: str
@@ -23,10 +27,11 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """All overrides in force: must-links (placed) and cannot-links (apart), by offer."""
+    """All overrides in force: must-links (placed) and cannot-links by offer, from products (apart) and from other offers (apart_offers)."""
 
     placed: dict[str, Placement] = field(default_factory=dict)
     apart: dict[str, frozenset[str]] = field(default_factory=dict)
+    apart_offers: dict[str, frozenset[str]] = field(default_factory=dict)  # both ways
 
 
 def standing(overrides: pa.Table, resolve: Callable[[str], str]) -> Answers:
@@ -38,17 +43,30 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str]) -> Answers:
     undone = {row["undoes"] for row in rows if row["undoes"] is not None}
     placed: dict[str, Placement] = {}
     apart: dict[str, set[str]] = {}
+    pairs: set[tuple[str, str]] = set()
     for row in rows:
         if row["override_id"] in undone or row["action"] in ("undo", "skip"):
             continue
         offer_id, product_id = row["offer_id"], resolve(row["product_id"]) if row["product_id"] else None
-        if row["action"] in ("different", "new") and product_id:
-            apart.setdefault(offer_id, set()).add(product_id)
-        if row["action"] in ("same", "other") and product_id:
-            apart.get(offer_id, set()).discard(product_id)
+        counterpart = row["counterpart_offer_id"]
+        pair = (min(offer_id, counterpart), max(offer_id, counterpart)) if counterpart else None
+        if row["action"] in ("different", "new"):
+            apart.setdefault(offer_id, set()).update({product_id} if product_id else ())
+            pairs |= {pair} if pair else set()
+        if row["action"] in ("same", "other"):
+            apart.get(offer_id, set()).discard(product_id or "")
+            pairs.discard(pair or ("", ""))
         if row["action"] in PLACING:
             target = None if row["action"] == "new" else product_id
-            placed[offer_id] = Placement(target, row["override_id"], row["identity_hash"], row["action"], row["actor"])
-        elif offer_id in placed and placed[offer_id].product_id == product_id:
+            placed[offer_id] = Placement(target, counterpart, row["override_id"], row["identity_hash"], row["action"], row["actor"])
+        elif offer_id in placed and (placed[offer_id].product_id == product_id or placed[offer_id].counterpart == counterpart):
             del placed[offer_id]
-    return Answers(placed, {offer_id: frozenset(products) for offer_id, products in sorted(apart.items())})
+    return Answers(placed, {offer_id: frozenset(products) for offer_id, products in sorted(apart.items())}, _both_ways(pairs))
+
+
+def _both_ways(pairs: set[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for left, right in sorted(pairs):
+        found.setdefault(left, set()).add(right)
+        found.setdefault(right, set()).add(left)
+    return {offer_id: frozenset(others) for offer_id, others in sorted(found.items())}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from endcap.decide.answers import Answers
 from endcap.decide.policy import Edge
 from endcap.settings import Policy
 
@@ -30,6 +31,8 @@ class Cluster:
     members: list[str] = field(default_factory=list)  # only the offers that are open in this run
     feeds: dict[str, int] = field(default_factory=dict)
     apart: set[str] = field(default_factory=set)  # products that a person said some member is not
+    apart_offers: set[str] = field(default_factory=set)  # offers that a person said some member is not the same as
+    offers: set[str] = field(default_factory=set)  # all its offers, open and settled
     stated: dict[str, set[str]] = field(default_factory=dict)  # name -> values its offers state
 
     @property
@@ -37,11 +40,19 @@ class Cluster:
         return sum(self.feeds.values())
 
 
+def held_apart(left: Cluster, right: Cluster) -> bool:
+    """Whether a person said that something in one cluster is not something in the other."""
+    if left.product_id in right.apart or right.product_id in left.apart:
+        return True
+    return not left.apart_offers.isdisjoint(right.offers) or not right.apart_offers.isdisjoint(left.offers)
+
+
 class Clusters:
     """The clusters of one run: products settled earlier, and open offers that join them or each other."""
 
-    def __init__(self, policy: Policy, edges: Iterable[Edge], stated: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, policy: Policy, edges: Iterable[Edge], stated: Mapping[str, Mapping[str, str]], answers: Answers) -> None:
         self._policy = policy
+        self._answers = answers
         self._stated = stated
         self._of: dict[str, Cluster] = {}
         self._edges: dict[str, list[Edge]] = {}
@@ -54,14 +65,26 @@ class Clusters:
         cluster = Cluster(root=product_id, product_id=product_id)
         for offer_id, feed in settled.items():
             cluster.feeds[feed] = cluster.feeds.get(feed, 0) + 1
-            self._of[offer_id] = cluster
-            for name, value in self._stated.get(offer_id, {}).items():
-                cluster.stated.setdefault(name, set()).add(value)
+            self._take_in(cluster, offer_id)
 
-    def add_open(self, offer_id: str, feed: str, apart: Iterable[str]) -> None:
-        """An offer to be decided now, with the products a person said it is not."""
-        stated = {name: {value} for name, value in self._stated.get(offer_id, {}).items()}
-        self._of[offer_id] = Cluster(root=offer_id, members=[offer_id], feeds={feed: 1}, apart=set(apart), stated=stated)
+    def add_open(self, offer_id: str, feed: str) -> None:
+        """An offer to be decided now."""
+        self._take_in(Cluster(root=offer_id, members=[offer_id], feeds={feed: 1}), offer_id)
+
+    def _take_in(self, cluster: Cluster, offer_id: str) -> None:
+        self._of[offer_id] = cluster
+        cluster.offers.add(offer_id)
+        cluster.apart |= self._answers.apart.get(offer_id, frozenset())
+        cluster.apart_offers |= self._answers.apart_offers.get(offer_id, frozenset())
+        for name, value in self._stated.get(offer_id, {}).items():
+            cluster.stated.setdefault(name, set()).add(value)
+
+    def bind(self, offer_id: str, other_id: str) -> None:
+        """Put two offers together because a person said so, whatever else speaks against it; two settled products stay two."""
+        left, right = self._of.get(offer_id), self._of.get(other_id)
+        if left is None or right is None or left is right or (left.product_id and right.product_id):
+            return
+        self._merge(left, right)
 
     def of(self, offer_id: str) -> Cluster | None:
         return self._of.get(offer_id)
@@ -90,7 +113,7 @@ class Clusters:
     def _refusal(self, left: Cluster, right: Cluster, edge: Edge) -> Refusal | None:
         if left.product_id and right.product_id:
             return Refusal("two_products", "it would make one of two products")
-        if left.product_id in right.apart or right.product_id in left.apart:
+        if held_apart(left, right):
             return Refusal("person_apart", "a person said it is another product")
         shared = sorted(left.feeds.keys() & right.feeds.keys())
         if shared and not edge.same_gtin:
@@ -129,6 +152,8 @@ class Clusters:
         into, gone = sorted((left, right), key=lambda cluster: (cluster.product_id is None, cluster.root))
         into.members += gone.members
         into.apart |= gone.apart
+        into.apart_offers |= gone.apart_offers
+        into.offers |= gone.offers
         for feed, count in gone.feeds.items():
             into.feeds[feed] = into.feeds.get(feed, 0) + count
         for name, values in gone.stated.items():

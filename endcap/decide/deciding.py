@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz
 
-from endcap.decide.clusters import Cluster, Clusters, Refusal
+from endcap.decide.answers import Placement
+from endcap.decide.clusters import Cluster, Clusters, Refusal, held_apart
 from endcap.decide.identity import claim_ids, new_product_id
 from endcap.decide.inputs import Inputs, OpenOffer
 from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
@@ -53,6 +54,7 @@ class State:
     policy: Policy
     clusters: Clusters
     members: dict[str, set[str]] = field(default_factory=dict)  # product -> its offers as decided so far
+    bound: set[str] = field(default_factory=set)  # open offers that a person put with another offer
     rulings: dict[str, Ruling] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
     best: dict[str, Edge] = field(default_factory=dict)  # open offer -> its best edge, whatever became of it
@@ -60,26 +62,44 @@ class State:
 
 def rule(inputs: Inputs, policy: Policy) -> dict[str, Ruling]:
     """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order."""
-    state = State(inputs, policy, Clusters(policy, inputs.edges, inputs.stated))
+    state = State(inputs, policy, Clusters(policy, inputs.edges, inputs.stated, inputs.answers))
     for edge in inputs.edges:
         state.best.setdefault(edge.left_id, edge)
         state.best.setdefault(edge.right_id, edge)
-    for step in (_hold_answers, _ask_about_changed_names, _open_the_rest, _link, _ask, _settle):
+    for step in (_ask_about_changed_names, _hold_answers, _open_the_rest, _link, _ask, _settle):
         step(state)
     return dict(sorted(state.rulings.items()))
 
 
+def _ask_about_changed_names(state: State) -> None:
+    """An id that names something else now is not quietly moved with its history (THREATS A8)."""
+    inputs = state.inputs
+    for offer_id, offer in inputs.offers.items():
+        former = inputs.before.get(offer_id)
+        if former is None or offer.title_before is None or offer_id in inputs.answers.placed or former in inputs.answers.apart.get(offer_id, ()):
+            continue
+        same_gtin = offer.gtin is not None and offer.gtin == offer.gtin_before
+        likeness = fuzz.token_set_ratio(offer.title.casefold(), offer.title_before.casefold())
+        if likeness < SAME_THING and not same_gtin:
+            words = f"this id was {offer.title_before!r} before and is {offer.title!r} now"
+            state.rulings[offer_id] = Ruling(offer_id, "to_review", None, round(likeness / 100, 4), "renamed", words, former)
+
+
 def _hold_answers(state: State) -> None:
-    """A person's placement holds; where the source changed since, it holds and the person is asked again."""
+    """A person's placement holds: with its counterpart where that is in sight, else in the product the person named."""
     inputs = state.inputs
     settled = {product_id: dict(offers) for product_id, offers in inputs.settled.items()}
+    in_sight = {offer_id for offers in settled.values() for offer_id in offers} | (inputs.offers.keys() - state.rulings.keys())
     for offer_id, offer in inputs.offers.items():
         placement = inputs.answers.placed.get(offer_id)
         if placement is None:
             continue
+        if placement.product_id is not None and placement.counterpart in in_sight:
+            state.bound.add(offer_id)
+            continue
         product_id = placement.product_id or _own_product(state, offer_id)
         settled.setdefault(product_id, {})[offer_id] = offer.feed
-        state.rulings[offer_id] = _answered(offer, product_id, placement.action, placement.override_id, placement.identity_hash, placement.actor)
+        state.rulings[offer_id] = _answered(offer, product_id, placement)
     for product_id, offers in sorted(settled.items()):
         state.clusters.add_product(product_id, offers)
         state.members[product_id] = set(offers)
@@ -93,30 +113,24 @@ def _own_product(state: State, offer_id: str) -> str:
     return new_product_id(offer_id, state.inputs.taken)
 
 
-def _answered(offer: OpenOffer, product_id: str, action: str, override_id: int, answered_hash: int, actor: str) -> Ruling:
-    if answered_hash != offer.identity_hash:
+def _answered(offer: OpenOffer, product_id: str, placement: Placement) -> Ruling:
+    """The ruling on an offer that a person placed; where the source changed since, it stays and the person is asked again (promise P5)."""
+    actor, action, override_id = placement.actor, placement.action, placement.override_id
+    if placement.identity_hash != offer.identity_hash:
         words = f"the supplier changed this offer since {actor} decided; it stays where it is until somebody looks again"
         return Ruling(offer.offer_id, "to_review", product_id, 0.5, "source_changed", words, product_id, None, "person", override_id)
     made = "new_product" if action == "new" else "linked"
     return Ruling(offer.offer_id, made, product_id, 1.0, f"person_{action}", f"{actor} decided: {action}", None, None, "person", override_id)
 
 
-def _ask_about_changed_names(state: State) -> None:
-    """An id that names something else now is not quietly moved with its history (THREATS A8)."""
-    for offer_id, offer in state.inputs.offers.items():
-        if offer_id in state.rulings or offer.title_before is None or offer_id not in state.inputs.before:
-            continue
-        same_gtin = offer.gtin is not None and offer.gtin == offer.gtin_before
-        likeness = fuzz.token_set_ratio(offer.title.casefold(), offer.title_before.casefold())
-        if likeness < SAME_THING and not same_gtin:
-            words = f"this id was {offer.title_before!r} before and is {offer.title!r} now"
-            state.rulings[offer_id] = Ruling(offer_id, "to_review", None, round(likeness / 100, 4), "renamed", words, state.inputs.before[offer_id])
-
-
 def _open_the_rest(state: State) -> None:
+    """Everything else starts alone; what a person put together is together before any score is looked at."""
     for offer_id, offer in state.inputs.offers.items():
         if offer_id not in state.rulings:
-            state.clusters.add_open(offer_id, offer.feed, state.inputs.answers.apart.get(offer_id, ()))
+            state.clusters.add_open(offer_id, offer.feed)
+    for offer_id, placement in sorted(state.inputs.answers.placed.items()):
+        if placement.product_id is not None and placement.counterpart is not None:
+            state.clusters.bind(offer_id, placement.counterpart)
 
 
 def _link(state: State) -> None:
@@ -146,7 +160,7 @@ def _ask(state: State) -> None:
                 continue
             if other_id in state.rulings and _lone(target):
                 continue
-            if target.product_id is not None and cluster is not None and target.product_id in cluster.apart:
+            if cluster is None or held_apart(cluster, target):
                 continue
             founding |= {other_id} if _lone(target) else set()
             edge = doubt.edge
@@ -172,7 +186,9 @@ def _settle(state: State) -> None:
     clusters = [(cluster, sorted(set(cluster.members) - waiting)) for cluster in state.clusters.all_open()]
     clusters = [(cluster, members) for cluster, members in clusters if members]
     loose = [members for cluster, members in clusters if cluster.product_id is None]
-    free = {offer_id: product_id for offer_id, product_id in state.inputs.before.items() if product_id not in state.members}
+    apart = state.inputs.answers.apart
+    before = state.inputs.before.items()
+    free = {offer_id: product_id for offer_id, product_id in before if product_id not in state.members and product_id not in apart.get(offer_id, ())}
     claimed = iter(claim_ids(loose, free, state.inputs.founders))
     taken = set(state.inputs.taken) | set(state.members)
     ids: dict[str, str] = {}
@@ -184,7 +200,10 @@ def _settle(state: State) -> None:
         ids[cluster.root] = product_id
         for offer_id in members:
             founds = cluster.size == 1 or offer_id == (state.inputs.founders.get(product_id) if known else members[0])
-            state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
+            if offer_id in state.bound:
+                state.rulings[offer_id] = _answered(state.inputs.offers[offer_id], product_id, state.inputs.answers.placed[offer_id])
+            else:
+                state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
     _name_what_is_asked(state, ids)
 
 

@@ -41,7 +41,7 @@ class Inputs:
     taken: frozenset[str]  # product ids that new ones must not repeat
 
 
-def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table, run: int) -> Inputs:
+def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table) -> Inputs:
     """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged."""
     con.register("open_ids", pa.table({"offer_id": open_ids}))
     con.register("touched_ids", pa.table({"offer_id": touched_ids}))
@@ -53,9 +53,12 @@ def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids:
         return product_id
 
     answers = standing(overrides, resolve)
-    offers = _open_offers(con, run)
+    offers = _open_offers(con)
     before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall()}
-    placed = {placement.product_id for offer_id, placement in answers.placed.items() if offer_id in offers and placement.product_id}
+    placements = [placement for offer_id, placement in answers.placed.items() if offer_id in offers]
+    placed = {placement.product_id for placement in placements if placement.product_id}
+    counterparts = sorted({placement.counterpart for placement in placements if placement.counterpart})
+    con.register("counterparts", pa.table({"offer_id": pa.array(counterparts, pa.string())}))
     settled = _settled(con, placed | set(before.values()))
     stated = _stated(con, settled)
     products = con.execute(
@@ -103,18 +106,22 @@ _STATED = f"""
     ORDER BY 1, 2
 """
 
+# What an offer was called when it last had a product: however often it was asked about since, that is what it is compared with.
 _OPEN_OFFERS = """
+    WITH last_placed AS (
+        SELECT offer_id, max(run) AS run FROM decisions_log SEMI JOIN open_ids USING (offer_id)
+        WHERE kind = 'product' AND product_id IS NOT NULL AND NOT gone GROUP BY offer_id)
     SELECT o.offer_id, o.feed, o.title, o.gtin, o.identity_hash, b.title, b.gtin
     FROM offers o SEMI JOIN open_ids USING (offer_id)
-    LEFT JOIN (SELECT offer_id, arg_max(title, run) AS title, arg_max(gtin, run) AS gtin, arg_max(identity_hash, run) AS identity_hash
-               FROM offers_log SEMI JOIN open_ids USING (offer_id) WHERE run < {run} GROUP BY offer_id) b
+    LEFT JOIN (SELECT l.offer_id, arg_max(l.title, l.run) AS title, arg_max(l.gtin, l.run) AS gtin, arg_max(l.identity_hash, l.run) AS identity_hash
+               FROM offers_log l JOIN last_placed p ON p.offer_id = l.offer_id AND l.run <= p.run WHERE NOT l.gone GROUP BY l.offer_id) b
       ON b.offer_id = o.offer_id AND b.identity_hash <> o.identity_hash
     ORDER BY o.offer_id
 """
 
 
-def _open_offers(con: duckdb.DuckDBPyConnection, run: int) -> dict[str, OpenOffer]:
-    return {row[0]: OpenOffer(*row) for row in con.execute(_OPEN_OFFERS.format(run=run)).fetchall()}
+def _open_offers(con: duckdb.DuckDBPyConnection) -> dict[str, OpenOffer]:
+    return {row[0]: OpenOffer(*row) for row in con.execute(_OPEN_OFFERS).fetchall()}
 
 
 def _edges(con: duckdb.DuckDBPyConnection, stated: Mapping[str, Mapping[str, str]]) -> tuple[Edge, ...]:
@@ -148,7 +155,7 @@ def _settled(con: duckdb.DuckDBPyConnection, products: Iterable[str]) -> dict[st
         WITH near AS (
             SELECT p.right_id AS offer_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.left_id
             UNION SELECT p.left_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.right_id
-            UNION SELECT offer_id FROM touched_ids UNION SELECT offer_id FROM open_ids)
+            UNION SELECT offer_id FROM touched_ids UNION SELECT offer_id FROM open_ids UNION SELECT offer_id FROM counterparts)
         SELECT product_id FROM decisions SEMI JOIN near USING (offer_id) WHERE kind = 'product' AND product_id IS NOT NULL
         UNION SELECT product_id FROM given_products
     """)

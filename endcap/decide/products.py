@@ -62,11 +62,13 @@ def _live(
 ) -> dict[str, Any]:  # fmt: skip
     statements = [statement for offer in offers for statement in _statements(offer, facts.get(offer[0], ()), trust)]
     values = {value.field: value for value in surviving_values(statements, standing, run)}
-    priced = [(price, currency) for *_rest, price, currency in offers if price is not None]
-    # One currency a product's price range: the commonest, the first by name on a tie.
-    currencies = [currency for _price, currency in priced]
-    currency = min(set(currencies), key=lambda one: (-currencies.count(one), one or "")) if priced else None
-    prices: list[Decimal] = [price for price, its in priced if its == currency]
+    priced = [(offer[2], offer[-2], offer[-1]) for offer in offers if offer[-2] is not None]
+    # One currency a product's price range: that of most suppliers, the first by name on a tie.
+    suppliers: dict[str | None, set[str]] = defaultdict(set)
+    for supplier, _price, its in priced:
+        suppliers[its].add(supplier)
+    currency = min(suppliers, key=lambda one: (-len(suppliers[one]), one or "")) if suppliers else None
+    prices: list[Decimal] = [price for _supplier, price, its in priced if its == currency]
     return {
         "product_id": product_id, "state": "live", "merged_into": None, "title": values["title"].value,
         **{name: values[name].value if name in values else None for name in (*FOUND_FIRST, "gtin")},

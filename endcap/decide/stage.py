@@ -44,7 +44,7 @@ def decide(
     `con` shows the tables with this run's offers, facts and pairs in them.
     """
     touched_ids = pa.concat_arrays([_strings(touched_ids), _strings(vanished_ids)])
-    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, run)
+    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides)
     rulings = rule(inputs, catalog.policy)
     vanished = _vanished_decisions(con, vanished_ids, run)
     was = _products_of(con)

@@ -1,7 +1,7 @@
 """Which value survives when offers disagree: the best supported one, and the one that stands wins a tie.
 
-Support of a value is the sum over suppliers of trust x confidence, each supplier counted once, so that one supplier with many
-offers cannot outvote the others (DESIGN promise P7).
+The trust in the suppliers that say a value decides, each supplier counted once, so that neither many offers nor a sure tone of one
+supplier outvotes the others; then the value that stands; then trust x confidence (promise P7).
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ def surviving_values(statements: Iterable[Statement], standing: Mapping[str, Map
     return [_survivor(by_field[field], standing.get(field), run) for field in sorted(by_field)]
 
 
+def trust_of(statements: Iterable[Statement]) -> float:
+    """The trust in the suppliers that say so, each counted once."""
+    return sum(sorted({statement.supplier: statement.trust for statement in statements}.values()))
+
+
 def support(statements: Iterable[Statement]) -> float:
     """Trust x confidence, summed over suppliers, each with its strongest statement."""
     strongest: dict[str, float] = {}
@@ -55,7 +60,7 @@ def _survivor(by_value: Mapping[str, list[Statement]], standing: Mapping[str, An
     stands = standing["value"] if standing else None
     total = sum(support(statements) for statements in by_value.values())
     # Rounded, so that the last bit of a sum never decides.
-    value = min(by_value, key=lambda value: (-round(support(by_value[value]), 9), value != stands, value))
+    value = min(by_value, key=lambda value: (-round(trust_of(by_value[value]), 9), value != stands, -round(support(by_value[value]), 9), value))
     statements = sorted(by_value[value], key=lambda statement: (-statement.trust * statement.confidence, statement.offer_id))
     source = statements[0]
     if standing is not None and value == stands:

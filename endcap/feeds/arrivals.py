@@ -27,6 +27,9 @@ class Arrival:
 def pending(catalog: Catalog, done: set[tuple[str, str, str]], *, dates: list[str] | None = None, until: str | None = None) -> list[Arrival]:
     """Deliveries whose (feed, date, sha256) is not in `done`, ordered by date, then feed.
 
+    A file whose name holds no date takes the day it was last written, in UTC. As any copying moves that day, the same bytes as in the
+    feed's newest delivery of `done` are no new delivery, whatever the day.
+
     `dates` asks for these dates only, `until` for none later. Raises BadInput when a date is asked for that no feed delivered,
     a date is not one, or a feed's only file is missing.
     """
@@ -36,7 +39,16 @@ def pending(catalog: Catalog, done: set[tuple[str, str, str]], *, dates: list[st
     _check_delivered(dates or [], {date for date, _, _ in found}, catalog)
     wanted = [one for one in found if (not dates or one[0] in dates) and (not until or one[0] <= until)]
     arrivals = [Arrival(feed, date, file, sha256_of(file)) for date, feed, file in sorted(wanted)]
-    return [arrival for arrival in arrivals if (arrival.feed, arrival.date, arrival.sha256) not in done]
+    return [arrival for arrival in arrivals if (arrival.feed, arrival.date, arrival.sha256) not in done and not _seen_without_date(catalog, arrival, done)]
+
+
+def _seen_without_date(catalog: Catalog, arrival: Arrival, done: set[tuple[str, str, str]]) -> bool:
+    """Whether an undated file still holds what its feed delivered last."""
+    if "{date}" in catalog.feeds[arrival.feed].file:
+        return False
+    dealt_with = [(date, sha256) for feed, date, sha256 in done if feed == arrival.feed]
+    newest = max((date for date, _ in dealt_with), default=None)
+    return (newest, arrival.sha256) in dealt_with
 
 
 def _files(catalog: Catalog, feed: str) -> list[tuple[str, Path]]:
@@ -46,7 +58,7 @@ def _files(catalog: Catalog, feed: str) -> list[tuple[str, Path]]:
         file = inbox / pattern
         if not file.is_file():
             raise BadInput(f"the feed {feed} has no delivery {pattern}", where=str(inbox), todo="put the file there, or correct feeds." + feed + ".file")
-        return [(datetime.date.fromtimestamp(file.stat().st_mtime).isoformat(), file)]
+        return [(datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC).date().isoformat(), file)]
     shape = re.compile(re.escape(pattern).replace(r"\{date\}", "(?P<date>" + DATE.pattern + ")", 1).replace(r"\{date\}", "(?P=date)"))
     files = []
     for file in inbox.glob(_as_glob(pattern)):

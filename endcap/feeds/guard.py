@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-from endcap.feeds.mapping import CONTENT
+from endcap.feeds.mapping import CONTENT, LEVELS
 from endcap.feeds.sorting import Known, Sorted
 from endcap.settings import Feed
 
@@ -16,6 +17,10 @@ pc: Any = compute  # its type stubs do not know chunked arrays
 KEY_FIELDS = ("title", "price")
 FACTOR_OF_A_PRICE_MOVE = 3.0
 SHARED_WORDS = 0.5  # titles that share less of their words are another title
+IDENTIFIERS = ("gtin", "mpn")  # few offers may state them, and each says which goods it is: counted among those that state it
+DESCRIBED = ("brand", "category_path", "available")  # counted among all known offers
+FIELD_WORDS = {"gtin": "GTIN", "mpn": "part number", "brand": "brand", "category_path": "category", "available": "availability"}
+WORD = re.compile(r"[^\W_]+")
 
 
 def exceeded(name: str, feed: Feed, before: Known, result: Sorted, *, released: bool) -> list[str]:
@@ -30,6 +35,7 @@ def exceeded(name: str, feed: Feed, before: Known, result: Sorted, *, released: 
     over += _field_loss(feed, before, result)
     over += _price_moves(feed, before, result)
     over += _identity_changes(feed, before, result)
+    over += _field_changes(feed, before, result)
     return over
 
 
@@ -130,6 +136,36 @@ def is_another_title(old: str, new: str) -> bool:
     """Whether two titles share less than half of their words."""
     left, right = set(old.casefold().split()), set(new.casefold().split())
     return left != right and len(left & right) < SHARED_WORDS * max(len(left), len(right))
+
+
+def _field_changes(feed: Feed, before: Known, result: Sorted) -> list[str]:
+    """Changes to another value; a value that is lost is the loss of a field. So few identifiers that one says little are not judged."""
+    over, budget, kept = [], feed.guards.max_field_change, len(result.changed) + len(result.same)
+    for column in (*IDENTIFIERS, *DESCRIBED):
+        old: list[Any] = before.offers[column].take(result.changed_from).to_pylist()
+        new: list[Any] = result.decoded[column].take(result.changed).to_pylist()
+        both = [(was, now) for was, now in zip(old, new, strict=True) if was is not None and now is not None]
+        moved = sum(is_another_value(column, was, now) for was, now in both)
+        compared = len(both) + _valid(before.offers[column].take(result.same)) if column in IDENTIFIERS else kept
+        if not compared or moved / compared <= budget or (column in IDENTIFIERS and compared < feed.guards.min_offers):
+            continue
+        known = f"{compared:,} known offers" + (" that state one" if column in IDENTIFIERS else "")
+        over.append(f"{moved:,} of {known} come with another {FIELD_WORDS[column]} ({percent(moved / compared)}, budget {percent(budget)})")
+    return over
+
+
+def is_another_value(column: str, old: Any, new: Any) -> bool:
+    """Whether two stated values say different things; case and marks say nothing.
+
+    A category is another one when its last level shares no word with the whole old path: shops rename and regroup theirs all the time.
+    """
+    if old == new or isinstance(new, bool):
+        return bool(old != new)
+    left, right = (WORD.findall(value.casefold()) for value in (old, new))
+    if column == "category_path":
+        right = WORD.findall(new.casefold().rsplit(LEVELS, 1)[-1])
+        return not set(left) & set(right)
+    return "".join(left) != "".join(right)
 
 
 def _floats(prices: pa.ChunkedArray[Any]) -> np.ndarray:

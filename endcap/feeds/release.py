@@ -14,12 +14,16 @@ from endcap.problems import BadInput
 def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:
     """Record that a held delivery may pass; the next run reads it again without the guards that compare shares.
 
-    Raises BadInput when no such delivery is held, when it was released before, or when a later one of the feed is in already.
+    Raises BadInput when no such delivery is held, when nothing in it could be read as an offer, when it was released before, or when a
+    later one of the feed is in already.
     """
     rows = [row for row in home.lake().current(schema.Delivery).to_pylist() if row["feed"] == feed]
     held = sorted(row["date"] for row in rows if row["state"] == "held")
     if date not in held:
         raise BadInput(f"no delivery {feed} {date} is held", where=str(home.path), todo=f"held ones: {', '.join(held) or 'none'}")
+    if not next(row["offers"] for row in rows if row["state"] == "held" and row["date"] == date):
+        what = f"{feed} {date} cannot be released, since no offer could be read from it"
+        raise BadInput(what, where=str(home.path), todo="correct the feed's settings, or put a good delivery in its place; then run `endcap run`")
     later = [row["date"] for row in rows if row["state"] == "accepted" and row["date"] > date]
     if later:
         raise BadInput(f"{feed} has a later delivery already ({max(later)})", where=str(home.path), todo="an older one would undo it; leave it held")

@@ -60,6 +60,8 @@ class Sorted:
     changed: IntArray  # decoded rows
     changed_from: IntArray  # the known row of each changed one
     same: IntArray  # known live rows that hold as they are
+    refreshed: IntArray  # decoded rows that say in other bytes what a known live row says
+    refreshed_from: IntArray  # those known rows, all of them in `same` too
     revived: IntArray  # known gone rows whose bytes came back
     revived_positions: IntArray
     vanished: IntArray  # known live rows
@@ -84,11 +86,16 @@ class Sorted:
         return sorted(Counter(code or DUPLICATE_ID for code in codes).items(), key=lambda one: (-one[1], one[0]))
 
     def offers(self, before: Known, stamp: dict[str, str | int]) -> pa.Table:
-        """New, changed and vanished offers as rows of schema.Offer, ordered by offer id."""
+        """New, changed and vanished offers as rows of schema.Offer, and those whose bytes alone changed; ordered by offer id.
+
+        The last are written with the new hash, so that the next delivery need not decode them again; what they claim is as it was.
+        """
         fresh = _fresh_offers(self.decoded.take(np.sort(np.concatenate([self.new, self.changed]))), stamp)
         back = _with(before.offers.take(self.revived), position=self.revived_positions, delivery_id=stamp["delivery_id"], run=stamp["run"], gone=False)
         vanished = _with(before.offers.take(self.vanished), run=stamp["run"], gone=True)
-        return pa.concat_tables([fresh, back, vanished]).sort_by("offer_id").combine_chunks()
+        address = {name: _numpy(self.decoded[name].take(self.refreshed)) for name in ("position", "raw_hash")}
+        rehashed = _with(before.offers.take(self.refreshed_from), **address, delivery_id=stamp["delivery_id"], run=stamp["run"])
+        return pa.concat_tables([fresh, back, vanished, rehashed]).sort_by("offer_id").combine_chunks()
 
     def duplicate_positions(self) -> list[int]:
         """Positions of the records whose id was taken: their raw bytes were not kept while reading."""
@@ -129,18 +136,18 @@ def sort_records(hashes: list[IntArray], positions: list[IntArray], cuts: list[C
     present[held_rows] = True
     winner, clash = _by_id(decoded, decoded_code, id_row, present, before)
     bad, bad_positions = _occurrences(np.flatnonzero(decoded_code | clash), decoded, unique, inverse, all_positions)
-    new, changed, changed_from, refreshed = _compare(np.flatnonzero(winner), id_row, decoded, before)
+    new, changed, changed_from, refreshed, refreshed_from = _compare(np.flatnonzero(winner), id_row, decoded, before)
     revived = held_rows[~before.live[held_rows]]
-    same = np.sort(np.concatenate([held_rows[before.live[held_rows]], refreshed]))
+    same = np.sort(np.concatenate([held_rows[before.live[held_rows]], refreshed_from]))
     here = np.zeros(len(before.offers), dtype=bool)
-    here[np.concatenate([held_rows, changed_from, refreshed, id_row[new][id_row[new] >= 0]])] = True
+    here[np.concatenate([held_rows, changed_from, refreshed_from, id_row[new][id_row[new] >= 0]])] = True
     named = np.zeros(len(before.offers), dtype=bool)
     named[id_row[id_row >= 0]] = True
     read = len(all_hashes) + len(cuts)
     offers = len(new) + len(changed) + len(same) + len(revived)
     return Sorted(
         decoded=decoded, cuts=cuts, read=read, new=new, changed=changed, changed_from=changed_from, same=same,
-        revived=revived, revived_positions=all_positions[first[known_row >= 0]][~before.live[held_rows]],
+        refreshed=refreshed, refreshed_from=refreshed_from, revived=revived, revived_positions=all_positions[first[known_row >= 0]][~before.live[held_rows]],
         vanished=np.flatnonzero(before.live & ~here & ~named), kept=np.flatnonzero(before.live & ~here & named),
         bad=bad, bad_positions=bad_positions, duplicate_ids=frozenset(np.flatnonzero(clash).tolist()),
         repeated=read - len(bad) - len(cuts) - offers,
@@ -165,8 +172,8 @@ def _by_id(decoded: pa.Table, refused: np.ndarray, id_row: IntArray, present: np
     return winner, clash
 
 
-def _compare(winners: IntArray, id_row: IntArray, decoded: pa.Table, before: Known) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """New and changed decoded rows, the known rows of the changed, and the known rows whose content came again in other bytes."""
+def _compare(winners: IntArray, id_row: IntArray, decoded: pa.Table, before: Known) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+    """New and changed decoded rows, the known rows of the changed; decoded rows that repeat a known content in other bytes, and its rows."""
     rows = id_row[winners]
     known_live = (rows >= 0) & before.live[rows] if len(before.live) else np.zeros(len(rows), dtype=bool)
     old, fresh = before.offers.take(rows[known_live]), decoded.take(winners[known_live])
@@ -174,7 +181,7 @@ def _compare(winners: IntArray, id_row: IntArray, decoded: pa.Table, before: Kno
     for name in CONTENT:
         equal &= _equal(old[name], fresh[name])
     both, both_rows = winners[known_live], rows[known_live]
-    return winners[~known_live], both[~equal], both_rows[~equal], both_rows[equal]
+    return winners[~known_live], both[~equal], both_rows[~equal], both[equal], both_rows[equal]
 
 
 def _occurrences(bad: IntArray, decoded: pa.Table, unique: IntArray, inverse: IntArray, positions: IntArray) -> tuple[IntArray, IntArray]:

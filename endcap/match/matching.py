@@ -45,27 +45,30 @@ class Catalog:
 
 
 def match_offers(
-    offers: pa.Table, changed: pa.Array[Any], *, matching: Matching, model: Model | None, run: int, cache: Path | None = None
+    offers: pa.Table, changed: pa.Array[Any], *, matching: Matching, model: Model | None, run: int, cache: Path | None = None,
+    former: pa.Table | None = None,
 ) -> Matched:  # fmt: skip
     """Pairs of the changed offers with offers of other feeds.
 
     `offers` holds all live Offer rows in any order, `changed` the offer_ids whose pairs are wanted; ids that are not live are
-    passed over. Without a `model` an unsupervised one is fitted on the catalog. `cache` is a folder for token arrays; it
-    changes the time, never the result. Kept are the best `matching.kept` pairs of each changed offer and those that share
-    a GTIN; left_id < right_id, sorted by key.
+    passed over. `former` (left_id, right_id) names pairs of live offers to be scored and kept besides those found. Without a
+    `model` an unsupervised one is fitted on the catalog. `cache` is a folder for token arrays; it changes the time, never the
+    result. Kept are the best `matching.kept` pairs of each changed offer, those that share a GTIN, and the former ones;
+    left_id < right_id, sorted by key.
     """
     clock = _Clock()
     catalog = read_catalog(offers, cache)
     clock.note("tokens_and_index")
     rows = asked_rows(catalog, changed)
     graph = find_candidates(catalog.index, rows, matching.candidates)
-    pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
+    held = _rows_of(catalog, former)
+    pairs = candidate_pairs(catalog, graph, rows, matching.candidates, held)
     clock.note("block")
     model = model or fit_catalog(catalog, matching, graph)
     clock.note("fit")
     features, scores = score_pairs(pairs, model)
     clock.note("features_and_score")
-    kept = _kept(pairs, scores, rows, matching.kept)
+    kept = np.union1d(_kept(pairs, scores, rows, matching.kept), _places_of(pairs, held))
     table = _pair_table(catalog, pairs, kept, features, scores, model, run)
     clock.note("keep")
     figures = {"offers": float(catalog.index.size), "changed": float(rows.size), "candidates": float(pairs.size), "kept": float(kept.size)}
@@ -105,8 +108,23 @@ def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:
     return np.flatnonzero(np.asarray(wanted.to_numpy())).astype(np.int32)
 
 
-def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: int) -> Pairs:
-    """Pairs of `rows` with their candidates and with offers that share a strong key; the graph grows by the rows met."""
+def _rows_of(catalog: Catalog, former: pa.Table | None) -> np.ndarray:
+    """Rows [m, 2] of pairs named by offer ids, those of live offers only."""
+    if former is None or not former.num_rows:
+        return np.zeros((0, 2), dtype=np.int64)
+    sides = [pc.fill_null(pc.index_in(former[name], value_set=catalog.offer_ids), -1) for name in ("left_id", "right_id")]
+    rows = np.stack([np.asarray(side.to_numpy(), dtype=np.int64) for side in sides], axis=1)
+    return rows[(rows >= 0).all(axis=1)]
+
+
+def _places_of(pairs: Pairs, rows: np.ndarray) -> np.ndarray:
+    """Where pairs of rows [m, 2] stand among `pairs`, which are in order and hold them all."""
+    size = max(pairs.index.size, 1)
+    return np.searchsorted(np.asarray(pairs.left, dtype=np.int64) * size + pairs.right, rows[:, 0] * size + rows[:, 1])
+
+
+def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: int, held: np.ndarray | None = None) -> Pairs:
+    """Pairs of `rows` with their candidates and with offers that share a strong key, and those `held` [m, 2]; the graph grows by the rows met."""
     index = catalog.index
     places = np.searchsorted(graph.rows, rows)
     near = graph.near[places]
@@ -114,7 +132,7 @@ def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: in
     found = np.sort(found[found[:, 1] >= 0], axis=1)
     gtin = share_key(index.tokens.gtin, index.feeds, rows, k)
     part_number = share_key(_brand_and_mpn(index.tokens), index.feeds, rows, k)
-    pairs = _unique(np.concatenate([found, gtin, part_number]))
+    pairs = _unique(np.concatenate([found, gtin, part_number, *([] if held is None else [held])]))
     met = np.setdiff1d(pairs.ravel(), graph.rows).astype(np.int32)
     if met.size:
         graph = _grow_graph(index, graph, met, k)

@@ -21,7 +21,7 @@ OPERATIONAL: dict[str, str] = {
     "runs": "run state snapshot_id started_at finished_at deliveries_json figures_json error",
     "snapshots": "snapshot_id parent run content_hash manifest_json published_json created_at current",
     "overrides": "override_id offer_id action product_id counterpart_offer_id actor team reason_code note undoes identity_hash at",
-    "promotions": "promotion_id kind model_id previous actor reason data_version at",
+    "promotions": "promotion_id kind model_id previous action actor reason data_version at",
     "releases": "feed date actor reason at",
     "teams": "team scope since",
     "loops": "loop_id title offer_id product_id owner opened_at acknowledged_at decided_at released_at in_snapshot_at verified_at closed_at cause comment",

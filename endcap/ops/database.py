@@ -20,10 +20,10 @@ LOCK_WAIT_S = 30
 def open_database(url: str) -> Engine:
     """The engine for an address, its tables made where missing. Raises BadInput when it cannot be opened."""
     try:
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url)
         if engine.dialect.name == "sqlite":
+            if engine.url.database:
+                Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(engine, "connect", _make_durable)
         METADATA.create_all(engine)
     except (ArgumentError, NoSuchModuleError, OperationalError, OSError, ImportError) as error:

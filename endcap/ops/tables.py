@@ -63,6 +63,7 @@ PROMOTIONS = _table(
     Column("kind", String(40), nullable=False),  # match
     Column("model_id", String(64), nullable=False),
     Column("previous", String(64)),
+    Column("action", String(16), nullable=False),  # promote | rollback
     Column("actor", String(120), nullable=False),
     Column("reason", Text, nullable=False),
     Column("data_version", String(64), nullable=False),

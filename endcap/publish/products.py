@@ -18,7 +18,8 @@ PUBLISHED = pa.schema(
         _PRODUCT.field("values"),
     ]
 )
-REDIRECTS = pa.schema([pa.field("product_id", pa.string(), nullable=False), pa.field("redirects_to", pa.string(), nullable=False)])
+# `state` is that of the product led to: live, or gone when its last offer left after the merge and the snapshot does not hold it.
+REDIRECTS = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("product_id", "redirects_to", "state")])
 
 
 def published_products(con: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -39,7 +40,7 @@ def published_products(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def redirects(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Every merged product id and the live product it ended in, in the order of ids; columns as REDIRECTS."""
+    """Every merged product id, the product it ended in, and whether that is live or gone, in the order of ids; columns as REDIRECTS."""
     return _arrow(
         con,
         f"""
@@ -49,8 +50,8 @@ def redirects(con: duckdb.DuckDBPyConnection) -> pa.Table:
             SELECT f.product_id, p.merged_into, f.steps + 1 FROM follow f JOIN products p ON p.product_id = f.redirects_to
             WHERE p.state = 'merged' AND p.merged_into IS NOT NULL AND f.steps < {MERGES_FOLLOWED}
         )
-        SELECT f.product_id, f.redirects_to FROM follow f JOIN products p ON p.product_id = f.redirects_to
-        WHERE p.state = 'live' ORDER BY f.product_id
+        SELECT f.product_id, f.redirects_to, p.state FROM follow f JOIN products p ON p.product_id = f.redirects_to
+        WHERE p.state IN ('live', 'gone') ORDER BY f.product_id
         """,
         REDIRECTS,
     )

@@ -17,8 +17,8 @@ class Candidate:
     product_id: str
     title: str
     offers: int
-    counterpart_offer_id: str
-    counterpart_title: str
+    counterpart_offer_id: str | None  # None where no offer of it resembles this one
+    counterpart_title: str | None
     score: float
 
 
@@ -60,9 +60,12 @@ _CANDIDATES = f"""
     WITH near AS (
         SELECT right_id AS other_id, score FROM pairs WHERE left_id = $offer_id
         UNION ALL SELECT left_id, score FROM pairs WHERE right_id = $offer_id)
-    SELECT d.product_id, any_value(p.title), any_value(p.offers), arg_max(n.other_id, n.score), arg_max(o.title, n.score), max(n.score) AS score
-    FROM near n JOIN decisions d ON d.offer_id = n.other_id AND d.kind = 'product' JOIN products p USING (product_id) JOIN offers o ON o.offer_id = n.other_id
-    GROUP BY d.product_id ORDER BY d.product_id = $proposed DESC NULLS LAST, score DESC, d.product_id LIMIT {MAX_CANDIDATES}
+    SELECT p.product_id, any_value(p.title), any_value(p.offers), first(n.other_id ORDER BY n.score DESC, n.other_id),
+           first(o.title ORDER BY n.score DESC, n.other_id), coalesce(max(n.score), 0) AS score
+    FROM products p LEFT JOIN (decisions d JOIN near n ON d.offer_id = n.other_id AND d.kind = 'product' JOIN offers o ON o.offer_id = n.other_id)
+      ON d.product_id = p.product_id
+    WHERE n.other_id IS NOT NULL OR p.product_id = $proposed
+    GROUP BY p.product_id ORDER BY (p.product_id = $proposed) IS TRUE DESC, score DESC, p.product_id LIMIT {MAX_CANDIDATES}
 """
 
 

@@ -27,8 +27,8 @@ class Home(Protocol):
         """The current snapshot's row; None before the first run."""
         ...
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB over the current snapshot's tables and the operational tables."""
+    def connect(self, snapshot_id: str | None = None) -> duckdb.DuckDBPyConnection:
+        """DuckDB over the tables of a snapshot (the current one when none is named) and the operational tables."""
         ...
 
     def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
@@ -45,7 +45,7 @@ class Reading:
         self._home = home
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Any, Any]] = {}
-        self._con = home.connect()
+        self._con = home.connect(self.snapshot_id)  # by its id: another may have become the current one by now
         self._fresh_at = time.monotonic()
         self._share_registered()
         for table in HELD_IN_MEMORY:

@@ -103,7 +103,7 @@ class SampleHome:
     def snapshot(self) -> dict[str, Any] | None:
         return self.row
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
+    def connect(self, snapshot_id: str | None = None) -> duckdb.DuckDBPyConnection:
         return _cases.connection(self.tables)
 
     def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
