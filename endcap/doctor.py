@@ -39,6 +39,7 @@ def _catalog_findings(catalog: settings.Catalog) -> list[dict[str, Any]]:
         return [_finding(True, "no run yet")]
     try:
         home = Home(catalog)
+        home.check_database()
         if home.snapshot() is None:
             return [_finding(True, "no snapshot yet")]
         snapshot_id, files, faults = verify_snapshot(home)

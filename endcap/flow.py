@@ -6,6 +6,7 @@ writes; nothing is seen by readers until the snapshot is made current, in one tr
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ from endcap.decide import decide
 from endcap.feeds import Arrival, pending, read_delivery
 from endcap.infer import find_facts, learn_known, load_known
 from endcap.infer.known import Known
+from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.learn.promote import record as record_promotion
 from endcap.match import Model, match_offers, rescore
@@ -31,6 +33,7 @@ from endcap.metrics import measure
 from endcap.ops.database import now
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, RELEASES, RUNS
+from endcap.problems import BadInput
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
 from endcap.settings import Catalog
@@ -64,7 +67,7 @@ class Journey:
     vanished: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     outgrown: bool = False  # what was learnt without labels is to be learnt again
     deliveries: list[dict[str, Any]] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)  # what a person should know of the run as a whole
 
     @property
     def catalog(self) -> Catalog:
@@ -87,6 +90,7 @@ class RunResult:
     changed: bool
     deliveries: list[dict[str, Any]]
     catalog: dict[str, int]  # live totals: products, offers, linked, new_products, to_review
+    notices: list[str]
     overlap: list[dict[str, Any]]  # which feeds share how many products
     stages: list[dict[str, Any]]
     seconds: float
@@ -104,11 +108,12 @@ def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None =
     """
     home = Home(catalog)
     with home.writer():
+        home.check_database()
         _close_dead_runs(home)
         _record_own_champion(home)
         arrivals = _arrivals(home, dates, until, say)
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
-        if not groups and (home.override_sequence(), home.champion("match")) != _taken_in(home.manifest()):
+        if not groups and (home.override_sequence(), home.champion("match"), taxonomy_id(catalog)) != _taken_in(home.manifest()):
             groups = [[]]
         if not groups:
             return [_nothing_to_do(home)]
@@ -150,6 +155,7 @@ def read_feeds(journey: Journey) -> Rows:
             yield schema.Quarantined, pa.concat_tables([reading.quarantined, _ended_quarantine(con, delivery.delivery_id, reading.quarantined, journey.run)])
             row = {column: getattr(delivery, column) for column in schema.arrow_schema(schema.Delivery).names}
             journey.deliveries.append(row)
+        journey.notices = _notices(con, journey)
     yield schema.Delivery, pa.Table.from_pylist(journey.deliveries, schema=schema.arrow_schema(schema.Delivery))
 
 
@@ -234,7 +240,7 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
     figures = {"metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     _close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)
     seconds = round(time.monotonic() - started, 3)
-    return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, shared, [*stages, publishing], seconds)
+    return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, journey.notices, shared, [*stages, publishing], seconds)
 
 
 def _do(stage: Callable[[Journey], Rows], journey: Journey) -> dict[str, Any]:
@@ -296,6 +302,18 @@ def _known_offers(con: duckdb.DuckDBPyConnection, feed: str) -> pa.Table:
     return con.sql("SELECT * FROM offers_last WHERE feed = ? ORDER BY offer_id", params=[feed]).to_arrow_table().cast(schema.arrow_schema(schema.Offer))
 
 
+def _notices(con: duckdb.DuckDBPyConnection, journey: Journey) -> list[str]:
+    """Feeds that sent nothing though others did, and offers of feeds that the settings no longer name."""
+    feeds = journey.catalog.feeds
+    came = {arrival.feed for arrival in journey.arrivals}
+    silent = sorted(name for name, feed in feeds.items() if came and name not in came and "{date}" in feed.file)
+    found = [f"no delivery of {', '.join(silent)} on {journey.arrivals[0].date}; what they sent before stays"] if silent else []
+    counts = con.execute("SELECT feed, count(*) FROM offers GROUP BY feed ORDER BY feed").fetchall()
+    return found + [
+        f"{count:,} offers of {feed} are still served, though the settings name no such feed any more" for feed, count in counts if feed not in feeds
+    ]
+
+
 def _ended_quarantine(con: duckdb.DuckDBPyConnection, delivery_id: str, fresh: pa.Table, run: int) -> pa.Table:
     """Gone rows for what an earlier file of the same delivery had in quarantine and this one has not."""
     con.register("fresh", fresh.select(list(schema.Quarantined.KEY)))
@@ -324,15 +342,17 @@ def _note_changes(journey: Journey) -> None:
 
 
 def _note_growth(journey: Journey) -> None:
-    """Where the catalog has outgrown what was learnt from it, all of it counts as changed: everything is read and compared anew."""
+    """Where the catalog has outgrown what was learnt from it (or the taxonomy is another), all of it counts as changed and is compared anew."""
     with journey.lake.connect() as con:
         ((offers, feeds),) = con.execute("SELECT count(*), coalesce(string_agg(DISTINCT feed, ' ' ORDER BY feed), '') FROM offers").fetchall()
         learnt, known_feeds = int(journey.models.get("learnt_offers", "0")), set(journey.models.get("learnt_feeds", "").split())
-        if offers == 0 or (offers < OUTGROWN * learnt and set(feeds.split()) <= known_feeds):
+        taxonomy = taxonomy_id(journey.catalog)
+        same_house = set(feeds.split()) <= known_feeds and taxonomy == journey.models.get("learnt_taxonomy", "")
+        if offers == 0 or (offers < OUTGROWN * learnt and same_house):
             return
         journey.outgrown = True
         journey.changed = con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
-    journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds}
+    journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds, "learnt_taxonomy": taxonomy}
 
 
 def _either(journey: Journey) -> pa.Array:
@@ -417,6 +437,10 @@ def _open_ids(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Ta
 
 def _arrivals(home: Home, dates: list[str] | None, until: str | None, say: Say) -> list[Arrival]:
     """What is to be taken in; a delivery older than one of its feed that is in already would undo it, so it is passed over."""
+    if not home.catalog.inbox_path.is_dir():
+        raise BadInput(
+            "there is no inbox", where=str(home.catalog.inbox_path), todo="make that folder, correct `inbox` in the settings, or name one with --inbox"
+        )
     released = {(row["feed"], row["date"]) for row in home.rows(RELEASES).to_pylist()}
     rows = home.lake().current(schema.Delivery, columns="delivery_id, feed, date, sha256, state").to_pylist()
     done = {(row["feed"], row["date"], row["sha256"]) for row in rows if not (row["state"] == "held" and (row["feed"], row["date"]) in released)}
@@ -428,9 +452,17 @@ def _arrivals(home: Home, dates: list[str] | None, until: str | None, say: Say) 
     return [arrival for arrival in arrivals if arrival.date >= newest.get(arrival.feed, "")]
 
 
-def _taken_in(manifest: Manifest) -> tuple[int, str | None]:
-    """Up to which answer, and by which model, the current snapshot was decided."""
-    return manifest.override_sequence, manifest.models.get("match")
+def _taken_in(manifest: Manifest) -> tuple[int, str | None, str]:
+    """Up to which answer, by which model and with which taxonomy the current snapshot was decided."""
+    return manifest.override_sequence, manifest.models.get("match"), manifest.models.get("learnt_taxonomy", "")
+
+
+def taxonomy_id(catalog: Catalog) -> str:
+    """A short hash of the taxonomy's file; empty where there is none. Raises BadInput when the file is missing or wrong."""
+    if not catalog.taxonomy:
+        return ""
+    read_taxonomy(catalog.root / catalog.taxonomy)
+    return hashlib.sha256((catalog.root / catalog.taxonomy).read_bytes()).hexdigest()[:12]
 
 
 def _nothing_to_do(home: Home) -> RunResult:
@@ -438,8 +470,8 @@ def _nothing_to_do(home: Home) -> RunResult:
     with home.connect() as con:
         totals = catalog_totals(con)
     if snapshot is None:
-        return RunResult(None, None, 0, False, [], totals, [], [], 0.0)
-    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, [], [], 0.0)
+        return RunResult(None, None, 0, False, [], totals, [], [], [], 0.0)
+    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, [], [], [], 0.0)
 
 
 def _open_run(home: Home, journey: Journey) -> int:

@@ -6,6 +6,7 @@ All mistakes of a file are reported at once; an unknown setting is a mistake, wi
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -37,8 +38,17 @@ class Source(Settings):
 
     def model_post_init(self, _context: Any) -> None:
         given = [name for name in ("path", "constant", "join", "first") if getattr(self, name) is not None]
+        for name in ("ignore", "extract"):
+            _check_pattern(name, getattr(self, name))
         if len(given) != 1:
             raise ValueError(f"give exactly one of path, constant, join, first (given: {', '.join(given) or 'none'})")
+
+
+def _check_pattern(name: str, pattern: str | None) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ValueError(f"{name} is not a regular expression: {error}") from None
 
 
 def _source(value: Any) -> Any:
@@ -196,7 +206,7 @@ def read(path: Path, *, overrides: dict[str, Any] | None = None) -> Catalog:
     """
     file = path / FILE_NAME if path.is_dir() else path
     if not file.exists():
-        raise BadInput(f"there is no settings file {file.name}", where=str(file.parent), todo="run `endcap init DIR` or name the folder with --dir")
+        raise BadInput(f"there is no settings file {file}", where="--dir", todo="run `endcap init DIR` or name the folder with --dir")
     catalog = parse(_load(file), where=str(file), overrides=overrides)
     catalog._root = file.parent
     return catalog
@@ -266,6 +276,8 @@ def _mistake(detail: Any) -> str:
     place = ".".join(str(step) for step in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{place}: unknown setting{_nearest(str(detail['loc'][-1]), _known_at(detail['loc'][:-1]))}"
+    if place == "feeds" and detail["type"] == "too_short":
+        return "feeds: there is no feed yet; `endcap feed add FILE --write` adds one from a sample delivery"
     if detail["type"] == "missing":
         return f"{place}: missing"
     message = detail["msg"].removeprefix("Value error, ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import pytest
 
 from endcap.feeds import Reading, pending, read_delivery
 from endcap.feeds.propose import propose
+from endcap.feeds.release import release_delivery
+from endcap.ops.home import Home
+from endcap.ops.tables import RELEASES
 from endcap.problems import BadInput
-from endcap.schema import Offer, arrow_schema
+from endcap.schema import Delivery, Offer, arrow_schema
 from endcap.settings import Catalog, Feed, parse
 
 EMPTY = arrow_schema(Offer).empty_table()
@@ -129,6 +133,36 @@ def test_a_supplier_that_renames_everything_is_held_with_the_nearest_names_and_c
         assert "the field id is mapped to 'ID', which the delivery does not have (did you mean 'id'?)" in held.reason
 
 
+def _home_with(folder: Path, *readings: Reading) -> Home:
+    """A home whose snapshot holds these deliveries."""
+    home = Home(parse({"feeds": {"acme": _feed().model_dump()}}, where="test", home=folder / "home"))
+    lake = home.lake()
+    rows = [{name: getattr(one.delivery, name) for name in arrow_schema(Delivery).names} for one in readings]
+    lake.append(Delivery, pa.Table.from_pylist(rows, schema=arrow_schema(Delivery)))
+    home.make_current(lake.pinned(parent=None, run=2, models={}, override_sequence=0), "{}")
+    return home
+
+
+def test_what_could_not_be_read_cannot_be_released(tmp_path: Path) -> None:
+    known = _read(tmp_path, GOOD.encode()).offers
+    home = _home_with(tmp_path, _read(tmp_path, HTML, known))
+    with pytest.raises(BadInput) as caught:
+        release_delivery(home, "acme", "2024-01-02", actor="me", reason="it is right")
+    said = str(caught.value)
+    assert "acme 2024-01-02 cannot be released, since no offer could be read from it" in said
+    assert "put a good delivery in its place" in said and str(home.path) in said
+    assert home.rows(RELEASES).num_rows == 0
+
+
+def test_what_is_over_a_budget_can_be_released_once(tmp_path: Path) -> None:
+    known = _read(tmp_path, GOOD.encode()).offers
+    home = _home_with(tmp_path, _read(tmp_path, "".join(GOOD.splitlines(keepends=True)[:10]).encode(), known))
+    release_delivery(home, "acme", "2024-01-02", actor="me", reason="they closed")
+    assert home.rows(RELEASES).num_rows == 1
+    with pytest.raises(BadInput, match="was released before"):
+        release_delivery(home, "acme", "2024-01-02", actor="me", reason="they closed")
+
+
 def test_unknown_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"the format csv has no option 'delimeter' \(did you mean 'delimiter'\?\)"):
         _read(tmp_path, GOOD.encode(), options={"delimeter": ";"})
@@ -169,6 +203,25 @@ def test_a_file_without_a_date_counts_by_its_own_and_must_be_there(tmp_path: Pat
     (tmp_path / "list[1].csv").write_text(GOOD)
     os.utime(tmp_path / "list[1].csv", (1_700_000_000, 1_700_000_000))
     assert [(one.date, one.file.name) for one in pending(catalog, set())] == [("2023-11-14", "list[1].csv")]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its time zone")
+def test_a_file_without_a_date_is_the_same_delivery_in_every_time_zone_and_when_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog, file = _catalog(tmp_path, a="list.csv"), tmp_path / "list.csv"
+    file.write_text(GOOD)
+    os.utime(file, (1_700_000_000, 1_700_000_000))  # 22:13 in UTC
+    found = set()
+    for zone in ("UTC-13", "UTC+11", "UTC"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        found.update((one.feed, one.date, one.sha256) for one in pending(catalog, set()))
+    monkeypatch.undo()
+    time.tzset()
+    assert [date for _, date, _ in found] == ["2023-11-14"]
+    os.utime(file, (1_700_500_000, 1_700_500_000))
+    assert pending(catalog, found) == []
+    later = {*found, ("a", "2023-11-15", "another"), ("b", "2023-11-16", "of another feed")}
+    assert [one.date for one in pending(catalog, later)] == ["2023-11-20"]  # what came between makes the old bytes a new delivery
 
 
 def test_a_date_that_was_not_delivered_is_answered_with_those_that_were(tmp_path: Path) -> None:

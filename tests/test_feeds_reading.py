@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from endcap.feeds import Reading, read_delivery
+from endcap.feeds import Reading, read_delivery, sorting
+from endcap.feeds.guard import is_another_value
 from endcap.schema import Offer, Quarantined, arrow_schema
 from endcap.settings import Feed
 
@@ -96,11 +97,38 @@ def test_new_changed_vanished_and_returned_offers(tmp_path: Path) -> None:
     assert {**returned, "run": 0, "delivery_id": ""} == {**old["A1"], "run": 0, "delivery_id": ""} and returned["delivery_id"] == "acme@2024-01-03"
 
 
-def test_other_bytes_that_say_the_same_hand_nothing_on(tmp_path: Path) -> None:
+def test_other_bytes_that_say_the_same_change_the_address_of_the_bytes_alone(tmp_path: Path) -> None:
     rows = [_row(n) for n in range(25)]
     known = _read(tmp_path, rows).offers
-    again = _read(tmp_path, [{**row, "visits": number} for number, row in enumerate(rows)], known, date="2024-01-02")
-    assert (again.delivery.unchanged, len(again.offers)) == (25, 0)
+    visited = [{**row, "visits": number} for number, row in enumerate(rows)]
+    again = _read(tmp_path, list(reversed(visited)), known, date="2024-01-02", run=2)
+    _adds_up(again)
+    assert (again.delivery.unchanged, again.delivery.new, again.delivery.changed) == (25, 0, 0)
+    address = ["raw_hash", "position", "delivery_id", "run"]
+    assert again.offers.drop_columns(address).equals(known.drop_columns(address))
+    assert all(was != now for was, now in zip(known["raw_hash"].to_pylist(), again.offers["raw_hash"].to_pylist(), strict=True))
+    assert next(row for row in again.offers.to_pylist() if row["source_id"] == "A0")["position"] == 25
+
+
+@pytest.mark.parametrize("other_mapping", [False, True])
+def test_what_says_the_same_in_other_bytes_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_mapping: bool) -> None:
+    decoded: list[int] = []
+    real = sorting.sort_records
+
+    def counting(hashes: Any, positions: Any, cuts: Any, rows: pa.Table, before: sorting.Known) -> sorting.Sorted:
+        decoded.append(len(rows))
+        return real(hashes, positions, cuts, rows, before)
+
+    monkeypatch.setattr("endcap.feeds.reading.sort_records", counting)
+    rows = [_row(n) for n in range(25)]
+    known = _read(tmp_path, rows).offers
+    later = rows if other_mapping else [{**row, "visits": 1} for row in rows]
+    feed = _feed(fields={**FIELDS, "brand": {"first": ["brand", "maker"]}}) if other_mapping else _feed()
+    for run in (2, 3):
+        reading = _read(tmp_path, later, known, feed=feed, date=f"2024-01-0{run}", run=run)
+        assert reading.delivery.unchanged == 25
+        known = _after(known, reading)
+    assert decoded == [25, 25, 0] and len(reading.offers) == 0
 
 
 def test_repeats_are_counted_not_doubled_and_clashes_quarantined(tmp_path: Path) -> None:
@@ -175,7 +203,8 @@ def test_another_mapping_reads_unchanged_bytes_anew(tmp_path: Path) -> None:
     rows = [_row(n) for n in range(30)]
     known = _read(tmp_path, rows).offers
     feed = _feed(fields={**FIELDS, "brand": {"constant": "House"}})
-    again = _read(tmp_path, rows, known, feed=feed, date="2024-01-02")
+    assert _read(tmp_path, rows, known, feed=feed, date="2024-01-02").delivery.reason.startswith("acme delivered 30 records but 30 of 30 known offers")
+    again = _read(tmp_path, rows, known, feed=feed, date="2024-01-02", released=True)
     assert again.delivery.changed == 30 and set(again.offers["brand"].to_pylist()) == {"House"}
 
 
@@ -223,6 +252,80 @@ def test_a_delivery_within_budget_is_accepted(tmp_path: Path, change: Any) -> No
     rows = [_row(n) for n in range(100)]
     reading = _read(tmp_path, change(rows), _read(tmp_path, rows).offers, date="2024-01-02")
     assert reading.delivery.state == "accepted", reading.delivery.reason
+
+
+RICH = _feed(fields={**FIELDS, "category": "path", "available": "stock"})
+
+
+def _rich_row(number: int) -> dict[str, Any]:
+    """A row with a GTIN of its own in one of five categories."""
+    return _row(number, ean=_ean(number), path=f"Kitchen > Shelf{number % 5} goods", stock="yes")
+
+
+def _ean(number: int) -> str:
+    body = f"400638{number:06}"
+    return body + str(-sum(int(digit) * (3 if at % 2 else 1) for at, digit in enumerate(body)) % 10)
+
+
+def _each(share: float, change: Any) -> Any:
+    return lambda rows: [{**row, **change(n, row)} if n < share * len(rows) else row for n, row in enumerate(rows)]
+
+
+OTHER_VALUES = [
+    ("GTIN", lambda n, row: {"ean": _ean(n + 1)}),
+    ("brand", lambda n, row: {"brand": "Evil"}),
+    ("category", lambda n, row: {"path": "Weapons"}),
+    ("category", lambda n, row: {"path": f"Kitchen > Knives{n % 5}"}),
+    ("part number", lambda n, row: {"mpn": f"X{n}"}),
+    ("availability", lambda n, row: {"stock": "no"}),
+]
+
+
+@pytest.mark.parametrize(("words", "change"), OTHER_VALUES)
+def test_a_field_that_changes_to_other_values_holds_the_delivery_from_its_budget_on(tmp_path: Path, words: str, change: Any) -> None:
+    rows = [_rich_row(n) for n in range(100)]
+    known = _read(tmp_path, rows, feed=RICH).offers
+    within = _read(tmp_path, _each(0.5, change)(rows), known, feed=RICH, date="2024-01-02")
+    assert (within.delivery.state, within.delivery.changed) == ("accepted", 50)
+    over = _read(tmp_path, _each(0.51, change)(rows), known, feed=RICH, date="2024-01-02")
+    assert over.delivery.state == "held" and f" come with another {words} (51 %, budget 50 %); release with `endcap release acme" in over.delivery.reason
+    assert f"51 of 100 known offers{' that state one' if words in ('GTIN', 'part number') else ''} come" in over.delivery.reason
+    assert _read(tmp_path, _each(0.51, change)(rows), known, feed=RICH, date="2024-01-02", released=True).delivery.changed == 51
+    roomy = RICH.model_copy(update={"guards": RICH.guards.model_copy(update={"max_field_change": 0.6})})
+    assert _read(tmp_path, _each(0.51, change)(rows), known, feed=roomy, date="2024-01-02").delivery.state == "accepted"
+
+
+def test_a_delivery_that_changes_all_but_titles_names_every_field(tmp_path: Path) -> None:
+    rows = [_rich_row(n) for n in range(100)]
+    evil = [{**row, "ean": _ean(n + 1), "brand": "Evil", "path": "Weapons", "mpn": f"X{n}", "stock": "no"} for n, row in enumerate(rows)]
+    held = _read(tmp_path, evil, _read(tmp_path, rows, feed=RICH).offers, feed=RICH, date="2024-01-02").delivery
+    assert held.state == "held" and [held.reason.count(f"100 known offers{more} come with") for more in (" that state one", "")] == [2, 3]
+
+
+def test_gtins_are_counted_among_the_offers_that_state_one_unless_these_are_few(tmp_path: Path) -> None:
+    for stating, state in ((30, "held"), (19, "accepted")):
+        rows = [_rich_row(n) if n < stating else {**_rich_row(n), "ean": ""} for n in range(100)]
+        rotated = [{**row, "ean": _ean(n + 1)} if row["ean"] else row for n, row in enumerate(rows)]
+        assert _read(tmp_path, rotated, _read(tmp_path, rows, feed=RICH).offers, feed=RICH, date="2024-01-02").delivery.state == state
+
+
+@pytest.mark.parametrize(
+    ("column", "old", "new", "another"),
+    [
+        ("brand", "Acme Inc.", "ACME INC", False),
+        ("brand", "Acme", "Evil", True),
+        ("mpn", "AB-12/3", "ab 123", False),
+        ("mpn", "AB123", "AB124", True),
+        ("available", True, False, True),
+        ("available", False, False, False),
+        ("category_path", "Food > Hard cheese", "Food > Dairy > Cheese", False),
+        ("category_path", "cheese-7DHLyWkv0", "cheese-2", False),
+        ("category_path", "Food > Cheese", "Food > Wine", True),
+        ("category_path", "Food > Cheese", "Cheese > Weapons", True),
+    ],
+)
+def test_other_notations_of_a_value_are_no_other_value(column: str, old: Any, new: Any, another: bool) -> None:
+    assert is_another_value(column, old, new) is another
 
 
 def test_few_known_offers_are_too_little_to_judge_by(tmp_path: Path) -> None:

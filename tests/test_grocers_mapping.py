@@ -90,6 +90,21 @@ def test_rewe_of_the_first_of_august_is_held_with_the_reason_in_words() -> None:
 
 
 @needs_replay
+def test_no_field_budget_holds_an_honest_delivery_of_the_grocers() -> None:
+    """Hofer renames most of its categories in July, Penny writes other prices into its brands, dm-de's stock moves most."""
+    for name, dates in {
+        "hofer-at": ["2023-06-05", "2023-07-12", "2023-07-21"],
+        "penny-at": ["2023-06-05", "2023-07-12", "2023-08-01", "2023-08-06", "2023-09-15", "2023-10-20"],
+        "dm-de": ["2023-07-21", "2023-08-01"],
+    }.items():
+        known: dict[str, Any] = {}
+        for date in dates:
+            reading = _read(name, date, pa.Table.from_pylist(list(known.values()), schema=EMPTY.schema))
+            assert reading.delivery.state == "accepted", reading.delivery.reason
+            known |= {row["offer_id"]: row for row in reading.offers.to_pylist()}
+
+
+@needs_replay
 def test_bipa_repeats_are_counted_and_not_doubled() -> None:
     delivery = _read("bipa-at", "2023-07-12").delivery
     assert delivery.read == delivery.accepted + delivery.quarantined == 27_844

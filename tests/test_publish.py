@@ -20,7 +20,7 @@ from endcap.metrics import _cases
 from endcap.problems import BadInput
 from endcap.publish import diff_products, publish
 from endcap.publish import folder as folders
-from endcap.publish.products import PUBLISHED, published_products, redirects
+from endcap.publish.products import PUBLISHED, REDIRECTS, published_products, redirects
 
 TARGETS = shelf.names("targets")
 BOTH = ["parquet", "jsonl"]
@@ -93,8 +93,10 @@ def test_redirects_follow_merges_to_the_end_and_end_in_a_ring() -> None:
         {"product_id": "p1"}, {"product_id": "p2", "state": "merged", "merged_into": "p1"}, {"product_id": "p3", "state": "merged", "merged_into": "p2"},
         {"product_id": "r1", "state": "merged", "merged_into": "r2"}, {"product_id": "r2", "state": "merged", "merged_into": "r1"},
         {"product_id": "g1", "state": "gone"}, {"product_id": "m1", "state": "merged", "merged_into": "g1"},
+        {"product_id": "m2", "state": "merged", "merged_into": "m1"},
     )  # fmt: skip
-    assert redirects(con).to_pylist() == [{"product_id": "p2", "redirects_to": "p1"}, {"product_id": "p3", "redirects_to": "p1"}]
+    led = [tuple(row[name] for name in REDIRECTS.names) for row in redirects(con).to_pylist()]
+    assert led == [("m1", "g1", "gone"), ("m2", "g1", "gone"), ("p2", "p1", "live"), ("p3", "p1", "live")]
 
 
 ids = st.dictionaries(st.integers(0, 30), st.sampled_from(["a", "b", None]), max_size=20)
@@ -127,7 +129,7 @@ def test_publish_writes_files_diff_and_redirects(tmp_path: Path) -> None:
     assert (done.parent, done.products, done.redirects) == ("s1", 2, 1)
     assert (done.diff.added, done.diff.removed, done.diff.changed, done.diff.merged) == (1, 1, 1, 1)
     assert done.diff.sample_ids == {"added": ["p4"], "removed": ["p3"], "changed": ["p1"], "merged": ["p2"]}
-    assert json.loads((tmp_path / "s2/redirects.jsonl").read_text()) == {"product_id": "p2", "redirects_to": "p1"}
+    assert json.loads((tmp_path / "s2/redirects.jsonl").read_text()) == {"product_id": "p2", "redirects_to": "p1", "state": "live"}
     assert set(done.files) == {path.name for path in (tmp_path / "s2").iterdir()}
     assert all(hashlib.sha256((tmp_path / "s2" / name).read_bytes()).hexdigest() == digest for name, digest in done.files.items())
     assert json.loads(done.to_json())["diff"]["merged"] == 1 and "1 merged" in done.summary()

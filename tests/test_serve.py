@@ -15,6 +15,7 @@ from endcap import shelf
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
 from endcap.serve.problems_shown import HEADERS, SNAPSHOT_HEADER
+from endcap.serve.reading import Readings
 from endcap.serve.sample_catalog import SNAPSHOT, TABLES, SampleHome
 from endcap.serve.serving import serve_home
 from endcap.serve.templating import web_address
@@ -117,8 +118,22 @@ class _BrokenHome(SampleHome):
         super().__init__()
         self.error = error
 
-    def connect(self) -> Any:
+    def connect(self, snapshot_id: str | None = None) -> Any:
         raise self.error
+
+
+class _MovingHome(SampleHome):
+    """Another snapshot becomes the current one between asking which it is and opening it."""
+
+    def connect(self, snapshot_id: str | None = None) -> Any:
+        shown = snapshot_id or "s0009-ffffffffffff"
+        return SampleHome({**TABLES, "products": [{"product_id": "p1", "state": "live", "title": f"of {shown}"}]}).connect()
+
+
+def test_a_reading_holds_the_snapshot_that_it_names() -> None:
+    reading = Readings(_MovingHome()).current()
+    assert reading.snapshot_id == SNAPSHOT_ID
+    assert reading.row("SELECT title FROM products") == {"title": f"of {SNAPSHOT_ID}"}
 
 
 def test_a_failure_keeps_the_shape_and_tells_nothing_of_the_inside() -> None:

@@ -38,3 +38,12 @@ def main() -> None:
     except Problem as problem:
         typer.echo(f"endcap: {problem.sentence()}", err=True)
         sys.exit(problem.exit_code)
+    except OSError as error:
+        typer.echo(f"endcap: {error.filename or 'a file'} cannot be used: {error.strerror or error}; name another, or mend it.", err=True)
+        sys.exit(2)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("duckdb", "_duckdb", "sqlalchemy"):
+            raise
+        cause = " ".join(str(error).split())[:200]
+        typer.echo(f"endcap: the catalog's tables cannot be read ({cause}); `endcap snapshot verify` and `endcap doctor` name what is wrong.", err=True)
+        sys.exit(1)

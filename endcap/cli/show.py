@@ -30,7 +30,7 @@ FULL_BARS = 9
 
 def console() -> Console:
     """Plain where it is not a terminal, and never narrower than the tables need."""
-    found = Console(highlight=False, soft_wrap=False, markup=False)
+    found = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
     if not found.is_terminal:
         found.width = max(found.width, MIN_WIDTH)
     return found
@@ -68,7 +68,8 @@ def print_demo(world: World, report: dict[str, Any], folder: Path, out: Console 
     out.print()
     out.print(_suppliers([delivery for run in report["runs"] for delivery in run["deliveries"]]))
     out.print()
-    _print_held(report["held"], out)
+    everything = [delivery for run in report["runs"] for delivery in run["deliveries"]]
+    _print_held(report["held"], out, later=everything)
     for run in report["runs"]:
         for delivery in run["deliveries"]:
             for warning in delivery["warnings"]:
@@ -125,9 +126,11 @@ def print_deliveries(deliveries: Iterable[dict[str, Any]], title: str, out: Cons
     out.print()
 
 
-def _print_held(held: list[dict[str, Any]], out: Console) -> None:
+def _print_held(held: list[dict[str, Any]], out: Console, later: Iterable[dict[str, Any]] = ()) -> None:
+    good = {delivery["feed"]: delivery["date"] for delivery in later if delivery["state"] == "accepted"}
     for delivery in held:
-        out.print(f"HELD       {delivery['feed']} {delivery['date']}: {delivery['reason']}", style="bold")
+        since = f" (since then the delivery of {good[delivery['feed']]} came in)" if good.get(delivery["feed"], "") > delivery["date"] else ""
+        out.print(f"HELD       {delivery['feed']} {delivery['date']}: {delivery['reason']}{since}", style="bold")
     if held:
         out.print("           The last good version of these feeds is served; everything else went on.\n")
 
@@ -167,6 +170,8 @@ def print_runs(results: list[RunResult]) -> None:
             print_deliveries(result.deliveries, f"{result.deliveries[0]['date']}  ->  snapshot {result.snapshot_id}", out)
         else:
             out.print(f"answers and models taken in  ->  snapshot {result.snapshot_id}")
+        for notice in result.notices:
+            out.print(f"NOTICED    {notice}")
         _print_held(result.held, out)
         totals = result.catalog
         out.print(
@@ -246,4 +251,4 @@ def print_explanation(explanation: dict[str, Any]) -> None:
     if explanation["history"]:
         out.print("\nhistory")
         for event in explanation["history"]:
-            out.print(f"  run {event['run']}: {event['words']}")
+            out.print(f"  {'run ' + str(event['run']) if event['run'] else 'a person'}: {event['words']}")

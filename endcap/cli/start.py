@@ -17,8 +17,8 @@ MARK = ".endcap-demo"
 
 def demo(
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo world and its catalog go.")] = Path("endcap-demo"),
-    offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.")] = 6000,
-    days: Annotated[int, typer.Option(help="Delivery days.")] = 4,
+    offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.", min=300)] = 6000,
+    days: Annotated[int, typer.Option(help="Delivery days.", min=1, max=365)] = 4,
     seed: Annotated[int, typer.Option(help="The world's seed: the same seed makes the same world.")] = 7,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +48,13 @@ def demo(
         show.print_demo(world, report, folder)
 
 
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise BadInput("that is a file, not a folder", where=str(folder), todo="name a folder")
+
+
 def _clear_demo(folder: Path) -> None:
+    _check_folder(folder)
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise BadInput("that folder is not empty and was not made by `endcap demo`", where=str(folder), todo="name another with --dir")
@@ -57,15 +63,16 @@ def _clear_demo(folder: Path) -> None:
 
 def make_sandbox(
     folder: Annotated[Path, typer.Argument(help="An empty or new folder.")],
-    offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.")] = 6000,
-    days: Annotated[int, typer.Option(help="Delivery days.")] = 4,
+    offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.", min=300)] = 6000,
+    days: Annotated[int, typer.Option(help="Delivery days.", min=1, max=365)] = 4,
     seed: Annotated[int, typer.Option(help="The world's seed.")] = 7,
-    change_share: Annotated[float | None, typer.Option(help="Share of offers that change from day to day; no incidents then.")] = None,
+    change_share: Annotated[float | None, typer.Option(help="Share of offers that change from day to day; no incidents then.", min=0, max=1)] = None,
     as_json: Json = False,
 ) -> None:
     """Generate a world of suppliers with known truth."""
     from endcap import sandbox
 
+    _check_folder(folder)
     if folder.exists() and any(folder.iterdir()):
         raise BadInput("that folder is not empty", where=str(folder), todo="name a new one")
     world = sandbox.make(folder, offers=offers, days=days, seed=seed, incidents=change_share is None, change_share=change_share)
@@ -81,13 +88,16 @@ def init(folder: Annotated[Path, typer.Argument(help="The new catalog's folder."
     """Make a folder with a commented endcap.yaml to fill in."""
     from endcap.settings import FILE_NAME
 
+    _check_folder(folder)
     target = folder / FILE_NAME
     if target.exists():
-        raise BadInput(f"there is a {FILE_NAME} already", where=str(folder), todo="edit it, or name another folder")
+        raise BadInput(f"there is an {FILE_NAME} already", where=str(folder), todo="edit it, or name another folder")
     (folder / "inbox").mkdir(parents=True, exist_ok=True)
     template = Path(__file__).with_name("endcap.template.yaml").read_text(encoding="utf-8")
     target.write_text(template, encoding="utf-8")
-    typer.echo(f"made {target}; put deliveries into {folder / 'inbox'}, then `endcap feed add FILE --dir {folder}` proposes a mapping")
+    typer.echo(
+        f"made {target}; put deliveries into {folder / 'inbox'}, then `endcap feed add FILE --dir {folder}` proposes a mapping, and adds it with --write"
+    )
 
 
 def feed_add(

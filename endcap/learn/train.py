@@ -19,6 +19,7 @@ from endcap.problems import BadInput
 
 MIN_LABELS = 20
 MIN_EACH = 3
+BETTER = "better on these answers"
 FOLDS = 5
 # Answers are about doubtful pairs only. The champion's surest pairs, lightly weighted, keep what is easy from being forgotten.
 SURE, SURE_WEIGHT, SURE_PER_LABEL = 0.02, 0.25, 20
@@ -50,11 +51,16 @@ class TrainResult:
     figures: dict[str, Any]
     verdict: str
 
+    @property
+    def better(self) -> bool:
+        return self.verdict == BETTER
+
     def summary(self) -> str:
         figures = self.figures
+        advice = "put it into production with" if self.better else "more answers help more than promoting it, which would be"
         return (
             f"challenger {self.model_id} from {self.labels} answers: right on {figures['challenger_right']} of {figures['n']} it had not seen, "
-            f"the champion {self.champion} on {figures['champion_right']}; {self.verdict}. Use it with `endcap promote {self.model_id}`."
+            f"the champion {self.champion} on {figures['champion_right']}; {self.verdict}; {advice} `endcap promote {self.model_id} --reason ...`"
         )
 
 
@@ -139,4 +145,4 @@ def _figures(features: np.ndarray, same: np.ndarray, weights: np.ndarray, sure: 
 
 def _verdict(figures: dict[str, Any]) -> str:
     better = figures["challenger_brier"] < figures["champion_brier"] and figures["challenger_right"] >= figures["champion_right"]
-    return "better on these answers" if better else "not better on these answers"
+    return BETTER if better else "not better on these answers"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from endcap.ops.tables import METADATA
 from endcap.problems import BadInput
@@ -26,9 +26,11 @@ def open_database(url: str) -> Engine:
                 Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(engine, "connect", _make_durable)
         METADATA.create_all(engine)
-    except (ArgumentError, NoSuchModuleError, OperationalError, OSError, ImportError) as error:
+    except (ArgumentError, NoSuchModuleError, DatabaseError, OSError, ImportError) as error:
         cause = " ".join(str(error).split())[:200]
-        raise BadInput(f"the operational database cannot be opened: {cause}", where=url.split("@")[-1], todo="correct `database` in the settings") from None
+        raise BadInput(
+            f"the operational database cannot be opened: {cause}", where=url.split("@")[-1], todo="correct --home, or `database` in the settings"
+        ) from None
     return engine
 
 

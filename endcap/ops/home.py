@@ -14,10 +14,14 @@ import pyarrow as pa
 from sqlalchemy import Engine, Table, insert, select, update
 
 from endcap.lake import Lake, Manifest
+from endcap.lake.tables import write_synced
 from endcap.ops.database import now, open_database
 from endcap.ops.tables import METADATA, OVERRIDES, PROMOTIONS, SNAPSHOTS
 from endcap.problems import BadInput
 from endcap.settings import Catalog
+
+# Named beside the lake, so that a lost database is noticed instead of begun anew.
+LAST_SNAPSHOT = "last-snapshot"
 
 
 class Home:
@@ -97,7 +101,17 @@ class Home:
         with self.engine.begin() as connection:
             connection.execute(update(SNAPSHOTS).values(current=False).where(SNAPSHOTS.c.current))
             connection.execute(insert(SNAPSHOTS).values(row))
+        write_synced(self.path / LAST_SNAPSHOT, f"{snapshot_id}\n".encode())
         return snapshot_id
+
+    def check_database(self) -> None:
+        """Raise BadInput where the catalog has published before and the database knows nothing of it: answers would be lost unseen."""
+        if (self.path / LAST_SNAPSHOT).exists() and self.snapshot() is None:
+            last = (self.path / LAST_SNAPSHOT).read_text(encoding="utf-8").strip()
+            raise BadInput(
+                f"the operational database holds no snapshot, but this catalog published {last}: its database is missing or another one",
+                where=str(self.path), todo="restore the database from a backup, or run into a new --home",
+            )  # fmt: skip
 
     def amend(self, manifest: Manifest) -> None:
         """Note new versions of tables that are no catalog content (labels, trials) in the current snapshot; what readers see stays the same.
@@ -113,7 +127,10 @@ class Home:
     @contextmanager
     def writer(self) -> Iterator[None]:
         """Hold the catalog for writing; the operating system lets go when the process ends, however it ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"the catalog's folder cannot be made: {error.strerror}", where=str(self.path), todo="name another with --home") from None
         with (self.path / ".writer").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
