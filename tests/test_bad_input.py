@@ -170,3 +170,68 @@ def test_init_and_feed_add_make_a_catalog_that_runs(tmp_path: Path) -> None:
     ran = endcap("run", "--dir", catalog, "--json")
     assert ran.code == 0, ran.stderr
     assert ran.json["runs"][0]["catalog"]["products"] == 40
+
+
+def test_a_missing_inbox_and_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
+    make(tmp_path, GOOD.encode())
+    ran = endcap("run", "--dir", tmp_path, "--inbox", tmp_path / "nowhere")
+    assert ran.code == 2 and "no inbox" in one_sentence(ran) and "nowhere" in one_sentence(ran)
+    file = tmp_path / "a-file"
+    file.write_text("x")
+    for arguments in (("demo", "--dir", file), ("init", file), ("run", "--dir", tmp_path, "--home", file)):
+        ran = endcap(*arguments)
+        assert ran.code == 2 and "a-file" in one_sentence(ran)
+
+
+def test_a_lost_database_is_noticed_and_not_begun_anew(tmp_path: Path) -> None:
+    assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
+    database = tmp_path / "catalog" / "ops.sqlite"
+    database.rename(tmp_path / "kept.sqlite")
+    ran = endcap("run", "--dir", tmp_path)
+    assert ran.code == 2 and "database" in one_sentence(ran) and "s0001-" in one_sentence(ran)
+    assert endcap("doctor", "--dir", tmp_path).code == 1
+    (tmp_path / "kept.sqlite").replace(database)
+    assert "nothing new" in endcap("run", "--dir", tmp_path).stdout
+
+
+def test_a_deleted_lake_file_ends_in_a_sentence(tmp_path: Path) -> None:
+    assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
+    next((tmp_path / "catalog" / "lake" / "offers").glob("*.parquet")).unlink()
+    ran = endcap("products", "--dir", tmp_path)
+    assert ran.code == 1 and "snapshot verify" in one_sentence(ran)
+    assert "is missing" in endcap("snapshot", "verify", "--dir", tmp_path).stdout
+
+
+def test_a_taxonomy_is_checked_at_every_run_and_a_new_one_is_taken_in(tmp_path: Path) -> None:
+    assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
+    file = tmp_path / "endcap.yaml"
+    file.write_text("taxonomy: house.csv\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    ran = endcap("run", "--dir", tmp_path)
+    assert ran.code == 2 and "house.csv" in one_sentence(ran)
+    (tmp_path / "house.csv").write_text("category,words\nKitchen > Kettles,kettle|Wasserkocher\n", encoding="utf-8")
+    ran = endcap("run", "--dir", tmp_path, "--json")
+    assert ran.json["runs"][0]["changed"]
+    assert "Kettles" in endcap("products", "--dir", tmp_path, "--limit", "1", "--json").stdout
+    assert not endcap("run", "--dir", tmp_path, "--json").json["runs"][0]["changed"]
+
+
+def test_a_silent_feed_and_one_no_longer_named_are_noticed(tmp_path: Path) -> None:
+    make(tmp_path, GOOD.encode())
+    file = tmp_path / "endcap.yaml"
+    second = "".join(f"  {line[2:]}\n" if line else "" for line in (SETTINGS % ("", "Preis")).split("\n")[1:]).replace("acme", "bolt")
+    file.write_text(file.read_text(encoding="utf-8") + second, encoding="utf-8")
+    ran = endcap("run", "--dir", tmp_path)
+    assert ran.code == 0 and "no delivery of bolt on 2026-01-01" in ran.stdout
+    file.write_text((SETTINGS % ("", "Preis")).replace("acme:", "other:"), encoding="utf-8")
+    make_second = tmp_path / "inbox" / "2026-01-02"
+    make_second.mkdir()
+    (make_second / "acme.csv").write_text(GOOD, encoding="utf-8")
+    assert "40 offers of acme are still served" in endcap("run", "--dir", tmp_path).stdout
+
+
+def test_a_pattern_that_is_none_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
+    make(tmp_path, GOOD.encode())
+    file = tmp_path / "endcap.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("brand: Marke", "brand: {path: Marke, ignore: '('}"), encoding="utf-8")
+    ran = endcap("run", "--dir", tmp_path)
+    assert ran.code == 2 and "feeds.acme.fields.brand" in one_sentence(ran) and "regular expression" in one_sentence(ran)

@@ -135,7 +135,7 @@ def test_a_supplier_that_renames_everything_is_held_with_the_nearest_names_and_c
 
 def _home_with(folder: Path, *readings: Reading) -> Home:
     """A home whose snapshot holds these deliveries."""
-    home = Home(parse({"feeds": {"acme": _feed().model_dump()}}, where="test", home=folder / "home"))
+    home = Home(parse({"feeds": {"acme": _feed().model_dump()}}, where="test", overrides={"home": str(folder / "home")}))
     lake = home.lake()
     rows = [{name: getattr(one.delivery, name) for name in arrow_schema(Delivery).names} for one in readings]
     lake.append(Delivery, pa.Table.from_pylist(rows, schema=arrow_schema(Delivery)))

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "endcap"
 # Rooms may import what stands in an earlier group; within the first group there is no order, only no cycle.
 ORDER = (
     {"problems", "schema", "shelf", "settings", "text", "units", "gtin"}, {"engine"}, {"lake"}, {"ops"}, {"feeds"}, {"match"}, {"infer"},
-    {"decide"}, {"review"}, {"learn"}, {"publish"}, {"govern"}, {"flow"}, {"doctor", "checks"}, {"serve"}, {"cli"},
+    {"decide"}, {"review"}, {"learn"}, {"publish"}, {"govern"}, {"journey"}, {"flow"}, {"doctor", "checks"}, {"serve"}, {"cli"},
 )  # fmt: skip
 GROUND = ORDER[0]
 APART = {"sandbox": {"schema"}, "metrics": {"schema", "shelf", "problems"}}

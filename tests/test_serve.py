@@ -122,7 +122,7 @@ class _BrokenHome(SampleHome):
         raise self.error
 
 
-class _MovingHome(SampleHome):
+class _OvertakenHome(SampleHome):
     """Another snapshot becomes the current one between asking which it is and opening it."""
 
     def connect(self, snapshot_id: str | None = None) -> Any:
@@ -131,7 +131,7 @@ class _MovingHome(SampleHome):
 
 
 def test_a_reading_holds_the_snapshot_that_it_names() -> None:
-    reading = Readings(_MovingHome()).current()
+    reading = Readings(_OvertakenHome()).current()
     assert reading.snapshot_id == SNAPSHOT_ID
     assert reading.row("SELECT title FROM products") == {"title": f"of {SNAPSHOT_ID}"}
 

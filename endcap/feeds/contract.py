@@ -14,12 +14,12 @@ from endcap import shelf
 from endcap.feeds.mapping import CONTENT, find, paths, sources, steps_of
 from endcap.feeds.record import BadRecord, Header, Unreadable
 from endcap.feeds.sorting import Sorted
+from endcap.feeds.values import listed, quoted
 from endcap.problems import BadInput
 from endcap.settings import Feed
 
 SAMPLE_RECORDS = 1_000
 DEEPEST_NAMED = 3
-NAMED = 30
 COLUMNS = "columns"  # what stands for a field where `feed.columns` asks
 
 
@@ -35,19 +35,39 @@ def check_header(name: str, feed: Feed, header: Header, file: Path, *, first_del
     """Where the delivery has columns, the mapped ones must be among them.
 
     On a first delivery every missing one is a mistake (BadInput, all at once). Later only the columns of required fields and of
-    `feed.columns` are: then the delivery is Unreadable, and the guards see to the others.
+    `feed.columns` are: then the delivery is Unreadable, and the guards see to the others. A mapped name that two columns bear says
+    nothing about which is meant: that is refused too.
     """
     if not header.columns:
         return
+    _refuse_twins(name, feed, header, file, first_delivery=first_delivery)
     wanted = _mapped(feed, only_required=not first_delivery)
     missing = [_missing(label, group, header.columns) for label, group in wanted if not any(_has(path, header.columns) for path in group)]
     if not missing:
         return
     hint = "; its header was read as one column, so is options.delimiter right?" if len(header.columns) == 1 else ""
-    sentence = "; ".join(missing) + f"; its columns are {_listed(header.columns)}{hint}"
+    sentence = "; ".join(missing) + f"; its columns are {listed(header.columns)}{hint}"
     if first_delivery:
         raise BadInput(f"{name}: {sentence}", where=str(file), todo="correct the mapping in the settings")
     raise Unreadable("missing_column", sentence, "ask the supplier what changed, or correct the mapping")
+
+
+def _refuse_twins(name: str, feed: Feed, header: Header, file: Path, *, first_delivery: bool) -> None:
+    """A second `title` is read as `title#2`; a person who names it anywhere in the settings knows of it."""
+    wanted = list(_mapped(feed, only_required=False))
+    named = {path for _, group in wanted for path in group}
+    twins = [
+        f"the field {label} is mapped to {quoted(path)}, which the delivery has more than once"
+        for label, group in wanted for path in group
+        if label != COLUMNS and path in header.columns and f"{path}#2" in header.columns and f"{path}#2" not in named
+    ]  # fmt: skip
+    if not twins:
+        return
+    sentence = "; ".join(twins)
+    todo = "map NAME#2 for the second, or, where the first is meant, name NAME#2 under the feed's columns"
+    if first_delivery:
+        raise BadInput(f"{name}: {sentence}", where=str(file), todo=todo)
+    raise Unreadable("twin_columns", sentence, f"ask the supplier what changed, or {todo}")
 
 
 def missing_paths(feed: Feed, header: Header, first_records: list[bytes], result: Sorted, *, first: bool) -> list[str]:
@@ -69,7 +89,7 @@ def missing_paths(feed: Feed, header: Header, first_records: list[bytes], result
         for label, group in suspects
         if records and not any(_present(record, steps_of(path)) for record in records for path in group)
     ]
-    return [*missing, f"the records have {_listed(there)}"] if missing else []
+    return [*missing, f"the records have {listed(there)}"] if missing else []
 
 
 def _mapped(feed: Feed, *, only_required: bool) -> Iterator[tuple[str, list[str]]]:
@@ -84,19 +104,14 @@ def _mapped(feed: Feed, *, only_required: bool) -> Iterator[tuple[str, list[str]
 
 def _missing(label: str, group: list[str], there: Iterable[str]) -> str:
     what = "the settings ask for the column" if label == COLUMNS else f"the field {label} is mapped to"
-    named = " or ".join(repr(path) for path in group)
+    named = " or ".join(quoted(path) for path in group)
     return f"{what} {named}, which the delivery does not have{_nearest(group[0], there)}"
 
 
 def _nearest(given: str, known: Iterable[str]) -> str:
     folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(given.casefold(), list(folded), n=1)
-    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return f" (did you mean {quoted(folded[close[0]])}?)" if close else ""
 
 
 def _has(path: str, columns: tuple[str, ...]) -> bool:

@@ -28,6 +28,8 @@ LEVELS = " > "
 LONGEST_ID = 256
 LONGEST_TEXT = 100_000
 ADDRESS = re.compile(r"(?:https?:)?//|/|[\w.%-]+(?:/|\.\w)", re.I)
+# What no id holds: control characters, line ends, characters nobody sees.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
 Record = dict[str, Any]
 TextReader = Callable[[Record], str | None]
@@ -75,7 +77,7 @@ class Mapping:
             return None, currency
         price, stated = self._price(price_text)
         if currency is not None and stated and currency not in stated:
-            raise BadRecord("currency_clash", f"the price {price_text[:60]!r} is not in {currency}")
+            raise BadRecord("currency_clash", f"the price {values.quoted(price_text)} is not in {currency}")
         if self._in_cents:
             price = (price / 100).quantize(Decimal("0.0001"))
         return price, currency or (stated[0] if len(stated) == 1 else None)
@@ -109,12 +111,13 @@ def text_reader(source: Source, columns: tuple[str, ...], name: str) -> TextRead
     """A function from a record to the cleaned text of one field, None where the record states nothing."""
     read = _composed(source, columns)
     ignore, extract = _expression(source.ignore, name), _expression(source.extract, name)
+    clean = _id if name == "id" else text.clean
 
     def field_text(record: Record) -> str | None:
         found = read(record)
         if not found:
             return None
-        found = text.clean(found[:LONGEST_TEXT])
+        found = clean(found[:LONGEST_TEXT])
         if ignore and ignore.search(found):
             return None
         if extract:
@@ -123,6 +126,11 @@ def text_reader(source: Source, columns: tuple[str, ...], name: str) -> TextRead
         return found or None
 
     return field_text
+
+
+def _id(said: str) -> str:
+    """An id is no text for reading: '<b>' and '&amp;' stand for themselves."""
+    return text.INVISIBLE.sub("", CONTROL.sub("", said)).strip()
 
 
 def find(record: Any, steps: tuple[str, ...]) -> Any:

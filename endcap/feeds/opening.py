@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from endcap.feeds.record import ASK_AGAIN, Unreadable
+from endcap.feeds.values import quoted, shown
 
 HEAD_BYTES = 4096
 MAX_RATIO = 200  # real feeds pack to a tenth or a thirtieth
 RATIO_FROM_BYTES = 64 << 20
+MOSTLY, HARDLY = 0.6, 0.05  # shares of NUL bytes by which UTF-16 without its mark is known
 MAGIC: dict[bytes, str] = {
     b"%PDF": "pdf", b"\x89PNG": "image", b"\xff\xd8\xff": "image", b"GIF8": "image", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"PAR1": "parquet",
     b"\x1f\x8b": "gzip", b"\xd0\xcf\x11\xe0": "old Excel", b"7z\xbc\xaf": "archive", b"Rar!": "archive", b"\x28\xb5\x2f\xfd": "zstd",
@@ -66,6 +68,26 @@ def kind_of(head: bytes) -> str:
     return {"<": "xml", "{": "json", "[": "json"}.get(start[0], "text")
 
 
+def utf16_of(head: bytes) -> str | None:
+    """Which UTF-16 a text is in ('utf-16' where it says so by its mark), None where it is in none: latin letters leave every second byte NUL."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    even, odd = head[:HEAD_BYTES:2], head[1:HEAD_BYTES:2]
+    if len(odd) < 2:
+        return None
+    nul_even, nul_odd = even.count(0) / len(even), odd.count(0) / len(odd)
+    if max(nul_even, nul_odd) < MOSTLY or min(nul_even, nul_odd) > HARDLY:
+        return None
+    return "utf-16-le" if nul_odd > nul_even else "utf-16-be"
+
+
+def refuse_utf16(head: bytes, encoding: str, todo: str = "") -> None:
+    """Raises Unreadable where a text is UTF-16 and is to be read in an encoding of single bytes."""
+    found = utf16_of(head)
+    if found and not encoding.lower().replace("_", "-").startswith(("utf-16", "utf16", "utf-32", "utf32")):
+        raise Unreadable("bad_encoding", f"it is UTF-16, not {encoding}", todo or f"set options.encoding to {found}")
+
+
 def _as_text(head: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return head[: len(head) // 2 * 2].decode("utf-16", "replace")
@@ -78,10 +100,10 @@ def _check(head: bytes, kinds: frozenset[str], format_name: str) -> None:
         raise Unreadable("empty", "it is empty", ASK_AGAIN)
     if kind == "html" and (kinds or format_name):
         title = TITLE.search(_as_text(head))
-        named = f" titled {html.unescape(title[1]).strip()!r}" if title else ""
+        named = f" titled {quoted(html.unescape(title[1]))}" if title else ""
         raise Unreadable("html_page", f"it is an HTML page{named}, not {format_name}", "look at what the supplier's address answers and fetch it again")
     if kinds and kind not in kinds:
-        said = f" ({' '.join(_as_text(head).split())[:80]})" if kind in ("json", "xml") else ""
+        said = f" ({shown(_as_text(head), 80)})" if kind in ("json", "xml") else ""
         raise Unreadable("wrong_kind", f"it is {WORDS[kind]}{said}, not {format_name}", "correct the feed's format, or ask the supplier for the file again")
 
 

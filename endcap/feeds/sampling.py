@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from endcap import shelf
-from endcap.feeds.opening import WORDS, kind_of
+from endcap.feeds.opening import WORDS, kind_of, utf16_of
 from endcap.feeds.record import ASK_AGAIN, Unreadable
+from endcap.feeds.values import quoted
 
 SAMPLE_BYTES = 1 << 18
 DELIMITERS = (",", ";", "\t", "|")
@@ -59,9 +60,8 @@ def _is_lines(head: bytes) -> bool:
 
 def encoding_of(head: bytes, notes: list[str]) -> str:
     """By its mark, else UTF-8 where every byte agrees, else what charset-normalizer takes for likely."""
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if head.startswith(mark):
-            return encoding
+    if utf16 := utf16_of(head):
+        return utf16
     whole_lines = head[: head.rfind(b"\n") + 1] or head
     try:
         whole_lines.decode()
@@ -119,8 +119,11 @@ def _evenness(widths: list[int]) -> float:
 
 
 def _json(head: bytes, file: Path, notes: list[str]) -> dict[str, str | int | bool]:
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return {}
+    utf16 = utf16_of(head)
+    options: dict[str, str | int | bool] = {"encoding": utf16} if utf16 else {}
+    start = head[: len(head) // 2 * 2].decode(utf16, "replace").lstrip("\ufeff") if utf16 else head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    if start.lstrip().startswith("["):
+        return options
     with gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb") as stream:
         try:
             path = _path_of_records(json.loads(stream.read()))
@@ -128,7 +131,7 @@ def _json(head: bytes, file: Path, notes: list[str]) -> dict[str, str | int | bo
             raise Unreadable("broken_json", "it is not one whole JSON value", ASK_AGAIN) from None
     if path is None:
         raise Unreadable("no_records", "it holds no array of records", ASK_AGAIN)
-    return {"records": path}
+    return {**options, "records": path}
 
 
 def _path_of_records(value: Any, before: str = "", depth: int = 0) -> str | None:
@@ -152,5 +155,5 @@ def _xml(head: bytes, file: Path, notes: list[str]) -> dict[str, str | int | boo
     repeated = next((name for name, count in counts.items() if count > 1), None)
     if repeated is None:
         raise Unreadable("no_records", "no element of it comes more than once", "name the element of one record in options.record")
-    notes.append(f"each element {repeated!r} is taken for one record")
+    notes.append(f"each element {quoted(repeated)} is taken for one record")
     return {"record": repeated}

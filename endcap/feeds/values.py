@@ -1,9 +1,9 @@
-"""Prices, currencies and yes/no as suppliers write them: read by the feed's contract, never guessed."""
+"""Prices, currencies and yes/no as suppliers write them: read by the feed's contract, never guessed; and values as sentences quote them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import lru_cache
 
@@ -36,6 +36,8 @@ NO = frozenset({
 })  # fmt: skip
 SCHEMA_ORG = re.compile(r"^https?://schema\.org/", re.I)
 Price = tuple[Decimal, tuple[str, ...]]
+LONGEST_SHOWN = 40
+MOST_SHOWN = 12
 
 
 def price_reader(decimal: str, thousands: str) -> Callable[[str], Price]:
@@ -50,13 +52,13 @@ def price_reader(decimal: str, thousands: str) -> Callable[[str], Price]:
     def read(text: str) -> Price:
         match = pattern.fullmatch(text)
         if not match:
-            raise BadRecord("bad_price", f"{text[:60]!r} is not one number with the decimal mark {decimal!r}{_grouping(thousands)}")
+            raise BadRecord("bad_price", f"{quoted(text)} is not one number with the decimal mark {decimal!r}{_grouping(thousands)}")
         whole = match["whole"] or "0"
         number = Decimal((thousands_mark.sub("", whole) if thousands_mark else whole) + "." + (match["part"] or match["only"] or "0"))
         if (match["sign"] and number) or not number:
-            raise BadRecord("bad_price", f"the price {text[:60]!r} is {'negative' if number else 'zero'}")
+            raise BadRecord("bad_price", f"the price {quoted(text)} is {'negative' if number else 'zero'}")
         if number >= LARGEST_PRICE:
-            raise BadRecord("bad_price", f"the price {text[:60]!r} is too large to be one")
+            raise BadRecord("bad_price", f"the price {quoted(text)} is too large to be one")
         return number, _currencies(text, match["before"] or match["inner"], match["after"])
 
     return read
@@ -66,7 +68,7 @@ def currency_code(text: str) -> str:
     """An ISO 4217 code from a code or an unambiguous sign. Raises BadRecord('bad_currency')."""
     meant = _meanings(text)
     if len(meant) != 1:
-        raise BadRecord("bad_currency", f"{text[:30]!r} is not one ISO 4217 currency")
+        raise BadRecord("bad_currency", f"{quoted(text)} is not one ISO 4217 currency")
     return meant[0]
 
 
@@ -78,6 +80,24 @@ def truth(text: str) -> bool | None:
     if word in NO:
         return False
     return int(word) > 0 if word.isascii() and word.isdigit() and len(word) < 10 else None
+
+
+def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
+    """A supplier's text as it may stand in a sentence: printable, on one line, clipped to `longest` characters."""
+    line = " ".join(text[: 4 * longest].split())
+    kept = "".join(character if character.isprintable() else "\ufffd" for character in line[:longest])
+    return kept + "..." if len(line) > longest or len(text) > 4 * longest else kept
+
+
+def quoted(text: str) -> str:
+    """A supplier's text in quotation marks, printable and clipped."""
+    return repr(shown(text))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a sentence: each printable and clipped, the first MOST_SHOWN of them."""
+    names = list(names)
+    return ", ".join(map(shown, names[:MOST_SHOWN])) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
 def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
@@ -96,7 +116,7 @@ def _grouping(thousands: str) -> str:
 def _currencies(text: str, before: str | None, after: str | None) -> tuple[str, ...]:
     stated = [_meanings(word) for word in (before, after) if word]
     if not all(stated) or len(set(stated)) > 1:
-        raise BadRecord("bad_price", f"{text[:60]!r} is not one number with a currency")
+        raise BadRecord("bad_price", f"{quoted(text)} is not one number with a currency")
     return stated[0] if stated else ()
 
 

@@ -13,7 +13,7 @@ def _table(name: str, writer: str, *columns: Column[object]) -> Table:
 
 # One attempt of one run; a run that died keeps its row in state 'died'.
 RUNS = _table(
-    "runs", "flow",
+    "runs", "journey",
     Column("attempt_id", Integer, primary_key=True, autoincrement=True),
     Column("run", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # running | done | failed | died

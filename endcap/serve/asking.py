@@ -79,7 +79,9 @@ def _asked(sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def quarantine(reading: Reading, delivery_id: str, page: int) -> answers.Quarantine:
-    """The records of one delivery that broke the contract, with the beginning of their raw bytes; one page."""
+    """The records of one delivery that broke the contract, with the beginning of their raw bytes; one page. Raises NotFound."""
+    if reading.row("SELECT delivery_id FROM deliveries WHERE delivery_id = ?", [delivery_id]) is None:
+        raise NotFound(f"there is no delivery {delivery_id!r}", "every delivery is listed at /deliveries")
     found = count(reading, "FROM quarantined WHERE delivery_id = ?", [delivery_id])
     rows = reading.rows(
         f'SELECT "position", code, reason, raw[1:{RAW_SHOWN_BYTES}] AS raw FROM quarantined WHERE delivery_id = ? '

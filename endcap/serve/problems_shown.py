@@ -57,6 +57,8 @@ class EveryAnswer:
             await send(message)
 
         request = Request(scope)
+        if scope["method"] == "HEAD" and not request.url.path.startswith(STATIC):  # static files see to it themselves
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
         try:
             if _host(request) not in self.hosts:
                 answer = shown(request, 400, "unknown_host", "this server answers under its own name only", f"use http://{self.hosts[0]}")
@@ -74,6 +76,15 @@ class EveryAnswer:
             message = error.sentence() if isinstance(error, Problem) else "the server could not answer this"
             answer = shown(request, 500, CODES[500], message, "the server's log says why; the catalog itself is unchanged")
             await answer(scope, receive, send_with_headers)
+
+
+def _without_body(send: Send) -> Send:
+    """What a GET answers, but for its body: the headers, its length among them, stay."""
+
+    async def send_headers(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_headers
 
 
 def shown(request: Request, status: int, code: str, message: str, hint: str) -> Response:

@@ -23,7 +23,7 @@ def serve_home(home: Home, *, port: int, seconds: float = 0, say: Callable[[str]
     with _listening(port) as listening:
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(make_app(home), log_level="warning", access_log=False, server_header=False))
-        say(f"serving {address}/ and {address}/api/v1/ (read-only; Ctrl-C stops it)")
+        say(f"serving {address}/, {address}/api/v1/overview and {address}/openapi.json (read-only; Ctrl-C stops it)")
         stop = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
         stop.daemon = True
         if seconds:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
 
+from endcap.feeds.opening import refuse_utf16
 from endcap.feeds.record import ASK_AGAIN, MAX_RECORD_BYTES, BadRecord, Chunk, Cut, Header, Options, Unreadable, chunks, text_option, unique_names
 
 OPTIONS: dict[str, str] = {
@@ -35,7 +36,7 @@ def split(stream: BinaryIO, options: Options) -> Iterator[Chunk]:
     encoding = text_option(options, "encoding", "utf-8").lower().replace("_", "-")
     if encoding.startswith(UNBYTED):
         stream, encoding = _as_utf8(stream, encoding), "utf-8"
-    lines = _Lines(stream)
+    lines = _Lines(stream, encoding)
     header = _header(lines, options, encoding)
     yield from chunks(header, _records(lines, header, options))
 
@@ -60,8 +61,9 @@ def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:
 class _Lines:
     """Lines of a stream with their ends; lines can be handed back."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
         head = stream.read(1 << 16)
+        refuse_utf16(head, encoding)
         self._back: deque[bytes] = deque()
         self._stream: BinaryIO = io.BufferedReader(_Joined(head.removeprefix(BYTE_ORDER_MARK), stream), 1 << 20)
         if b"\n" not in head and b"\r" in head:
@@ -132,9 +134,13 @@ def _header(lines: _Lines, options: Options, encoding: str) -> Header:
     raw = next((cut for cut in _records(lines, None, options)), b"")
     if not isinstance(raw, bytes) or not raw.strip():
         raise Unreadable("empty", "it holds nothing, not even column names", ASK_AGAIN)
+    if b"\0" in raw:
+        raise Unreadable("bad_header", "its header holds NUL bytes, so it is no text", ASK_AGAIN)
     try:
         names = next(csv.reader([raw.decode(encoding)], **_dialect(options.get("delimiter", ","), options.get("quote", '"'))))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise Unreadable("bad_header", f"byte {error.start + 1} of its header is not {encoding}", "correct options.encoding") from None
+    except csv.Error as error:
         raise Unreadable("bad_header", f"its header cannot be read: {error}", "correct options.encoding, options.delimiter or options.header_row") from None
     if len(names) > MAX_COLUMNS:
         raise Unreadable("too_many_columns", f"it has {len(names):,} columns", ASK_AGAIN)
@@ -204,4 +210,8 @@ BROKEN: list[tuple[bytes, Options, str]] = [
     (b"\n\n", {}, "empty"),
     (b",".join([b"c"] * 20_000) + b"\n", {}, "too_many_columns"),
     (b"\xe4,b\n", {}, "bad_header"),
+    (b"\0" * 5_000 + b"\n", {}, "bad_header"),
+    ("id,title\n1,ä\n".encode("utf-16"), {}, "bad_encoding"),
+    ("id,title\n1,ä\n".encode("utf-16-le"), {}, "bad_encoding"),
+    ("id,title\n1,ä\n".encode("utf-16-be"), {"encoding": "cp1252"}, "bad_encoding"),
 ]

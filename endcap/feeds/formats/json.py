@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import msgspec
 
 from endcap.feeds.jsontext import decode_object
+from endcap.feeds.opening import refuse_utf16
 from endcap.feeds.record import ASK_AGAIN, Chunk, Header, Options, Unreadable, chunks, text_option
+from endcap.feeds.values import listed, quoted, shown
 
 OPTIONS: dict[str, str] = {
     "records": "Where the array of records lies, as a path with dots ('data.products'); left out when the array is the whole file.",
@@ -37,6 +39,7 @@ def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:
 
 
 def _as_utf8(content: bytes, encoding: str) -> bytes:
+    refuse_utf16(content[: 1 << 16], encoding)
     content = content.removeprefix(BYTE_ORDER_MARK)
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig"):
         return content
@@ -51,7 +54,7 @@ def _array(content: bytes, path: str) -> Iterator[bytes]:
         for step in filter(None, path.split(".")):
             names = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
             if step not in names:
-                said = f"there is no {step!r} on the way to the records; the object has {_some(list(names))}"
+                said = f"there is no {quoted(step)} on the way to the records; the object has {_some(names)}"
                 raise Unreadable("no_records", said, "correct options.records")
             content = bytes(names[step])
         return map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw]))
@@ -89,13 +92,13 @@ def _not_an_array(content: bytes) -> Unreadable:
         return Unreadable("no_records", "the records are not in a JSON array", "correct options.records")
     for name in ERROR_NAMES:
         if name in names and len(content) < 10_000:
-            said = bytes(names[name])[:120].decode("utf-8", "replace")
+            said = shown(bytes(names[name]).decode("utf-8", "replace"), 120)
             return Unreadable("error_message", f"it is an error message, not records: {name} {said}", ASK_AGAIN)
-    return Unreadable("no_records", f"it is an object with {_some(list(names))}, not an array of records", "name the array's path in options.records")
+    return Unreadable("no_records", f"it is an object with {_some(names)}, not an array of records", "name the array's path in options.records")
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") if names else "no names"
+def _some(names: Iterable[str]) -> str:
+    return listed(names) or "no names"
 
 
 def _plain(message: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from endcap.feeds.jsontext import decode_object
+from endcap.feeds.opening import refuse_utf16
 from endcap.feeds.record import MAX_RECORD_BYTES, Chunk, Cut, Header, Options, chunks, text_option
 
 OPTIONS: dict[str, str] = {"encoding": "The text encoding, utf-8 when left out; one in which a line ends with the byte 0A."}
@@ -25,6 +26,8 @@ def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:
 
 def _lines(stream: BinaryIO) -> Iterator[bytes | Cut]:
     mark = BYTE_ORDER_MARK
+    line = stream.readline(MAX_RECORD_BYTES)
+    refuse_utf16(line, "utf-8", "which jsonl is not read in: ask the supplier for UTF-8")
     while line := stream.readline(MAX_RECORD_BYTES):
         if len(line) == MAX_RECORD_BYTES and not line.endswith(b"\n"):
             yield _too_long(line, stream)

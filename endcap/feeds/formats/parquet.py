@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from endcap.feeds.jsontext import decode_object
 from endcap.feeds.record import ASK_AGAIN, CHUNK_RECORDS, Chunk, Header, Options, Unreadable, chunks
+from endcap.feeds.values import shown
 
 OPTIONS: dict[str, str] = {}
 KINDS = frozenset({"parquet"})
@@ -29,7 +30,7 @@ def split(stream: BinaryIO, options: Options) -> Iterator[Chunk]:
         file = pq.ParquetFile(source, page_checksum_verification=True)
         yield from chunks(Header(tuple(file.schema_arrow.names)), _rows(file))
     except (pa.ArrowException, OSError) as error:
-        raise Unreadable("broken_parquet", f"it is not a whole Parquet file: {str(error).splitlines()[0][:120]}", ASK_AGAIN) from None
+        raise Unreadable("broken_parquet", f"it is not a whole Parquet file: {shown(str(error), 120)}", ASK_AGAIN) from None
 
 
 def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:

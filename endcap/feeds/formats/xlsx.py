@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from endcap.feeds.jsontext import decode_object
 from endcap.feeds.record import ASK_AGAIN, CHUNK_RECORDS, Chunk, Header, Options, Unreadable, chunks, text_option, unique_names
+from endcap.feeds.values import listed, quoted, shown
 
 OPTIONS: dict[str, str] = {
     "sheet": "The sheet's name, or its number from 1; the first when left out.",
@@ -59,7 +60,7 @@ def _refuse_bombs(content: bytes) -> None:
                 if part.filename.startswith("xl/worksheets/"):
                     _refuse_far_cells(archive, part)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {error}", ASK_AGAIN) from None
+        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {shown(str(error), 120)}", ASK_AGAIN) from None
 
 
 def _refuse_far_cells(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
@@ -88,11 +89,11 @@ def _sheet(content: bytes, options: Options) -> pa.RecordBatch:
         book = fastexcel.read_excel(content)
         given = text_option(options, "sheet", "1")
         if given not in book.sheet_names and not (given.isdigit() and 1 <= int(given) <= len(book.sheet_names)):
-            raise Unreadable("no_sheet", f"it has no sheet {given!r}, only {', '.join(book.sheet_names)}", "correct options.sheet")
+            raise Unreadable("no_sheet", f"it has no sheet {quoted(given)}, only {listed(book.sheet_names)}", "correct options.sheet")
         which: str | int = given if given in book.sheet_names else int(given) - 1
         return book.load_sheet(which, header_row=None, skip_rows=0, dtypes="string").to_arrow()
     except fastexcel.FastExcelError as error:
-        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {str(error).splitlines()[0]}", ASK_AGAIN) from None
+        raise Unreadable("broken_workbook", f"it is not a whole Excel workbook: {shown(str(error), 120)}", ASK_AGAIN) from None
 
 
 def _rows(sheet: pa.RecordBatch, columns: tuple[str, ...]) -> Iterator[bytes]:

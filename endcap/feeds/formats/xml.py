@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from lxml import etree
 
 from endcap.feeds.record import ASK_AGAIN, BadRecord, Chunk, Cut, Header, Options, Unreadable, chunks, text_option
+from endcap.feeds.values import quoted, shown
 
 OPTIONS: dict[str, str] = {
     "record": "The local name of the element that is one record, 'item' when left out ('entry', 'SHOPITEM', 'product' ...).",
@@ -34,7 +35,7 @@ def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:
     try:
         element = etree.fromstring(raw, etree.XMLParser(remove_comments=True, remove_pis=True, **SAFE))
     except etree.XMLSyntaxError as error:
-        raise BadRecord("bad_xml", f"the record is not XML: {error.msg}") from None
+        raise BadRecord("bad_xml", f"the record is not XML: {shown(error.msg, 120)}") from None
     content = _content(element)
     return content if isinstance(content, dict) else {TEXT: content}
 
@@ -50,11 +51,11 @@ def _elements(stream: BinaryIO, name: str) -> Iterator[bytes | Cut]:
                 yield _cut(element)
                 _forget(element)
     except etree.XMLSyntaxError as error:
-        raise Unreadable("broken_xml", f"it is not whole, well-formed XML: {error.msg}", ASK_AGAIN) from None
+        raise Unreadable("broken_xml", f"it is not whole, well-formed XML: {shown(error.msg, 120)}", ASK_AGAIN) from None
     except LookupError as error:
-        raise Unreadable("bad_encoding", f"its declared encoding is unknown: {error}", ASK_AGAIN) from None
+        raise Unreadable("bad_encoding", f"its declared encoding is unknown: {shown(str(error), 120)}", ASK_AGAIN) from None
     if not found:
-        raise Unreadable("no_records", f"it holds no element {name!r}", "name the element of one record in options.record")
+        raise Unreadable("no_records", f"it holds no element {quoted(name)}", "name the element of one record in options.record")
 
 
 def _refuse_document_type(document: Any) -> None:
@@ -90,7 +91,7 @@ def _content(element: Any) -> Any:
     text = element.text or ""
     for child in element:
         if child.tag is etree.Entity:
-            raise BadRecord("entity", f"the record uses the entity {child.text!r}, which is not resolved")
+            raise BadRecord("entity", f"the record uses the entity {quoted(child.text)}, which is not resolved")
         _add(result, _local(child.tag), _content(child))
         text += child.tail or ""
     text = text.strip()

@@ -19,4 +19,7 @@ def show(request: Request, delivery_id: str, page: Annotated[int, Query(ge=1, le
     return page_of(request, "quarantine.html", quarantine=asking.quarantine(request.state.reading, delivery_id, page))
 
 
-CASES = [("/quarantine/nord@2024-05-02", 200, "no title"), ("/quarantine/nord@1999-01-01", 200, "No record of this delivery is in quarantine")]
+CASES = [
+    ("/quarantine/nord@2024-05-02", 200, "no title"), ("/quarantine/sued@2024-05-02", 200, "No record of this delivery is in quarantine"),
+    ("/quarantine/nosuch@1", 404, "There is no delivery"),
+]  # fmt: skip
