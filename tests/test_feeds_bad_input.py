@@ -169,7 +169,7 @@ def test_unknown_options_are_named(tmp_path: Path) -> None:
 
 
 def test_a_wrong_regular_expression_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"of the field title is not valid"):
+    with pytest.raises(ValueError, match="ignore is not a regular expression"):
         _read(tmp_path, GOOD.encode(), fields={"id": "id", "title": {"path": "title", "ignore": "("}})
 
 
@@ -248,3 +248,40 @@ def test_a_proposal_says_why_there_is_none(tmp_path: Path, name: str, content: b
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInput, match=sentence):
         propose(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"\0" * 9_000 + b"\n", b"id\x1b[31m,\x07" + b"x" * 500 + b",title" + b",\x02" * 200 + b"\n1,2,3\n"])
+def test_names_with_control_bytes_are_printable_and_clipped(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(BadInput) as caught:
+        _read(tmp_path, content)
+    said = str(caught.value)
+    assert said.isprintable() and len(said) < 900
+
+
+def test_columns_are_listed_up_to_twelve(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"its columns are c0, .*, c11, \.\.\. \("):
+        _read(tmp_path, (",".join(f"c{n}" for n in range(40)) + "\n").encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_called_by_its_name(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(BadInput, match=f"it is UTF-16, not utf-8 .*; set options.encoding to {encoding}\\."):
+        _read(tmp_path, GOOD.encode(encoding))
+    assert _read(tmp_path, GOOD.encode(encoding), options={"encoding": encoding}).delivery.accepted == 40
+
+
+def test_ids_are_not_markup(tmp_path: Path) -> None:
+    ids = _read(tmp_path, "id,title,price\n<b>,Mug,1.00\n A&amp;1 ,Cup,1.00\nx\x07\u200by,Jug,1.00\n".encode()).offers["source_id"].to_pylist()
+    assert sorted(ids) == ["<b>", "A&amp;1", "xy"]
+
+
+def test_a_mapped_name_of_two_columns_is_refused_until_a_person_knows_of_it(tmp_path: Path) -> None:
+    twice = GOOD.replace("price", "price,title", 1).replace(".00\n", ".00,other\n").encode()
+    with pytest.raises(BadInput, match="the field title is mapped to 'title', which the delivery has more than once"):
+        _read(tmp_path, twice)
+    known = _read(tmp_path, GOOD.encode()).offers
+    held = _read(tmp_path, twice, known).delivery
+    assert held.state == "held" and "more than once" in held.reason and "the last good version stays" in held.reason
+    assert _read(tmp_path, twice, columns=["title#2"]).delivery.accepted == 40
+    second = _read(tmp_path, twice, fields={"id": "id", "title": "title#2", "price": "price"})
+    assert set(second.offers["title"].to_pylist()) == {"other"}

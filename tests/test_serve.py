@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -382,7 +383,7 @@ def test_text_has_contrast_in_light_and_dark(client: TestClient, theme: int) -> 
 def test_serving_tells_its_address_and_stops_by_itself() -> None:
     said: list[str] = []
     serve_home(SampleHome(), port=0, seconds=0.3, say=said.append)
-    assert re.match(r"serving http://127\.0\.0\.1:\d+/", said[0])
+    assert re.match(r"serving (http://127\.0\.0\.1:\d+)/, \1/api/v1/overview and \1/openapi\.json ", said[0])
 
 
 def test_a_taken_port_is_one_clear_sentence() -> None:
@@ -393,3 +394,37 @@ def test_a_taken_port_is_one_clear_sentence() -> None:
         taken.listen()
         with pytest.raises(BadInput, match="is taken"):
             serve_home(SampleHome(), port=taken.getsockname()[1], seconds=0.1, say=print)
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [("/nosuch", 404), ("/p/PXXXX", 404), ("/o/nosuch:1", 404), ("/products?page=abc", 422), ("/quarantine/nosuch@1", 404)]
+)
+def test_people_get_a_page_with_the_same_words_as_programs(client: TestClient, address: str, status: int) -> None:
+    page, told = client.get(address, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}), client.get(address)
+    assert page.status_code == told.status_code == status and page.headers["content-type"].startswith("text/html")
+    message = told.json()["error"]["message"]
+    assert message[1:] in html.unescape(page.text) and '"error"' not in page.text
+
+
+def test_a_delivery_that_never_was_has_no_quarantine(client: TestClient) -> None:
+    answer = client.get("/api/v1/deliveries/nosuch@1/quarantine", headers=AS_PERSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert client.get("/api/v1/deliveries/sued@2024-05-02/quarantine").json()["found"] == 0
+
+
+@pytest.mark.parametrize("address", ["/", "/products", "/p/p1", "/p/p3", "/p/p9", "/p/none", "/o/nord:1", "/nosuch", "/api/v1/overview", "/static/endcap.css"])
+def test_head_answers_as_get_does_without_the_body(client: TestClient, address: str) -> None:
+    got, head = client.get(address, headers=AS_PERSON), client.head(address, headers=AS_PERSON)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert {name: value for name, value in head.headers.items() if name != "date"} == {name: value for name, value in got.headers.items() if name != "date"}
+
+
+def test_what_may_be_a_product_is_said_in_whole_sentences(client: TestClient) -> None:
+    words = " ".join(re.sub(r"<[^>]*>", "", client.get("/o/nord:3", headers=AS_PERSON).text).split())
+    assert "product: it may be p1. Why: pack 6 against 1. It was compared with nord:1." in words
+
+
+def test_the_navigation_wraps_on_a_narrow_screen(client: TestClient) -> None:
+    narrow = client.get("/static/endcap.css").text.split("@media (max-width: 760px)")[1]
+    rule = re.search(r"\.top nav \{([^}]*)\}", narrow)
+    assert rule and "flex-wrap: wrap" in rule[1] and "overflow" not in rule[1]

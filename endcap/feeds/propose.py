@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from endcap.feeds.guard import percent
 from endcap.feeds.mapping import Mapping, find, steps_of
 from endcap.feeds.opening import opened
 from endcap.feeds.record import BadRecord, Chunk, Header, Unreadable
+from endcap.feeds.values import listed, quoted, shown
 from endcap.problems import BadInput
 from endcap.settings import Feed, Numbers
 
@@ -51,6 +53,14 @@ DETAILS: dict[str, tuple[str, ...]] = {
     "gender": ("gender", "geschlecht"), "condition": ("condition", "zustand"),
 }  # fmt: skip
 REQUIRED_OF_FEED = ("id", "title")
+# Words that mark a column as an id wherever they stand in its name, as words of their own or, the longer ones, at its end.
+ID_WORDS = frozenset({"id", "ids", "sku", "nr", "no", "num", "number", "nummer", "code", "kod", "key", "uuid", "ref"})
+ID_ENDINGS = ("sku", "number", "nummer", "nr", "code", "kod", "id")
+WORD_OF_NAME = re.compile(r"[A-ZÄÖÜ]+(?![a-zäöüß])|[A-ZÄÖÜ]?[a-zäöüß]+|\d+")
+NEARLY_ALL = 0.95
+GTIN_SHARE = 0.7
+LONGEST_CODE = 64
+TOO_FEW = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,11 +88,13 @@ def propose(file: Path) -> Proposal:
     if not records:
         raise BadInput(f"{file.name} holds no records that can be read as {format_name}", where=str(file.parent), todo="take a delivery with records")
     columns = _columns(records, header)
-    fields = _fields(columns, notes, file)
+    fields = _fields(columns, _columns(_each_once(records), header), notes, file)
     numbers = _numbers(columns.get(str(fields.get("price")), []), notes)
     settings: dict[str, Any] = {"file": _pattern(file, notes), "format": format_name}
     settings |= {name: part for name, part in (("options", options), ("numbers", numbers)) if part}
     settings["fields"] = _with_currency(fields, columns, numbers, notes)
+    if twins := _twins(fields, header, notes):
+        settings["columns"] = twins
     _try(Feed.model_validate(settings), header, records, notes)
     return Proposal(_name(file), yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=120), notes)
 
@@ -140,18 +152,26 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _fields(columns: dict[str, list[str]], notes: list[str], file: Path) -> dict[str, Any]:
-    """The mapping by names, then by shapes for what names do not tell."""
+def _each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A record that is delivered twice does not make its id less of one."""
+    return list({json.dumps(record, sort_keys=True): record for record in records}.values())
+
+
+def _fields(columns: dict[str, list[str]], once: dict[str, list[str]], notes: list[str], file: Path) -> dict[str, Any]:
+    """The mapping by names, then by shapes for what names do not tell; `once` are the columns of the records without repeats."""
     fields: dict[str, Any] = {}
     for name, known in NAMES.items():
+        if name == "id":
+            continue
         path = _by_name(columns, known, taken=[] if name == "gtin" else list(fields.values()))
         if path:
             fields[name] = path
-    _by_shape(fields, columns, notes)
+    _gtin_by_shape(fields, columns, notes)
+    _choose_id(fields, once, notes)
+    _title_by_shape(fields, columns, notes)
     missing = [name for name in REQUIRED_OF_FEED if name not in fields]
     if missing:
-        there = ", ".join(list(columns)[:30])
-        raise BadInput(f"no column of {file.name} looks like {' or '.join(missing)}; its columns are {there}", todo="write the mapping by hand")
+        raise BadInput(f"no column of {file.name} looks like {' or '.join(missing)}; its columns are {listed(columns)}", todo="write the mapping by hand")
     for name in ("category", "image"):
         if str(fields.get(name, "")).endswith("*"):
             fields[name] = {"path": fields[name], "separator": " > "} if name == "category" else str(fields[name])[:-1] + "0"
@@ -176,25 +196,92 @@ def _plain(path: str, *, whole: bool) -> str:
     return "" if "." in path else re.sub(r"[\W_]", "", path.casefold())
 
 
-def _by_shape(fields: dict[str, Any], columns: dict[str, list[str]], notes: list[str]) -> None:
-    flat = {path: texts for path, texts in columns.items() if texts}
-    if "gtin" not in fields:
-        path = next((path for path, texts in flat.items() if _share(texts, lambda text: gtin.normalise(text)[0] is not None) > 0.7), None)
-        if path:
-            fields["gtin"] = path
-            notes.append(f"{path} holds valid GTINs")
-    if "id" not in fields:
-        most = max((len(texts) for texts in flat.values()), default=0)
-        path = next((path for path, texts in flat.items() if path not in fields.values() and len(set(texts)) == len(texts) == most), fields.get("gtin"))
-        if path:
-            fields["id"] = path
-            notes.append(f"no column is named like an id; {path} differs in every record of the sample")
-    if "title" not in fields:
-        texts_of = {path: texts for path, texts in flat.items() if path not in fields.values() and 10 < sum(map(len, texts)) / len(texts) < 150}
-        path = max(texts_of, key=lambda path: len(set(texts_of[path])), default=None)
-        if path:
-            fields["title"] = path
-            notes.append(f"no column is named like a title; {path} looks like one")
+def _gtin_by_shape(fields: dict[str, Any], columns: dict[str, list[str]], notes: list[str]) -> None:
+    if "gtin" in fields:
+        return
+    path = next((path for path, texts in columns.items() if texts and _holds_gtins(texts)), None)
+    if path:
+        fields["gtin"] = path
+        notes.append(f"{shown(path)} holds valid GTINs")
+
+
+def _holds_gtins(texts: list[str]) -> bool:
+    return _share(texts, lambda text: gtin.normalise(text)[0] is not None) > GTIN_SHARE
+
+
+def _choose_id(fields: dict[str, Any], columns: dict[str, list[str]], notes: list[str]) -> None:
+    """The best-named column that nearly every record fills, each with a value of its own; where none does, the one that comes closest."""
+    records = max((len(texts) for texts in columns.values()), default=0)
+    single = {path: texts for path, texts in columns.items() if texts and "*" not in path}
+    distinct = {path: len(set(texts)) / records for path, texts in single.items()}
+    rank = {path: _rank_as_id(path, texts, fields) for path, texts in single.items()}
+    places = [place for place in rank.values() if place is not None]
+    if not places:
+        return
+    candidates = [path for path, place in rank.items() if place is not None]
+    fitting = [path for path in candidates if distinct[path] >= NEARLY_ALL]
+    if fitting:
+        path = min(fitting, key=lambda path: rank[path] or ())
+        if (rank[path] or (0,))[0] > 1:
+            notes.append(f"no column that differs in every record is named like an id; {shown(path)} differs in {_how_many(distinct[path])}")
+    else:
+        path = min(candidates, key=lambda path: (-round(distinct[path], 2), rank[path] or ()))
+        notes.append(
+            f"WARNING: no column is filled and distinct in nearly every record, so none is a sound id; {shown(path)} comes closest "
+            f"({percent(distinct[path])} of the records have a value of their own there): ask the supplier for an id"
+        )
+    fields["id"] = path
+
+
+def _how_many(share: float) -> str:
+    return "every record of the sample" if share == 1 else f"{percent(share)} of the sample's records"
+
+
+def _rank_as_id(path: str, texts: list[str], fields: dict[str, Any]) -> tuple[int, ...] | None:
+    """The smaller, the more like an id: by its whole name, by a word of it, by its values, mapped otherwise, a GTIN. None for what is no id."""
+    plain, nested = _plain(path, whole=False), int("." in path)
+    if path == fields.get("gtin") or plain in NAMES["gtin"] or (plain not in NAMES["id"] and _holds_gtins(texts)):
+        return (5, nested)
+    if plain in NAMES["id"]:
+        return (0, nested, NAMES["id"].index(plain))
+    mapped_to = next((name for name, other in fields.items() if other == path), None)
+    if mapped_to in ("mpn", "url"):
+        return (3 if mapped_to == "url" else 4, nested)
+    if mapped_to is not None or any(plain in known for name, known in NAMES.items() if name not in ("id", "mpn", "url")):
+        return None
+    if plain in NAMES["mpn"]:
+        return (4, nested)
+    if _is_named_like_id(path):
+        return (1, nested)
+    return (2, nested) if _share(texts, _is_code) >= NEARLY_ALL else None
+
+
+def _is_named_like_id(path: str) -> bool:
+    last = path.rpartition(".")[2]
+    return any(word.casefold() in ID_WORDS for word in WORD_OF_NAME.findall(last)) or re.sub(r"[\W_]", "", last.casefold()).endswith(ID_ENDINGS)
+
+
+def _is_code(text: str) -> bool:
+    """One short word that is no address, price or date."""
+    return len(text) <= LONGEST_CODE and not re.search(r"\s|/|^\d+[.,]\d{1,2}$", text.strip()) and not DATE.match(text)
+
+
+def _title_by_shape(fields: dict[str, Any], columns: dict[str, list[str]], notes: list[str]) -> None:
+    if "title" in fields:
+        return
+    texts_of = {path: texts for path, texts in columns.items() if texts and path not in fields.values() and 10 < sum(map(len, texts)) / len(texts) < 150}
+    path = max(texts_of, key=lambda path: len(set(texts_of[path])), default=None)
+    if path:
+        fields["title"] = path
+        notes.append(f"no column is named like a title; {shown(path)} looks like one")
+
+
+def _twins(fields: dict[str, Any], header: Header, notes: list[str]) -> list[str]:
+    """Second columns of a mapped name: named in the settings, so that a person knows of them."""
+    mapped = [path for path in [*fields.values(), *fields.get("details", {}).values()] if isinstance(path, str)]
+    twins = [f"{path}#2" for path in dict.fromkeys(mapped) if f"{path}#2" in header.columns]
+    notes += [f"WARNING: two columns are named {quoted(twin.removesuffix('#2'))}; the first is mapped, the second is {quoted(twin)}" for twin in twins]
+    return twins
 
 
 def _share(texts: list[str], test: Any) -> float:
@@ -262,5 +349,8 @@ def _try(feed: Feed, header: Header, records: list[dict[str, Any]], notes: list[
             mapping.offer(record)
         except BadRecord as bad:
             refused[bad.code] += 1
-    causes = "".join(f", {count} {code}" for code, count in refused.most_common())
-    notes.append(f"of {len(records)} sample records {len(records) - refused.total()} become offers{causes}")
+    offers, causes = len(records) - refused.total(), ", ".join(f"{count} {code}" for code, count in refused.most_common())
+    if offers < TOO_FEW * len(records):
+        notes.insert(0, f"WARNING: only {offers} of {len(records)} sample records would become offers: {causes}")
+    else:
+        notes.append(f"of {len(records)} sample records {offers} become offers{', ' if causes else ''}{causes}")

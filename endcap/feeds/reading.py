@@ -134,7 +134,7 @@ def _unknown(arrival: _Arrival, first: Chunk, rest: Iterator[Chunk], before: Kno
 def _reading(arrival: _Arrival, result: Sorted, before: Known, reasons: list[str]) -> Reading:
     held = "; ".join(reasons)
     if held:
-        release = f"release with `endcap release {arrival.name} {arrival.date}`"
+        release = f"release with `endcap release {arrival.name} {arrival.date} --reason ...`"
         todo = release if result.counts()["offers"] else "correct the feed's settings or ask the supplier what changed"
         held = f"{arrival.name} delivered {result.read:,} records but {held}; {todo}"
     offers = arrow_schema(Offer).empty_table() if held else result.offers(before, _stamp(arrival))

@@ -61,7 +61,7 @@ def _decisions(reading: Reading) -> answers.DecisionCounts:
 def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.DecisionCounts) -> list[answers.Need]:
     needs = [
         answers.Need(kind="held", count=1, words=f"{feed.supplier}: the delivery of {feed.held.date} is held. {feed.held.reason}",
-                     todo=f"endcap release {feed.feed} {feed.held.date}", path="/deliveries")
+                     todo=f"endcap release {feed.feed} {feed.held.date} --reason ...", path="/deliveries")
         for feed in feeds if feed.held
     ]  # fmt: skip
     waiting = {

@@ -56,9 +56,9 @@ class EveryAnswer:
                 headers.update({**HEADERS, SNAPSHOT_HEADER: snapshot})
             await send(message)
 
-        request = Request(scope)
-        if scope["method"] == "HEAD" and not request.url.path.startswith(STATIC):  # static files see to it themselves
+        if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
             scope, send = {**scope, "method": "GET"}, _without_body(send)
+        request = Request(scope)
         try:
             if _host(request) not in self.hosts:
                 answer = shown(request, 400, "unknown_host", "this server answers under its own name only", f"use http://{self.hosts[0]}")

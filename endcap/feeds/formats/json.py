@@ -115,6 +115,7 @@ CASES: list[tuple[bytes, Options, list[dict[str, Any] | str]]] = [
     (b"[]", {}, []),
 ]
 BROKEN: list[tuple[bytes, Options, str]] = [
+    ('[{"id": 1}]'.encode("utf-16"), {}, "bad_encoding"),
     (b'[{"id": 1}, {"id"', {}, "broken_json"),
     (b'{"error": "no such token"}', {}, "error_message"),
     (b'{"rows": []}', {}, "no_records"),

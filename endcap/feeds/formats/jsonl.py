@@ -26,9 +26,9 @@ def decode(raw: bytes, header: Header, options: Options) -> dict[str, Any]:
 
 def _lines(stream: BinaryIO) -> Iterator[bytes | Cut]:
     mark = BYTE_ORDER_MARK
-    line = stream.readline(MAX_RECORD_BYTES)
-    refuse_utf16(line, "utf-8", "which jsonl is not read in: ask the supplier for UTF-8")
     while line := stream.readline(MAX_RECORD_BYTES):
+        if mark:
+            refuse_utf16(line, "an encoding that jsonl is read in", "ask the supplier for UTF-8")
         if len(line) == MAX_RECORD_BYTES and not line.endswith(b"\n"):
             yield _too_long(line, stream)
             continue
@@ -52,4 +52,4 @@ CASES: list[tuple[bytes, Options, list[dict[str, Any] | str]]] = [
     (b'{"id": "\xe4"}\n', {"encoding": "latin-1"}, [{"id": "ä"}]),
     (b'{"id": "' + b"x" * MAX_RECORD_BYTES + b'"}\n{"id": 2}\n', {}, ["too_long", {"id": "2"}]),
 ]
-BROKEN: list[tuple[bytes, Options, str]] = []
+BROKEN: list[tuple[bytes, Options, str]] = [('{"id": 1}\n'.encode("utf-16"), {}, "bad_encoding")]
