@@ -229,7 +229,7 @@ def test_a_delivery_over_budget_is_held_in_words_until_released(tmp_path: Path, 
     held = _read(tmp_path, spoil(rows), known, date="2024-01-02")
     _adds_up(held)
     assert held.delivery.state == "held" and reason in held.delivery.reason
-    assert held.delivery.reason.endswith("release with `endcap release acme 2024-01-02`")
+    assert held.delivery.reason.endswith("release with `endcap release acme 2024-01-02 --reason ...`")
     assert len(held.offers) == 0 and len(held.quarantined) <= 20
     released = _read(tmp_path, spoil(rows), known, date="2024-01-02", released=True)
     _adds_up(released)

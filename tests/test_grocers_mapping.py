@@ -86,7 +86,7 @@ def test_rewe_of_the_first_of_august_is_held_with_the_reason_in_words() -> None:
     august = _read("rewe-de", "2023-08-01", july.offers)
     assert august.delivery.state == "held" and len(august.offers) == 0
     assert august.delivery.reason.startswith("rewe-de delivered 14,185 records but 0 % state a price, last time 100 %")
-    assert august.delivery.reason.endswith("release with `endcap release rewe-de 2023-08-01`")
+    assert august.delivery.reason.endswith("release with `endcap release rewe-de 2023-08-01 --reason ...`")
 
 
 @needs_replay

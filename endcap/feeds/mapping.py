@@ -13,7 +13,6 @@ import msgspec
 from endcap import gtin, text
 from endcap.feeds import values
 from endcap.feeds.record import BadRecord
-from endcap.problems import BadInput
 from endcap.settings import Feed, Source
 
 # Content of an offer in the order of schema.Offer; the fields of the mapping go by the names on the right.
@@ -110,7 +109,7 @@ def paths(source: Source) -> list[str]:
 def text_reader(source: Source, columns: tuple[str, ...], name: str) -> TextReader:
     """A function from a record to the cleaned text of one field, None where the record states nothing."""
     read = _composed(source, columns)
-    ignore, extract = _expression(source.ignore, name), _expression(source.extract, name)
+    ignore, extract = _expression(source.ignore), _expression(source.extract)
     clean = _id if name == "id" else text.clean
 
     def field_text(record: Record) -> str | None:
@@ -153,11 +152,8 @@ def steps_of(path: str, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
     return (path,) if path in columns else tuple(path.split("."))
 
 
-def _expression(pattern: str | None, name: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise BadInput(f"the regular expression {pattern!r} of the field {name} is not valid: {error}", todo="correct it in the settings") from None
+def _expression(pattern: str | None) -> re.Pattern[str] | None:
+    return re.compile(pattern) if pattern else None
 
 
 def _composed(source: Source, columns: tuple[str, ...]) -> TextReader:
