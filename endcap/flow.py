@@ -94,7 +94,8 @@ def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None =
         _record_own_champion(home)
         arrivals = arrivals_now(home, dates, until, say)
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
-        if not groups and (home.override_sequence(), home.champion("match"), taxonomy_id(catalog)) != taken_in(home.manifest()):
+        manifest = home.manifest()
+        if not groups and manifest.run and (home.override_sequence(), home.champion("match"), taxonomy_id(catalog)) != taken_in(manifest):
             groups = [[]]
         if not groups:
             return [_nothing_to_do(home)]
@@ -102,17 +103,19 @@ def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None =
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:
-    """What a run would take in: deliveries with their size, answers and a new model; nothing is changed."""
+    """What a run would take in: deliveries with their size, answers, a new model or taxonomy; nothing is changed."""
     home = Home(catalog)
     manifest = home.manifest()
     arrivals = arrivals_now(home, dates, until, lambda _line: None)
     answers = home.override_sequence() - manifest.override_sequence
     champion = home.champion("match")
     promoted = champion if champion != manifest.models.get("match") else None
-    words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "")
+    taxonomy = manifest.run > 0 and taxonomy_id(catalog) != taken_in(manifest)[2]
+    words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
-        "answers": answers, "model": promoted, "words": f"a run would take in {words}" if arrivals or answers or promoted else "a run would change nothing",
+        "answers": answers, "model": promoted, "taxonomy": taxonomy,
+        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy else "a run would change nothing",
     }  # fmt: skip
 
 

@@ -116,11 +116,12 @@ def _note_growth(journey: Journey) -> None:
         learnt, known_feeds = int(journey.models.get("learnt_offers", "0")), set(journey.models.get("learnt_feeds", "").split())
         taxonomy = taxonomy_id(journey.catalog)
         same_house = set(feeds.split()) <= known_feeds and taxonomy == journey.models.get("learnt_taxonomy", "")
+        journey.models["learnt_taxonomy"] = taxonomy
         if offers == 0 or (offers < OUTGROWN * learnt and same_house):
             return
         journey.outgrown = True
         journey.changed = con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
-    journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds, "learnt_taxonomy": taxonomy}
+    journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds}
 
 
 def changed_or_vanished(journey: Journey) -> pa.Array:

@@ -209,10 +209,22 @@ def test_a_taxonomy_is_checked_at_every_run_and_a_new_one_is_taken_in(tmp_path: 
     ran = endcap("run", "--dir", tmp_path)
     assert ran.code == 2 and "house.csv" in one_sentence(ran)
     (tmp_path / "house.csv").write_text("category,words\nKitchen > Kettles,kettle|Wasserkocher\n", encoding="utf-8")
+    assert "another taxonomy" in endcap("plan", "--dir", tmp_path).stdout
     ran = endcap("run", "--dir", tmp_path, "--json")
     assert ran.json["runs"][0]["changed"]
     assert "Kettles" in endcap("products", "--dir", tmp_path, "--limit", "1", "--json").stdout
     assert not endcap("run", "--dir", tmp_path, "--json").json["runs"][0]["changed"]
+
+
+def test_a_taxonomy_without_any_offer_makes_no_snapshot_again_and_again(tmp_path: Path) -> None:
+    make(tmp_path, GOOD.encode())
+    (tmp_path / "house.csv").write_text("category,words\nKitchen > Kettles,kettle\n", encoding="utf-8")
+    file = tmp_path / "endcap.yaml"
+    file.write_text("taxonomy: house.csv\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    for _time in range(2):
+        assert not endcap("run", "--dir", tmp_path, "--inbox", tmp_path / "empty", "--json").json["runs"][0]["changed"]
+    assert state(tmp_path) == ("", [])
 
 
 def test_a_silent_feed_and_one_no_longer_named_are_noticed(tmp_path: Path) -> None:
