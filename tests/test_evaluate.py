@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from endcap.learn.evaluate import best_threshold, evaluate_block, evaluate_link, evaluate_match
+from endcap.learn.evaluate.block import evaluate_block
+from endcap.learn.evaluate.figures import best_threshold
+from endcap.learn.evaluate.link import evaluate_link
+from endcap.learn.evaluate.match import evaluate_match
 from endcap.problems import BadInput
 
 MATCHING_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "matching"

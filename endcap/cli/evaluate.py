@@ -21,21 +21,21 @@ def block(
     as_json: Json = False,
 ) -> None:
     """Measure the share of all true matches that are among the candidates."""
-    from endcap.learn.evaluate import evaluate_block
+    from endcap.learn.evaluate.block import evaluate_block
 
     _show(evaluate_block(folder, k=k, direction=direction), as_json)
 
 
 def match(folder: Folder, labels: Labels = "all", seed: Seed = 7, as_json: Json = False) -> None:
     """Measure the classification of given pairs, on test."""
-    from endcap.learn.evaluate import evaluate_match
+    from endcap.learn.evaluate.match import evaluate_match
 
     _show(evaluate_match(folder, labels=int(labels) if labels.isdigit() else labels, seed=seed), as_json)
 
 
 def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json = False) -> None:
     """Measure two raw tables to matched pairs, end to end."""
-    from endcap.learn.evaluate import evaluate_link
+    from endcap.learn.evaluate.link import evaluate_link
 
     _show(evaluate_link(folder, labels=labels, seed=seed), as_json)
 

@@ -1,0 +1,78 @@
+"""Two raw tables to matched pairs, end to end, against all true pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from endcap.learn.evaluate.figures import FIXED_THRESHOLD, cost, cross_fitted_threshold, quality
+from endcap.learn.evaluate.tables import Tables, read_matches, read_tables
+from endcap.match.block import find_candidates
+from endcap.match.matching import asked_rows, candidate_pairs, compute_features, fit_catalog
+from endcap.match.pairs import Pairs
+from endcap.match.score import feature_names, fit_labelled
+from endcap.problems import BadInput
+from endcap.settings import Matching
+
+LEARNING_SHARE = 70
+
+
+def evaluate_link(folder: Path, *, labels: str = "none", seed: int = 7) -> dict[str, Any]:
+    """Two raw tables to matched pairs: the keys of `evaluate_match` and candidate_recall, against all true pairs.
+
+    labels 'none': all records are scored and a fixed threshold decides; 'all': the pairs of 70 % of the left records (by
+    hash) are learned from, the threshold is chosen there by cross-fitting, and the rest is scored. One product per offer:
+    pairs are taken from the best score down while both records are free. Raises BadInput on a folder of another shape.
+    """
+    if labels not in ("none", "all"):
+        raise BadInput(f"link knows no labels {labels!r}", where="--labels", todo="give all or none")
+    clock = time.process_time()
+    tables = read_tables(folder)
+    truth = set(zip(*(rows.tolist() for rows in tables.rows(read_matches(folder, tables))), strict=True))
+    matching = Matching.model_validate({"seed": seed})
+    rows = asked_rows(tables.catalog, tables.catalog.offer_ids.combine_chunks())
+    graph = find_candidates(tables.catalog.index, rows, matching.candidates)
+    pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates)
+    features = compute_features(pairs, feature_names())
+    same = np.array([pair in truth for pair in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)])
+    scored = np.ones(pairs.size, dtype=bool)
+    model, threshold, source = fit_catalog(tables.catalog, matching, graph), FIXED_THRESHOLD, "fixed"
+    if labels == "all":
+        learning = _learning_rows(tables)
+        scored = ~learning[pairs.left]
+        groups = pairs.left[~scored]
+        threshold = cross_fitted_threshold(features[~scored], same[~scored], seed, model, groups)
+        model, source = fit_labelled(features[~scored], same[~scored], seed=seed, base=model), "valid"
+        truth = {pair for pair in truth if not learning[pair[0]]}
+    scores = np.where(scored, model.score(features), 0.0)
+    taken = one_to_one(pairs, scores, threshold)
+    counted = quality(taken, same, len(truth))
+    reached = int((same & scored).sum()) / max(len(truth), 1)
+    head = {"dataset": tables.name, "labels": labels, **counted, "threshold": threshold, "threshold_from": source}
+    return {**head, "pairs": int(scored.sum()), "candidate_recall": reached, **cost(clock)}
+
+
+def one_to_one(pairs: Pairs, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """bool [n]: pairs at or above the threshold, from the best score down, while both records are free; ties to the earlier pair."""
+    taken = np.zeros(pairs.size, dtype=bool)
+    used: set[int] = set()
+    for place in np.argsort(-scores, kind="stable"):
+        if scores[place] < threshold:
+            break
+        left, right = int(pairs.left[place]), int(pairs.right[place])
+        if left not in used and right not in used:
+            used |= {left, right}
+            taken[place] = True
+    return taken
+
+
+def _learning_rows(tables: Tables) -> np.ndarray:
+    """bool by row: left records whose pairs may be learned from, by hash of the id."""
+    learning = np.zeros(tables.catalog.index.size, dtype=bool)
+    for offer_id, row in tables.row_of.items():
+        learning[row] = int.from_bytes(hashlib.sha256(offer_id.encode()).digest()[:4], "big") % 100 < LEARNING_SHARE
+    return learning
