@@ -68,7 +68,7 @@ def match_offers(
     clock.note("fit")
     features, scores = score_pairs(pairs, model)
     clock.note("features_and_score")
-    kept = np.union1d(_kept(pairs, scores, rows, matching.kept), _places_of(pairs, held))
+    kept = np.union1d(_kept(pairs, scores, rows, matching.kept), places_of(pairs, held))
     table = _pair_table(catalog, pairs, kept, features, scores, model, run)
     clock.note("keep")
     figures = {"offers": float(catalog.index.size), "changed": float(rows.size), "candidates": float(pairs.size), "kept": float(kept.size)}
@@ -117,7 +117,7 @@ def _rows_of(catalog: Catalog, former: pa.Table | None) -> np.ndarray:
     return rows[(rows >= 0).all(axis=1)]
 
 
-def _places_of(pairs: Pairs, rows: np.ndarray) -> np.ndarray:
+def places_of(pairs: Pairs, rows: np.ndarray) -> np.ndarray:
     """Where pairs of rows [m, 2] stand among `pairs`, which are in order and hold them all."""
     size = max(pairs.index.size, 1)
     return np.searchsorted(np.asarray(pairs.left, dtype=np.int64) * size + pairs.right, rows[:, 0] * size + rows[:, 1])
@@ -163,7 +163,7 @@ def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:
 
 def score_pairs(pairs: Pairs, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """(features float32 [n, f], probabilities float64 [n])."""
-    features = compute_features(pairs, model.names)
+    features = model.columns(pairs, compute_features(pairs, model.shelf_names))
     return features, model.score(features)
 
 

@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from endcap import shelf
+from endcap.match import trees
+from endcap.match.pairs import Pairs
+from endcap.match.stack import LEARNED, Stack, fit_stack
 from endcap.problems import BadInput
 
-if TYPE_CHECKING:
-    import lightgbm
-
-FORMAT = "endcap pair scorer 1"
+FORMAT = "endcap pair scorer 2"
 SETTINGS_FILE, TREES_FILE = "model.json", "trees_{}.txt"
 # A clear nearest is nearer than its runner-up by this share of its similarity, from both sides.
 CLEAR_MARGIN = 0.1
@@ -38,11 +36,10 @@ JOINT_SHARE = 0.6
 ENOUGH_GTINS = 100
 # More pairs than this change the trees little and cost time.
 FIT_PAIRS = 80_000
-FLOOR = 1e-4
 # Answers this sure show how often GTINs are wrong.
 SURE = 0.9
-# From this weight of labels on, they know more than the scorer they would correct.
-ENOUGH_LABELS = 5000
+# From this many labels on, they can teach more than corrections of the scorer without labels.
+STACK_LABELS = 1500
 
 
 @dataclass(frozen=True)
@@ -54,31 +51,43 @@ class Model:
     parts: tuple[str, ...]  # LightGBM text models
     settings: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)  # what was counted while fitting
+    stack: Stack | None = None  # columns learned from labels, behind those of the shelf
 
     @cached_property
     def model_id(self) -> str:
         """Short hash of the content."""
-        content = [self._described(), *self.parts]
+        content = [self._described(), *self.parts, *(self.stack.texts().values() if self.stack else ())]
         return hashlib.sha256("\0".join(content).encode()).hexdigest()[:12]
 
     @cached_property
-    def boosters(self) -> tuple[lightgbm.Booster, ...]:
+    def boosters(self) -> tuple[Any, ...]:
         """The parts, ready to predict."""
-        lightgbm = _lightgbm()
-        return tuple(lightgbm.Booster(model_str=part) for part in self.parts)
+        return tuple(trees.booster(part) for part in self.parts)
+
+    @property
+    def base_part(self) -> str:
+        """The trees that were fitted without labels, which labels correct."""
+        return self.stack.base if self.stack else self.parts[0]
+
+    @property
+    def shelf_names(self) -> tuple[str, ...]:
+        """The features of the shelf among `names`, in their order."""
+        return self.names[: len(self.names) - len(LEARNED)] if self.stack else self.names
+
+    def columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
+        """float32 [n, len(names)] from shelf features: with a stack, `pairs` must hold all candidate pairs of every offer to be judged."""
+        return features if self.stack is None else np.hstack([features, self.stack.columns(pairs, features)])
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
         """float64 [n] from features float32 [n, f]."""
-        if features.shape[0] == 0:
-            return np.zeros(0)
         total = np.zeros(features.shape[0])
         for booster in self.boosters:
-            total += np.asarray(booster.predict(features, raw_score=True, num_threads=1))
+            total += trees.predict(booster, features)
         return total
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of being the same product, float64 [n], from features float32 [n, f]."""
-        return _probability(self.log_odds(features))
+        return trees.probability(self.log_odds(features))
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """float64 [n, f + 1]: what each feature adds to the log-odds, and last what no feature explains; a row sums to `log_odds`."""
@@ -92,6 +101,8 @@ class Model:
         folder.mkdir(parents=True, exist_ok=True)
         for place, part in enumerate(self.parts):
             (folder / TREES_FILE.format(place)).write_text(part, encoding="utf-8", newline="\n")
+        for name, text in (self.stack.texts() if self.stack else {}).items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
         (folder / SETTINGS_FILE).write_text(json.dumps({"model_id": self.model_id, **json.loads(self._described())}, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -103,7 +114,9 @@ class Model:
             if not isinstance(given, dict) or given.get("format") != FORMAT:
                 raise BadInput("this is not a pair scorer of endcap", where=where, todo="name another model or fit a new one with `endcap train`")
             parts = tuple((folder / TREES_FILE.format(place)).read_text(encoding="utf-8") for place in range(int(given["parts"])))
-            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"])
+            texts = {name: (folder / name).read_text(encoding="utf-8") for name in given["stack"]}
+            stack = Stack.from_texts(texts) if texts else None
+            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"], stack)
         except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError):
             raise BadInput("the pair scorer cannot be read", where=where, todo="name another model or fit a new one with `endcap train`") from None
         if model.model_id != given.get("model_id"):
@@ -112,7 +125,8 @@ class Model:
         return model
 
     def _described(self) -> str:
-        about = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts)}
+        stacked = list(self.stack.texts()) if self.stack else []
+        about = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts), "stack": stacked}
         return json.dumps({**about, "settings": self.settings, "numbers": self.numbers}, sort_keys=True)
 
 
@@ -134,9 +148,9 @@ def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *
     together, numbers = (_taught_by_gtins if enough else _taught_by_context)(features, names, seed)
     if together is None:
         return _prior_only(names, seed)
-    agree, differ = _gtin_evidence(gtin, _probability(together))
-    target = _probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0)))
-    student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, trees=150, leaves=15)
+    agree, differ = _gtin_evidence(gtin, trees.probability(together))
+    target = trees.probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0)))
+    student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, rounds=150, leaves=15)
     numbers |= {
         "pairs": float(features.shape[0]), "expected_matches": float(round(target.sum(), 1)),
         "gtin_agree": round(agree, 4), "gtin_differ": round(differ, 4),
@@ -145,28 +159,59 @@ def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *
 
 
 def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model | None = None) -> Model:
-    """Fit on labels (1 = same product) of pairs with features float32 [n, f].
+    """Fit on labels (1 = same product) of pairs with shelf features float32 [n, f].
 
-    With a `base` and fewer than ENOUGH_LABELS the trees correct its unsupervised part, so that few labels cannot make it forget
-    what it knows; more labels teach a scorer of their own.
+    With a `base` the trees correct its part that was fitted without labels, so that few labels cannot make it forget what it knows.
     Raises BadInput when all labels say the same.
     """
-    names = base.names if base else feature_names()
+    names = base.shelf_names if base else feature_names()
     labels = np.asarray(labels, dtype=np.float64)
-    if labels.size == 0 or labels.min() == labels.max():
-        raise BadInput("the labels hold only one answer", where=f"{labels.size} labels", todo="answer until there are some of both, same and different")
-    enough = (labels.size if weights is None else float(np.sum(weights))) >= ENOUGH_LABELS
-    parts = base.parts[:1] if base and not enough else ()
+    _check_both(labels)
+    parts = (base.base_part,) if base else ()
     start = Model("unsupervised", names, parts).log_odds(features) if parts else None
-    trees, leaves = (150, 15) if enough else (100, 7)
-    every = np.ones(len(names), dtype=bool)
-    part = _grow(features, labels, names, every, seed, trees=trees, leaves=leaves, weights=weights, start=start, monotone=not enough)
-    settings = {"seed": seed, "trees": trees, "leaves": leaves}
+    part = _grow(features, labels, names, np.ones(len(names), dtype=bool), seed, rounds=100, leaves=7, weights=weights, start=start)
+    settings = {"seed": seed, "trees": 100, "leaves": 7}
     return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())})
 
 
+def fit_stacked(
+    pairs: Pairs, features: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model,
+) -> tuple[Model, np.ndarray]:  # fmt: skip
+    """(model, its columns float32 [n, len(names)] of all given pairs) from many labels: trees over the shelf's features and learned columns.
+
+    `pairs` with shelf features [n, f] hold all candidate pairs of the labelled offers, `labelled` the places of labelled ones among them.
+    Columns of labelled pairs are from parts that have not seen their product. Raises BadInput when all labels say the same.
+    """
+    labels = np.asarray(labels, dtype=np.float64)
+    _check_both(labels)
+    weights = np.ones(labels.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    stack, learned = fit_stack(pairs, features, labelled, labels, weights, base.base_part, seed=seed)
+    columns = np.hstack([features, learned])
+    return _weigh(stack, columns[labelled], labels, weights, seed), columns
+
+
+def refit(model: Model, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int) -> Model:
+    """A model of the same kind, on the same learned columns float32 [n, f], from other labels: what cross-fitting needs."""
+    if model.stack is None:
+        return fit_labelled(columns, labels, weights, seed=seed, base=model)
+    _check_both(np.asarray(labels))
+    return _weigh(model.stack, columns, np.asarray(labels, dtype=np.float64), weights, seed)
+
+
+def _weigh(stack: Stack, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, seed: int) -> Model:
+    """The last trees, over the shelf's features and the learned columns."""
+    names = (*feature_names(), *LEARNED)
+    part = trees.grow(columns, labels, names, seed, trees=200, leaves=15, weights=weights, least=10)
+    return Model("stacked", names, (part,), {"seed": seed, "trees": 200, "leaves": 15}, {"labels": float(labels.size), "same": float(labels.sum())}, stack)
+
+
+def _check_both(labels: np.ndarray) -> None:
+    if labels.size == 0 or labels.min() == labels.max():
+        raise BadInput("the labels hold only one answer", where=f"{labels.size} labels", todo="answer until there are some of both, same and different")
+
+
 def _check_features(names: tuple[str, ...], where: str) -> None:
-    unknown = sorted(set(names) - set(feature_names()))
+    unknown = sorted(set(names) - set(feature_names()) - set(LEARNED))
     if unknown:
         raise BadInput(f"the pair scorer needs features that are not on the shelf: {', '.join(unknown)}", where=where, todo="install the plugin that has them")
 
@@ -186,7 +231,7 @@ def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) 
     weights = np.where(same, max(1.0, nearest.sum() / same.sum()), 1.0)[used]
     content = _teach(features[used], same[used].astype(np.float64), names, views == "content", seed, weights)(features)
     stands = _teach(features, content, names, views == "context", seed)(features)
-    return JOINT_SHARE * (_log_odds(content) + _log_odds(stands) - _log_odds(content.mean())), counts
+    return JOINT_SHARE * (trees.log_odds(content) + trees.log_odds(stands) - trees.log_odds(content.mean())), counts
 
 
 def _contradicted(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
@@ -202,14 +247,14 @@ def _taught_by_gtins(features: np.ndarray, names: tuple[str, ...], seed: int) ->
     known, same = ~np.isnan(gtin), gtin == 1
     half = np.random.default_rng(seed).permutation(features.shape[0]) % 2
     taught = [_teach(features[known & (half == side)], same[known & (half == side)].astype(np.float64), names, views != "key", seed) for side in (0, 1)]
-    answers = [_log_odds(teacher(features)) for teacher in taught]
+    answers = [trees.log_odds(teacher(features)) for teacher in taught]
     together = np.where(known, np.where(half == 0, answers[1], answers[0]), (answers[0] + answers[1]) / 2)
     return together, {"gtins_same": float(same.sum()), "gtins_different": float((gtin == 0).sum())}
 
 
 def _teach(features: np.ndarray, target: np.ndarray, names: tuple[str, ...], view: np.ndarray, seed: int, weights: np.ndarray | None = None) -> Any:
     """Fit on one view; returns a function from features [n, f] to probabilities."""
-    part = _grow(features, target, names, view, seed, trees=100, leaves=8, weights=weights)
+    part = _grow(features, target, names, view, seed, rounds=100, leaves=8, weights=weights)
     return Model("unsupervised", names, (part,)).score
 
 
@@ -229,47 +274,15 @@ def _gtin_evidence(gtin: np.ndarray, probability: np.ndarray) -> tuple[float, fl
 def _prior_only(names: tuple[str, ...], seed: int) -> Model:
     """A scorer that says 'unlikely' to all: there was no pair to learn from."""
     features = np.zeros((2, len(names)), dtype=np.float32)
-    part = _grow(features, np.array([0.0, 0.1]), names, np.ones(len(names), dtype=bool), seed, trees=1, leaves=2)
+    part = _grow(features, np.array([0.0, 0.1]), names, np.ones(len(names), dtype=bool), seed, rounds=1, leaves=2)
     return Model("unsupervised", names, (part,), {"seed": seed}, {"pairs": 0.0, "seeds_same": 0.0})
 
 
 def _grow(
-    features: np.ndarray, target: np.ndarray, names: tuple[str, ...], view: np.ndarray, seed: int, *, trees: int, leaves: int,
-    weights: np.ndarray | None = None, start: np.ndarray | None = None, monotone: bool = True,
+    features: np.ndarray, target: np.ndarray, names: tuple[str, ...], view: np.ndarray, seed: int, *, rounds: int, leaves: int,
+    weights: np.ndarray | None = None, start: np.ndarray | None = None,
 ) -> str:  # fmt: skip
     """Boosted trees for targets 0..1 as LightGBM text; features outside the view are left out of every split."""
-    lightgbm = _lightgbm()
     directions = [shelf.component("features", name).DIRECTION for name in names]
     seen = np.where(view, features, np.float32(0.0))
-    settings = {
-        "objective": "cross_entropy", "num_leaves": leaves, "learning_rate": 0.05, "min_data_in_leaf": 20, "lambda_l2": 5.0,
-        "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1, "seed": seed, "deterministic": True,
-        "force_row_wise": True, "num_threads": 1, "verbose": -1, "feature_pre_filter": False,
-    }  # fmt: skip
-    if monotone:
-        settings |= {"monotone_constraints": directions, "monotone_constraints_method": "advanced"}
-    if features.shape[0] < 400:
-        settings["min_data_in_leaf"] = max(1, features.shape[0] // 20)
-    data = lightgbm.Dataset(seen, target, weight=weights, init_score=start, feature_name=list(names), free_raw_data=True)
-    return str(lightgbm.train(settings, data, num_boost_round=trees).model_to_string())
-
-
-def _log_odds(probability: Any) -> Any:
-    clipped = np.clip(probability, FLOOR, 1 - FLOOR)
-    return np.log(clipped / (1 - clipped))
-
-
-def _probability(log_odds: np.ndarray) -> np.ndarray:
-    result: np.ndarray = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40, 40)))
-    return result
-
-
-def _lightgbm() -> Any:
-    """LightGBM without its scikit-learn wrappers, which nothing here uses: loading them takes longer than a small run's matching."""
-    if "lightgbm" in sys.modules or "sklearn" in sys.modules:
-        return import_module("lightgbm")
-    sys.modules["sklearn"] = None  # type: ignore[assignment]  # LightGBM takes a failing import as 'not installed'
-    try:
-        return import_module("lightgbm")
-    finally:
-        del sys.modules["sklearn"]
+    return trees.grow(seen, target, names, seed, trees=rounds, leaves=leaves, directions=directions, weights=weights, start=start)

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from endcap.match.score import Model, fit_labelled
+from endcap.match.score import Model, refit
 
 # Without labels the scorer's probability decides: more likely the same than not.
 FIXED_THRESHOLD = 0.5
@@ -38,15 +38,13 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     return (float(ranked[best]) + below) / 2
 
 
-def cross_fitted_threshold(features: np.ndarray, labels: np.ndarray, seed: int, base: Model, groups: np.ndarray, folds: int = 3) -> float:
-    """The best threshold on scores of models that have not seen the pair's group."""
-    known = np.unique(groups)
-    fold_of = dict(zip(known.tolist(), (np.random.default_rng(seed).permutation(known.size) % folds).tolist(), strict=True))
-    fold = np.array([fold_of[group] for group in groups.tolist()])
-    scores = np.zeros(labels.size)
+def cross_fitted_scores(model: Model, columns: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, seed: int, folds: int = 3) -> np.ndarray:
+    """float64 [n]: scores by models of the same kind that have not seen the pair's group; 0.5 where no model can be fitted."""
+    known, number_of = np.unique(groups, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(known.size) % folds)[number_of]
+    scores = np.full(labels.size, 0.5)
     for number in range(folds):
         seen, unseen = fold != number, fold == number
-        if labels[seen].size == 0 or labels[seen].min() == labels[seen].max():
-            return FIXED_THRESHOLD
-        scores[unseen] = fit_labelled(features[seen], labels[seen], seed=seed, base=base).score(features[unseen])
-    return best_threshold(scores, labels)
+        if labels[seen].size and labels[seen].min() < labels[seen].max():
+            scores[unseen] = refit(model, columns[seen], labels[seen], seed=seed).score(columns[unseen])
+    return scores

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from endcap.learn.evaluate.figures import FIXED_THRESHOLD, cost, cross_fitted_threshold, quality
-from endcap.learn.evaluate.tables import Tables, read_matches, read_tables
-from endcap.match.block import find_candidates
-from endcap.match.matching import asked_rows, candidate_pairs, compute_features, fit_catalog
+from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, cross_fitted_scores, quality
+from endcap.learn.evaluate.tables import Tables, judge_all, read_matches, read_tables
 from endcap.match.pairs import Pairs
-from endcap.match.score import feature_names, fit_labelled
+from endcap.match.score import fit_stacked
 from endcap.problems import BadInput
 from endcap.settings import Matching
 
@@ -33,22 +32,22 @@ def evaluate_link(folder: Path, *, labels: str = "none", seed: int = 7) -> dict[
     clock = time.process_time()
     tables = read_tables(folder)
     truth = set(zip(*(rows.tolist() for rows in tables.rows(read_matches(folder, tables))), strict=True))
-    matching = Matching.model_validate({"seed": seed})
-    rows = asked_rows(tables.catalog, tables.catalog.offer_ids.combine_chunks())
-    graph = find_candidates(tables.catalog.index, rows, matching.candidates)
-    pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates)
-    features = compute_features(pairs, feature_names())
+    judged = judge_all(tables, Matching.model_validate({"seed": seed}), [])
+    pairs = judged.pairs
     same = np.array([pair in truth for pair in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)])
     scored = np.ones(pairs.size, dtype=bool)
-    model, threshold, source = fit_catalog(tables.catalog, matching, graph), FIXED_THRESHOLD, "fixed"
+    model, columns, threshold, source = judged.base, judged.features, FIXED_THRESHOLD, "fixed"
     if labels == "all":
         learning = _learning_rows(tables)
         scored = ~learning[pairs.left]
-        groups = pairs.left[~scored]
-        threshold = cross_fitted_threshold(features[~scored], same[~scored], seed, model, groups)
-        model, source = fit_labelled(features[~scored], same[~scored], seed=seed, base=model), "valid"
+        told = np.flatnonzero(~scored)
+        model, columns = fit_stacked(pairs, judged.features, told, same[told], seed=seed, base=judged.base)
+        answered = replace(pairs, left=pairs.left[told], right=pairs.right[told])
+        known = cross_fitted_scores(model, columns[told], same[told].astype(np.float64), pairs.left[told], seed=seed)
+        alone = one_to_one(answered, known, 0.0)
+        threshold, source = best_threshold(known[alone], same[told][alone]), "valid"
         truth = {pair for pair in truth if not learning[pair[0]]}
-    scores = np.where(scored, model.score(features), 0.0)
+    scores = np.where(scored, model.score(columns), 0.0)
     taken = one_to_one(pairs, scores, threshold)
     counted = quality(taken, same, len(truth))
     reached = int((same & scored).sum()) / max(len(truth), 1)

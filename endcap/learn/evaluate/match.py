@@ -1,4 +1,4 @@
-"""Given pairs of two tables, classified: trained on train, with the threshold from valid, counted on test."""
+"""Given pairs of two tables, classified: learned from train, with the threshold from valid, counted on test."""
 
 from __future__ import annotations
 
@@ -8,51 +8,76 @@ from typing import Any
 
 import numpy as np
 
-from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, cross_fitted_threshold, quality
-from endcap.learn.evaluate.tables import SPLITS, pair_features, read_split, read_tables
-from endcap.match.matching import fit_catalog
-from endcap.match.score import Model, fit_labelled
+from endcap.learn.choose import choose
+from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, cross_fitted_scores, quality
+from endcap.learn.evaluate.tables import SPLITS, Judged, judge_all, read_split, read_tables
+from endcap.match.score import STACK_LABELS, Model, fit_labelled, fit_stacked
 from endcap.problems import BadInput
 from endcap.settings import Matching
 
 # Fewer labels than this say too little about a threshold.
 THRESHOLD_LABELS = 500
+CHOICES = ("active", "random")
 
 
-def evaluate_match(folder: Path, *, labels: str | int = "all", seed: int = 7) -> dict[str, Any]:
-    """Classify the pairs of test.csv: {dataset, labels, precision, recall, f1, threshold, threshold_from, pairs, cpu_s, peak_mb}.
+def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "active", seed: int = 7) -> dict[str, Any]:
+    """Classify the pairs of test.csv: {dataset, labels, precision, recall, f1, threshold, threshold_from, pairs, contradictions, cpu_s, peak_mb}.
 
-    labels 'all' learns from train and chooses the threshold on valid; 'none' sees no label; a number learns from that many
-    pairs of train and valid drawn by seed, and from THRESHOLD_LABELS on chooses the threshold among them by cross-fitting. The two tables are the
-    context; labels of test are only counted. Raises BadInput on a folder of another shape.
+    labels 'all' learns from train and chooses the threshold on valid; 'none' sees no label; a number learns from that many pairs of train and
+    valid, chosen one after the other as a reviewer would be asked ('active') or drawn by seed ('random'), and from THRESHOLD_LABELS on chooses
+    the threshold among them by cross-fitting. The two tables are the context; labels of test are only counted. Pairs that are labelled both
+    ways count as contradictions and are learned from with half the weight each. Raises BadInput on a folder of another shape.
     """
+    if choice not in CHOICES:
+        raise BadInput(f"there is no choice {choice!r}", where="--choose", todo=f"give {' or '.join(CHOICES)}")
     clock = time.process_time()
     tables = read_tables(folder)
     given = {split: read_split(folder, split, tables) for split in SPLITS}
-    matching = Matching.model_validate({"seed": seed})
-    base = fit_catalog(tables.catalog, matching)
-    features = {split: pair_features(tables, given[split].pairs, matching) for split in SPLITS}
-    model, threshold, source = base, FIXED_THRESHOLD, "fixed"
+    judged = judge_all(tables, Matching.model_validate({"seed": seed}), [pair for split in SPLITS for pair in given[split].pairs])
+    places = {split: judged.places(tables.rows(given[split].pairs)) for split in SPLITS}
+    same = {split: given[split].labels for split in SPLITS}
+    weights = _weights(places["train"], same["train"])
     if labels == "all":
-        model = fit_labelled(features["train"], given["train"].labels, seed=seed, base=base)
-        threshold, source = best_threshold(model.score(features["valid"]), given["valid"].labels), "valid"
-    elif labels != "none":
-        known = np.concatenate([given["train"].labels, given["valid"].labels])
-        model, threshold, source = _fit_few(np.concatenate([features["train"], features["valid"]]), known, _count(labels), seed, base)
-    predicted = model.score(features["test"]) >= threshold
-    counted = quality(predicted, given["test"].labels == 1, int((given["test"].labels == 1).sum()))
+        model, columns = _fit(judged, places["train"], same["train"], weights, seed)
+        threshold, source = best_threshold(model.score(columns[places["valid"]]), same["valid"]), "valid"
+    elif labels == "none":
+        model, columns, threshold, source = judged.base, judged.features, FIXED_THRESHOLD, "fixed"
+    else:
+        pool, known = (np.concatenate([part[split] for split in ("train", "valid")]) for part in (places, same))
+        model, columns, threshold, source = _fit_few(judged, pool, known, _count(labels), choice, seed)
+    predicted = model.score(columns[places["test"]]) >= threshold
+    counted = quality(predicted, same["test"] == 1, int((same["test"] == 1).sum()))
     head = {"dataset": tables.name, "labels": labels, **counted, "threshold": threshold, "threshold_from": source}
-    return {**head, "pairs": len(given["test"].pairs), **cost(clock)}
+    return {**head, "pairs": len(given["test"].pairs), "contradictions": int((weights < 1).sum()), **cost(clock)}
 
 
-def _fit_few(features: np.ndarray, labels: np.ndarray, count: int, seed: int, base: Model) -> tuple[Model, float, str]:
-    """(model, threshold, where it came from) from `count` labels drawn by seed."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(labels.size)[:count])
-    features, labels = features[chosen], labels[chosen]
-    model = fit_labelled(features, labels, seed=seed, base=base)
+def _fit(judged: Judged, places: np.ndarray, labels: np.ndarray, weights: np.ndarray, seed: int) -> tuple[Model, np.ndarray]:
+    """(model, its columns of all pairs); what is learned depends on how many labels there are."""
+    if labels.size >= STACK_LABELS:
+        return fit_stacked(judged.pairs, judged.features, places, labels, weights, seed=seed, base=judged.base)
+    return fit_labelled(judged.features[places], labels, weights, seed=seed, base=judged.base), judged.features
+
+
+def _fit_few(judged: Judged, pool: np.ndarray, known: np.ndarray, count: int, choice: str, seed: int) -> tuple[Model, np.ndarray, float, str]:
+    """(model, its columns, threshold, where it came from) from `count` labels out of the pool."""
+    if choice == "active":
+        chosen = np.sort(choose(judged.features[pool], lambda asked: known[asked], count, base=judged.base, seed=seed))
+    else:
+        chosen = np.sort(np.random.default_rng(seed).permutation(known.size)[:count])
+    places, labels = pool[chosen], known[chosen]
+    model, columns = _fit(judged, places, labels, _weights(places, labels), seed)
     if labels.size < THRESHOLD_LABELS:
-        return model, FIXED_THRESHOLD, "fixed"
-    return model, cross_fitted_threshold(features, labels, seed, base, np.arange(labels.size)), "valid"
+        return model, columns, FIXED_THRESHOLD, "fixed"
+    scores = cross_fitted_scores(model, columns[places], labels, np.arange(labels.size), seed=seed)
+    return model, columns, best_threshold(scores, labels), "valid"
+
+
+def _weights(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """1 for each label, a half where another label of the same pair contradicts it."""
+    _pairs, number = np.unique(places, return_inverse=True)
+    said_same, said = np.bincount(number, weights=labels), np.bincount(number)
+    contradicted = (said_same > 0) & (said_same < said)
+    return np.where(contradicted[number], 0.5, 1.0)
 
 
 def _count(labels: str | int) -> int:

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match.block import find_candidates
-from endcap.match.matching import Catalog, compute_features, read_catalog
+from endcap.match.matching import Catalog, candidate_pairs, compute_features, fit_catalog, places_of, read_catalog
 from endcap.match.pairs import Pairs
-from endcap.match.score import feature_names
+from endcap.match.score import Model, feature_names
 from endcap.problems import BadInput
 from endcap.schema import Offer, arrow_schema
 from endcap.settings import Matching
@@ -81,12 +81,25 @@ def read_matches(folder: Path, tables: Tables) -> list[tuple[str, str]]:
     return sorted({pair for split in given for pair, label in zip(split.pairs, split.labels, strict=True) if label == 1})
 
 
-def pair_features(tables: Tables, pairs: list[tuple[str, str]], matching: Matching) -> np.ndarray:
-    """Features of given pairs, whether they are candidates or not."""
-    left, right = tables.rows(pairs)
-    rows = np.unique(np.concatenate([left, right])).astype(np.int32)
+@dataclass(frozen=True)
+class Judged:
+    """All candidate pairs of two tables with those asked about among them, and their shelf features."""
+
+    pairs: Pairs
+    features: np.ndarray  # float32 [n, f]
+    base: Model  # fitted without labels
+
+    def places(self, rows: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Where pairs of (left rows, right rows) stand."""
+        return places_of(self.pairs, np.stack(rows, axis=1))
+
+
+def judge_all(tables: Tables, matching: Matching, asked: Sequence[tuple[str, str]]) -> Judged:
+    """Candidate pairs of all records, as a run would find them, and the `asked` pairs whether they are candidates or not."""
+    rows = np.arange(tables.catalog.index.size, dtype=np.int32)
     graph = find_candidates(tables.catalog.index, rows, matching.candidates)
-    return compute_features(Pairs(tables.catalog.index, graph, tables.catalog.titles, left, right), feature_names())
+    pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates, np.stack(tables.rows(asked), axis=1))
+    return Judged(pairs, compute_features(pairs, feature_names()), fit_catalog(tables.catalog, matching, graph))
 
 
 def read_csv(file: Path, needed: Sequence[Sequence[str]]) -> list[dict[str, str]]:
