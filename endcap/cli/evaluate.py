@@ -46,6 +46,20 @@ def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json 
     _show(evaluate_link(folder, labels=labels, seed=seed), as_json)
 
 
+def promise(
+    folder: Folder,
+    precision: Annotated[float, typer.Option(help="The precision promised.")] = 0.97,
+    confidence: Annotated[float, typer.Option(help="How sure the promise must be.")] = 0.9,
+    splits: Annotated[int, typer.Option(help="Random splits.", min=1)] = 20,
+    seed: Seed = 7,
+    as_json: Json = False,
+) -> None:
+    """Measure how often a promise of precision is broken, and what it covers."""
+    from endcap.learn.evaluate.promise import evaluate_promise
+
+    _show(evaluate_promise(folder, precision=precision, confidence=confidence, splits=splits, seed=seed), as_json)
+
+
 def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(figures)
@@ -56,6 +70,6 @@ def _show(figures: dict[str, Any], as_json: bool) -> None:
 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure on labelled data of your own.")
-    for verb in (block, match, link):
+    for verb in (block, match, link, promise):
         group.command(verb.__name__)(verb)
     app.add_typer(group, name="evaluate")

@@ -38,7 +38,7 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     same = {split: given[split].labels for split in SPLITS}
     weights = _weights(places["train"], same["train"])
     if labels == "all":
-        model, columns = _fit(judged, places["train"], same["train"], weights, seed)
+        model, columns = fit(judged, places["train"], same["train"], weights, seed)
         threshold, source = best_threshold(model.score(columns[places["valid"]]), same["valid"]), "valid"
     elif labels == "none":
         model, columns, threshold, source = judged.base, judged.features, FIXED_THRESHOLD, "fixed"
@@ -51,7 +51,7 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     return {**head, "pairs": len(given["test"].pairs), "contradictions": int((weights < 1).sum()), **cost(clock)}
 
 
-def _fit(judged: Judged, places: np.ndarray, labels: np.ndarray, weights: np.ndarray, seed: int) -> tuple[Model, np.ndarray]:
+def fit(judged: Judged, places: np.ndarray, labels: np.ndarray, weights: np.ndarray, seed: int) -> tuple[Model, np.ndarray]:
     """(model, its columns of all pairs); what is learned depends on how many labels there are."""
     if labels.size >= STACK_LABELS:
         return fit_stacked(judged.pairs, judged.features, places, labels, weights, seed=seed, base=judged.base)
@@ -65,7 +65,7 @@ def _fit_few(judged: Judged, pool: np.ndarray, known: np.ndarray, count: int, ch
     else:
         chosen = np.sort(np.random.default_rng(seed).permutation(known.size)[:count])
     places, labels = pool[chosen], known[chosen]
-    model, columns = _fit(judged, places, labels, _weights(places, labels), seed)
+    model, columns = fit(judged, places, labels, _weights(places, labels), seed)
     if labels.size < THRESHOLD_LABELS:
         return model, columns, FIXED_THRESHOLD, "fixed"
     scores = cross_fitted_scores(model, columns[places], labels, np.arange(labels.size), seed=seed)
