@@ -46,6 +46,23 @@ def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json 
     _show(evaluate_link(folder, labels=labels, seed=seed), as_json)
 
 
+def cluster(
+    file: Annotated[Path, typer.Argument(help="One CSV file of offers of many sources.")],
+    truth: Annotated[str, typer.Option(help="Column with the true cluster.")] = "cluster_id",
+    source: Annotated[str, typer.Option(help="Column with the source.")] = "merchant_id",
+    hide: Annotated[str, typer.Option(help="Columns that matching must not see, separated by commas.")] = "",
+    labels: Annotated[str, typer.Option("--labels", help="How many answers the model may learn from: none, or a number.")] = "none",
+    holdout: Annotated[float, typer.Option(help="Share of the clusters that arrive later, as new products.", min=0, max=0.9)] = 0.2,
+    seed: Seed = 7,
+    as_json: Json = False,
+) -> None:
+    """Measure offers of many sources to products, end to end."""
+    from endcap.learn.evaluate.cluster import evaluate_cluster
+
+    hidden = [name.strip() for name in hide.split(",") if name.strip()]
+    _show(evaluate_cluster(file, truth=truth, source=source, hide=hidden, labels=labels, holdout=holdout, seed=seed), as_json)
+
+
 def promise(
     folder: Folder,
     precision: Annotated[float, typer.Option(help="The precision promised.")] = 0.97,
@@ -70,6 +87,6 @@ def _show(figures: dict[str, Any], as_json: bool) -> None:
 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure on labelled data of your own.")
-    for verb in (block, match, link, promise):
+    for verb in (block, match, link, cluster, promise):
         group.command(verb.__name__)(verb)
     app.add_typer(group, name="evaluate")

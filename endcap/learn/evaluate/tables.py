@@ -125,11 +125,11 @@ def _read_offers(file: Path, feed: str) -> list[dict[str, Any]]:
     for position, row in enumerate(read_csv(file, (("id",), TITLES)), start=1):
         if row["id"] in offers:
             raise BadInput(f"{file.name} has the id {row['id']!r} twice", where=f"row {position}", todo="give each record its own id")
-        offers[row["id"]] = _offer(row, feed, position)
+        offers[row["id"]] = offer_of(row, feed, position)
     return list(offers.values())
 
 
-def _offer(row: dict[str, str], feed: str, position: int) -> dict[str, Any]:
+def offer_of(row: dict[str, str], feed: str, position: int) -> dict[str, Any]:
     named = {*TITLES, *BRANDS, *PRICES, *KEYS, "description", "priceCurrency", "currency"}
     rest = [value for name, value in row.items() if name not in named and value]
     empty: dict[str, Any] = dict.fromkeys(arrow_schema(Offer).names)
