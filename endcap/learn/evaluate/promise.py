@@ -15,7 +15,7 @@ from endcap.learn.evaluate.tables import SPLITS, judge_all, read_split, read_tab
 from endcap.problems import BadInput
 from endcap.settings import Matching
 
-TEACH, AUDIT = 0.4, 0.35
+TEACH, AUDIT = 0.3, 0.4
 
 
 def evaluate_promise(folder: Path, *, precision: float = 0.97, confidence: float = 0.9, splits: int = 20, seed: int = 7) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def evaluate_promise(folder: Path, *, precision: float = 0.97, confidence: float
 
     {dataset, precision, confidence, splits, broken, abstained, missing (right answers still needed, the median of splits that abstained),
     coverage (share of true matches at or above the threshold, the mean; abstaining covers nothing), achieved (mean precision), empirical_broken
-    (the same for the threshold whose precision among the audited was just enough), cpu_s, peak_mb}. Of each split 40 % of the left records
-    teach, 35 % are audited and 25 % are counted. Raises BadInput on a folder of another shape, or shares outside 0 to 1.
+    (the same for the threshold whose precision among the audited was just enough), cpu_s, peak_mb}. Of each split 30 % of the left records
+    teach, 40 % are audited and 30 % are counted. Raises BadInput on a folder of another shape, or shares outside 0 to 1.
     """
     for name, value in (("--precision", precision), ("--confidence", confidence)):
         if not 0 < value < 1:
