@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from endcap import schema
 from endcap.decide import decide
+from endcap.decide.promised import thresholds
 from endcap.feeds import Arrival, read_delivery
 from endcap.infer import find_facts
 from endcap.journey import (
@@ -33,6 +34,7 @@ from endcap.journey import (
     former_pairs,
     known_offers,
     note_changes,
+    note_promises,
     notices_of,
     offers_of,
     open_ids_of,
@@ -188,9 +190,12 @@ def decide_all(journey: Journey) -> Rows:
     overrides = journey.home.rows(OVERRIDES)
     overrides = overrides.filter(pc.less_equal(overrides["override_id"], journey.override_sequence))
     with journey.lake.connect() as con:
+        con.register("overrides", overrides)
+        allowed = thresholds(con, journey.catalog.policy)
+        note_promises(journey, allowed)
         decided = decide(
             con, journey.catalog, open_ids=open_ids_of(con, journey, overrides), touched_ids=journey.touched, vanished_ids=journey.vanished,
-            overrides=overrides, model_id=journey.champion or "", run=journey.run,
+            overrides=overrides, model_id=journey.champion or "", run=journey.run, allowed=allowed,
         )  # fmt: skip
     journey.say(f"{decided.decisions.num_rows:,} decisions, {decided.products.num_rows:,} products rebuilt")
     yield schema.Decision, decided.decisions

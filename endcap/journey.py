@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from sqlalchemy import insert, update
 
 from endcap import schema
+from endcap.decide.promised import Thresholds
 from endcap.feeds import Arrival, pending
 from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
@@ -180,12 +181,21 @@ def rescored_pairs(con: duckdb.DuckDBPyConnection, model: Model, fresh: pa.Table
     return rescore(staying.to_arrow_table().cast(schema.arrow_schema(schema.Pair)), model)
 
 
+def note_promises(journey: Journey, allowed: Thresholds) -> None:
+    """Keep with the run from which likeness on it linked, and say what is promised."""
+    if allowed.key:
+        journey.models["promise"] = allowed.key
+    else:
+        journey.models.pop("promise", None)
+    journey.notices += [f"{name}: {promise.words}" for name, promise in allowed.promises.items()]
+
+
 def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Table) -> pa.Array:
     """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed, those whose evidence moved.
 
-    Under a new champion all are.
+    Under a new champion or another promise all are.
     """
-    if journey.new_champion:
+    if journey.new_champion or journey.models.get("promise", "") != journey.lake.manifest.models.get("promise", ""):
         return con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
     answered = overrides.filter(pc.greater(overrides["override_id"], journey.lake.manifest.override_sequence))
     con.register("answered", answered.select(["offer_id"]))

@@ -137,12 +137,35 @@ class Feed(Settings):
     trust: float = Field(1.0, gt=0, le=10, description="Weight of this feed's statements when suppliers disagree on a value.")
 
 
+class Promised(Settings):
+    """A promise of precision for what the machine links by itself."""
+
+    precision: float = Field(0.97, gt=0, lt=1, description="Share of the links made by machine that must be right.")
+    confidence: float = Field(0.9, gt=0, lt=1, description="How sure the audited answers must make it.")
+
+
+class Scope(Settings):
+    """A part of the catalog with a promise of its own."""
+
+    supplier: str | None = Field(None, description="Offers of this supplier or feed; all when left out.")
+    category: str | None = Field(None, description="Offers of this category and those below it; all when left out.")
+    promise: Promised = Field(default_factory=lambda: Promised(), description="What is promised for them.")
+
+    def model_post_init(self, _context: Any) -> None:
+        if self.supplier is None and self.category is None:
+            raise ValueError("name a supplier, a category or both; for everything use policy.promise")
+
+
 class Policy(Settings):
     """What the machine may decide alone."""
 
     accept: float = Field(0.85, ge=0, le=1, description="Link without a person at this probability or above.")
     review: float = Field(0.35, ge=0, le=1, description="Ask a person from this probability up to `accept`; below it a new product is founded.")
     accept_category: float = Field(0.6, ge=0, le=1, description="Accept a category without a person at this confidence or above.")
+    promise: Promised | None = Field(
+        None, description="Link by machine only what audited answers prove this precise (`endcap audit`, `endcap promise`), instead of from `accept` on."
+    )
+    scopes: list[Scope] = Field([], description="Promises for parts of the catalog; an offer belongs to the first one that names it.")
     max_price_ratio: float = Field(4.0, gt=1, description="A link whose prices differ by more than this factor is asked, not made.")
     max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
 

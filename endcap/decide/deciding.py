@@ -12,6 +12,7 @@ from endcap.decide.clusters import Cluster, Clusters, Refusal, held_apart
 from endcap.decide.identity import claim_ids, new_product_id
 from endcap.decide.inputs import Inputs, OpenOffer
 from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
+from endcap.decide.promised import Thresholds
 from endcap.settings import Policy
 
 # Below this token-set likeness (0-100) an id's new title names something else, unless its GTIN stayed.
@@ -53,6 +54,7 @@ class State:
     inputs: Inputs
     policy: Policy
     clusters: Clusters
+    thresholds: Thresholds
     members: dict[str, set[str]] = field(default_factory=dict)  # product -> its offers as decided so far
     bound: set[str] = field(default_factory=set)  # open offers that a person put with another offer
     rulings: dict[str, Ruling] = field(default_factory=dict)
@@ -60,9 +62,10 @@ class State:
     best: dict[str, Edge] = field(default_factory=dict)  # open offer -> its best edge, whatever became of it
 
 
-def rule(inputs: Inputs, policy: Policy) -> dict[str, Ruling]:
+def rule(inputs: Inputs, policy: Policy, thresholds: Thresholds | None = None) -> dict[str, Ruling]:
     """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order."""
-    state = State(inputs, policy, Clusters(policy, inputs.edges, inputs.stated, inputs.answers))
+    clusters = Clusters(policy, inputs.edges, inputs.stated, inputs.answers)
+    state = State(inputs, policy, clusters, thresholds or Thresholds(policy.accept))
     for edge in inputs.edges:
         state.best.setdefault(edge.left_id, edge)
         state.best.setdefault(edge.right_id, edge)
@@ -133,11 +136,15 @@ def _open_the_rest(state: State) -> None:
             state.clusters.bind(offer_id, placement.counterpart)
 
 
+def _verdict(state: State, edge: Edge) -> Verdict:
+    return judge(edge, state.policy, *state.thresholds.of(edge))
+
+
 def _link(state: State) -> None:
     """Best edges first; what was refused for lack of support is tried again once clusters have grown."""
     refused: list[tuple[Edge, Verdict, Refusal]] = []
     for edge in state.inputs.edges:
-        verdict = judge(edge, state.policy)
+        verdict = _verdict(state, edge)
         if verdict.does == LINK:
             refusal = state.clusters.join(edge)
             if refusal is not None:
@@ -212,14 +219,14 @@ def _placed(state: State, cluster: Cluster, offer_id: str, product_id: str, *, f
     if founds and cluster.size == 1:
         if best is None:
             return Ruling(offer_id, "new_product", product_id, 0.99, "alone", "no other offer resembles it")
-        verdict = judge(best, state.policy)
+        verdict = _verdict(state, best)
         words = f"nothing is alike enough to link; the nearest: {verdict.words}" if verdict.does != LINK else f"the nearest was taken: {verdict.words}"
         confidence = 1 - best.score if verdict.does != LINK else 0.5
         return Ruling(offer_id, "new_product", product_id, round(confidence, 4), "new", words, None, best.other(offer_id))
     edge = _best_inside(state, cluster, offer_id)
     if edge is None:
         return Ruling(offer_id, "linked", product_id, 0.5, "group", "held in the group by its other offers")
-    words = judge(edge, state.policy).words
+    words = _verdict(state, edge).words
     if founds:
         words = f"first of {cluster.size} offers; {words}"
         return Ruling(offer_id, "new_product", product_id, round(edge.score, 4), "founds", words, None, edge.other(offer_id))
@@ -229,7 +236,7 @@ def _placed(state: State, cluster: Cluster, offer_id: str, product_id: str, *, f
 def _best_inside(state: State, cluster: Cluster, offer_id: str) -> Edge | None:
     """The best linkable edge of an offer to another of its own cluster."""
     inside = (edge for edge in state.clusters.edges_of(offer_id) if state.clusters.of(edge.other(offer_id)) is cluster)
-    return next((edge for edge in inside if judge(edge, state.policy).does == LINK), None)
+    return next((edge for edge in inside if _verdict(state, edge).does == LINK), None)
 
 
 def _name_what_is_asked(state: State, ids: dict[str, str]) -> None:

@@ -34,18 +34,24 @@ class Verdict:
     words: str
 
 
-def judge(edge: Edge, policy: Policy) -> Verdict:
-    """A GTIN is evidence, not proof: shared by unlike offers it is a question; a stated contradiction forbids a link by machine."""
+def judge(edge: Edge, policy: Policy, accept: float | None = None, unpromised: str | None = None) -> Verdict:
+    """A GTIN is evidence, not proof: shared by unlike offers it is a question; a stated contradiction forbids a link by machine.
+
+    `accept` is the likeness from which a link is made, the policy's own when left out; `unpromised` says why none is, however alike.
+    """
+    accept = policy.accept if accept is None else accept
     if edge.conflict and not edge.same_gtin:
         return Verdict(APART, "conflict", edge.conflict)
     if edge.conflict:
         return Verdict(ASK, "gtin_conflict", f"same GTIN, but {edge.conflict}")
-    if edge.score < policy.accept:
+    if edge.score < accept:
         if edge.same_gtin:
             return Verdict(ASK, "gtin_unlike", f"same GTIN, but the rest agrees only to {shown(edge.score)}")
         if edge.score < policy.review:
             return Verdict(APART, "unlike", f"likeness {shown(edge.score)}")
-        return Verdict(ASK, "doubtful", f"likeness {shown(edge.score)}, below {policy.accept:.2f}")
+        if unpromised and edge.score >= policy.accept:
+            return Verdict(ASK, "no_promise", f"likeness {shown(edge.score)}, but {unpromised}")
+        return Verdict(ASK, "doubtful", f"likeness {shown(edge.score)}, below {min(accept, policy.accept) if unpromised else accept:.2f}")
     if edge.price_ratio is not None and edge.price_ratio > policy.max_price_ratio:
         return Verdict(ASK, "price", f"likeness {shown(edge.score)}, but the price is {edge.price_ratio:.1f} times the other")
     because = "same GTIN and " if edge.same_gtin else ""

@@ -16,6 +16,7 @@ from endcap.decide.deciding import Ruling, rule
 from endcap.decide.inputs import Inputs, read_inputs
 from endcap.decide.policy import policy_id
 from endcap.decide.products import rebuild_products
+from endcap.decide.promised import Thresholds
 from endcap.settings import Catalog, Policy
 
 EVENT_WORDS = {
@@ -35,17 +36,17 @@ class Decided:
 
 def decide(
     con: duckdb.DuckDBPyConnection, catalog: Catalog, *, open_ids: pa.Array, touched_ids: pa.Array, vanished_ids: pa.Array,
-    overrides: pa.Table, model_id: str, run: int,
+    overrides: pa.Table, model_id: str, run: int, allowed: Thresholds | None = None,
 ) -> Decided:  # fmt: skip
     """Decide the open offers and rebuild the products of all touched ones.
 
     `open_ids`: offers whose place is to be decided (new, changed, answered by a person, or all under a new model);
     `touched_ids`: offers of which anything changed, e.g. a price; `vanished_ids`: offers no longer delivered.
-    `con` shows the tables with this run's offers, facts and pairs in them.
+    `con` shows the tables with this run's offers, facts and pairs in them. `allowed` says from which likeness on links are made by machine.
     """
     touched_ids = pa.concat_arrays([_strings(touched_ids), _strings(vanished_ids)])
     inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides)
-    rulings = rule(inputs, catalog.policy)
+    rulings = rule(inputs, catalog.policy, allowed)
     vanished = _vanished_decisions(con, vanished_ids, run)
     was = _products_of(con)
     now = {offer_id: ruling.product_id for offer_id, ruling in rulings.items() if ruling.product_id}

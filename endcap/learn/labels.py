@@ -6,12 +6,14 @@ import duckdb
 import pyarrow as pa
 
 from endcap import schema
+from endcap.decide.promised import AUDIT
 
+# Audits judge models, so they teach none.
 SAME = {"same": True, "other": True, "different": False, "new": False}
 
-_ANSWERS = """
+_ANSWERS = f"""
     SELECT override_id, offer_id, counterpart_offer_id, action FROM overrides
-    WHERE action IN ('same', 'other', 'different', 'new') AND counterpart_offer_id IS NOT NULL
+    WHERE action IN ('same', 'other', 'different', 'new') AND counterpart_offer_id IS NOT NULL AND reason_code <> '{AUDIT}'
       AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
     ORDER BY override_id
 """

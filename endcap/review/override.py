@@ -44,7 +44,7 @@ def answer(
         chosen = item.candidates[number - 1]
     product_id = chosen.product_id if chosen else item.proposed_product_id
     counterpart = chosen.counterpart_offer_id if chosen else next((one.counterpart_offer_id for one in item.candidates), None)
-    return _append(
+    return store(
         home, offer_id=item.offer_id, action=action, product_id=product_id, counterpart_offer_id=counterpart,
         actor=actor, reason_code=reason_code, note=note, undoes=None, identity_hash=item.identity_hash,
     )  # fmt: skip
@@ -57,7 +57,7 @@ def undo(home: Home, override_id: int, *, actor: str) -> Override:
         done = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == override_id)).first()
     if row is None or row["action"] == "undo" or done is not None:
         raise BadInput(f"override {override_id} cannot be undone: it is {'undone already' if done else 'not there'}", where="review", todo="see the history")
-    return _append(
+    return store(
         home, offer_id=row["offer_id"], action="undo", product_id=row["product_id"], counterpart_offer_id=row["counterpart_offer_id"],
         actor=actor, reason_code="", note="", undoes=override_id, identity_hash=row["identity_hash"],
     )  # fmt: skip
@@ -76,7 +76,8 @@ def last_undoable(home: Home, *, actor: str) -> int | None:
         return connection.execute(newest).scalar()
 
 
-def _append(home: Home, **row: object) -> Override:
+def store(home: Home, **row: object) -> Override:
+    """Append one row of OVERRIDES (its columns but team, snapshot and time) in a transaction of its own."""
     snapshot = home.snapshot()
     values = {**row, "team": home.catalog.team, "snapshot_id": snapshot["snapshot_id"] if snapshot else "", "at": now()}
     with home.engine.begin() as connection:

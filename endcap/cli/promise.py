@@ -1,0 +1,90 @@
+"""Verbs of the promise: audit asks about random links, promise says what the answers prove."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_catalog
+
+if TYPE_CHECKING:
+    from endcap.review.audit import AuditItem, Side
+
+Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
+
+
+def audit(
+    folder: Dir = HERE,
+    home: Home_ = None,
+    by: By = "",
+    count: Annotated[int, typer.Option(help="Links to judge at most.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the draw; keep it the same, so that audits go on where they ended.")] = 7,
+) -> None:
+    """Judge links drawn at random, so that precision is known.
+
+    y the same product, n different, s skip, q stop. The likeness is not shown.
+    """
+    from endcap.ops.home import Home
+    from endcap.problems import BadInput
+    from endcap.review.audit import answer_audit, draw
+
+    home_ = Home(read_catalog(folder, home=home))
+    if home_.snapshot() is None:
+        raise BadInput("there is no catalog yet", where=str(home_.path), todo="run `endcap run` first")
+    with home_.connect() as con:
+        items = draw(con, count, seed=seed)
+    typer.echo(f"{len(items)} links drawn at random.  y same product   n different   s skip   q stop")
+    given = 0
+    for number, item in enumerate(items, start=1):
+        key = _ask(item, f"[{number}/{len(items)}]")
+        if key == "q":
+            break
+        if key in ("y", "n"):
+            answer_audit(home_, item, same=key == "y", actor=actor(by))
+            given += 1
+    typer.echo(f"{given} audits kept; `endcap run` takes them in, `endcap promise` says what they prove.")
+
+
+def promise(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
+    """Say what precision the audits prove, or how many answers are missing."""
+    from endcap.decide.promised import thresholds
+    from endcap.ops.home import Home
+    from endcap.settings import Promised
+
+    catalog = read_catalog(folder, home=home)
+    asked = catalog.policy.promise is not None or bool(catalog.policy.scopes)
+    policy = catalog.policy if asked else catalog.policy.model_copy(update={"promise": Promised()})
+    with Home(catalog).connect() as con:
+        found = thresholds(con, policy)
+    if as_json:
+        print_json({"asked": asked, "accept": catalog.policy.accept, "promises": {name: asdict(one) for name, one in found.promises.items()}})
+        return
+    if not asked:
+        typer.echo(f"No promise is asked for: links from likeness {catalog.policy.accept:g} on rest on nothing that was audited. Set policy.promise to ask.")
+    for name, one in found.promises.items():
+        typer.echo(f"{name}: {one.words}")
+
+
+def _ask(item: AuditItem, head: str) -> str:
+    typer.echo(f"\n{head}\n  {_shown(item.offer)}\n  {_shown(item.counterpart)}")
+    while True:
+        typer.echo("> ", nl=False)
+        line = sys.stdin.readline()
+        key = line.strip().lower()[:1] if line else "q"
+        if key in ("y", "n", "s", "q"):
+            return key
+        typer.echo("y same product   n different   s skip   q stop")
+
+
+def _shown(side: Side) -> str:
+    facts: list[Any] = [fact for fact in (side.brand, side.quantity_text, side.price) if fact and fact.strip()]
+    return f"{side.supplier} says   {side.title}" + (f"   ({', '.join(facts)})" if facts else "")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("audit")(audit)
+    app.command("promise")(promise)

@@ -1,0 +1,88 @@
+"""From which likeness on the machine may link by itself: what the settings say, or what audited answers prove for each scope."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+import numpy as np
+
+from endcap.decide.policy import Edge
+from endcap.decide.promise import Promise, solve
+from endcap.settings import Policy, Scope
+
+AUDIT = "audit"  # the reason code of an override that answers an audit
+EVERYTHING = "everything"
+# Above every likeness: nothing is linked by machine.
+NEVER = 1.01
+
+# Audits in force, each with the likeness that its pair has now; a pair that is compared no more says nothing of today's model.
+_AUDITED = f"""
+    WITH answers AS (
+        SELECT override_id, offer_id, counterpart_offer_id, action FROM overrides
+        WHERE reason_code = '{AUDIT}' AND action IN ('same', 'different') AND counterpart_offer_id IS NOT NULL
+          AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
+        QUALIFY row_number() OVER (PARTITION BY least(offer_id, counterpart_offer_id), greatest(offer_id, counterpart_offer_id) ORDER BY override_id DESC) = 1)
+    SELECT a.offer_id, a.counterpart_offer_id, p.score, a.action = 'same' FROM answers a
+    JOIN pairs p ON p.left_id = least(a.offer_id, a.counterpart_offer_id) AND p.right_id = greatest(a.offer_id, a.counterpart_offer_id)
+    ORDER BY a.override_id
+"""
+_IN_SCOPE = """
+    SELECT o.offer_id FROM offers o LEFT JOIN facts f ON f.offer_id = o.offer_id AND f.attribute = 'category'
+    WHERE ($supplier IS NULL OR o.supplier = $supplier OR o.feed = $supplier)
+      AND ($category IS NULL OR f.value = $category OR starts_with(f.value, $category || ' > ')) ORDER BY o.offer_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The likeness from which a link is made by machine, for everything or by scope."""
+
+    accept: float  # where no promise is asked for
+    promises: Mapping[str, Promise] = field(default_factory=dict)  # by the scope's name
+    scope_of: Mapping[str, str] = field(default_factory=dict)  # offer id -> the first scope it lies in; others lie in EVERYTHING
+
+    def of(self, edge: Edge) -> tuple[float, str | None]:
+        """(likeness from which this edge is linked, why it is never linked or None): the stricter scope of its two offers counts."""
+        found = [self.promises.get(self.scope_of.get(offer_id, EVERYTHING)) for offer_id in (edge.left_id, edge.right_id)]
+        promises = [promise for promise in found if promise is not None]
+        unmet = next((promise for promise in promises if promise.threshold is None), None)
+        if unmet is not None:
+            return NEVER, f"no promise can be kept yet: {unmet.missing} more right answers needed"
+        return max([promise.threshold or 0.0 for promise in promises] or [self.accept]), None
+
+    @property
+    def key(self) -> str:
+        """Short text that differs where any decision could differ."""
+        described = {name: promise.threshold for name, promise in sorted(self.promises.items())}
+        if not described:
+            return ""
+        scopes = hashlib.sha256(json.dumps(sorted(self.scope_of.items())).encode()).hexdigest()[:8] if self.scope_of else ""
+        return json.dumps(described, sort_keys=True) + scopes
+
+
+def thresholds(con: duckdb.DuckDBPyConnection, policy: Policy) -> Thresholds:
+    """What holds now, from the settings and the audits in force; `con` shows the run's offers, facts and pairs and its overrides."""
+    wanted = {_name(scope): scope.promise for scope in policy.scopes}
+    if policy.promise is not None:
+        wanted[EVERYTHING] = policy.promise
+    if not wanted:
+        return Thresholds(policy.accept)
+    scope_of: dict[str, str] = {}
+    for scope in policy.scopes:
+        for (offer_id,) in con.execute(_IN_SCOPE, {"supplier": scope.supplier, "category": scope.category}).fetchall():
+            scope_of.setdefault(offer_id, _name(scope))
+    audits = con.execute(_AUDITED).fetchall()
+    promises = {}
+    for name, promise in wanted.items():
+        answers = [(score, same) for left, right, score, same in audits if name in (scope_of.get(left, EVERYTHING), scope_of.get(right, EVERYTHING))]
+        scores, right_ones = np.array([score for score, _ in answers]), np.array([same for _, same in answers], dtype=bool)
+        promises[name] = solve(scores, right_ones, precision=promise.precision, confidence=promise.confidence)
+    return Thresholds(policy.accept, promises, scope_of)
+
+
+def _name(scope: Scope) -> str:
+    return " of ".join(part for part in (scope.category, scope.supplier) if part)
