@@ -44,7 +44,7 @@ from endcap.journey import (
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
 from endcap.learn.promote import record as record_promotion
-from endcap.match import Model, match_offers
+from endcap.match import THIN, Live, Model, match_offers
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, RELEASES
@@ -158,6 +158,16 @@ def find_all_facts(journey: Journey) -> Rows:
         yield schema.Fact, pa.concat_tables([facts, ended_rows(con, schema.Fact, facts, changed_or_vanished(journey), journey.run)])
 
 
+def live_offers(con: duckdb.DuckDBPyConnection) -> Live:
+    """Which offers are live, and a way to read those of them that matching does not know yet."""
+
+    def fetch(offer_ids: pa.Array) -> pa.Table:
+        con.register("unknown", pa.table({"offer_id": offer_ids}))
+        return con.sql(f"SELECT {', '.join(COMPARED)} FROM offers SEMI JOIN unknown USING (offer_id) ORDER BY offer_id").to_arrow_table()
+
+    return Live(con.sql(f"SELECT {', '.join(THIN)} FROM offers").to_arrow_table(), fetch)
+
+
 def compare(journey: Journey) -> Rows:
     """Offers to scored pairs; pairs of offers that changed or vanished end unless they were found again."""
     with journey.lake.connect() as con:
@@ -165,10 +175,10 @@ def compare(journey: Journey) -> Rows:
         model = Model.load(journey.home.model_folder(journey.champion)) if keep and journey.champion else None
         pairs = schema.arrow_schema(schema.Pair).empty_table()
         if len(journey.changed):
-            offers = con.sql(f"SELECT {', '.join(COMPARED)} FROM offers ORDER BY offer_id").to_arrow_table()
             cache = journey.home.path / "cache"
             matched = match_offers(
-                offers, journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache, former=former_pairs(con, journey)
+                live_offers(con), journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache,
+                former=former_pairs(con, journey),
             )  # fmt: skip
             pairs, model = matched.pairs, matched.model
             journey.say(f"{pairs.num_rows:,} pairs of {len(journey.changed):,} offers")

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from endcap.match.index import SEARCHED, Counts, Index, Part, Postings, count_of, gram_rarities, rarity
+from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, rarity
 from endcap.match.reading import CODE, WORD
 
-# Postings visited per offer, for tokens and for 3-grams each, and rows compared exactly: enough to see every row of a
-# catalog of a few thousand, and constant work per offer in one of millions.
-POSTINGS = 4000
-COMPARED = 128
+# Rows compared exactly.
+COMPARED = 96
 # How much each part of the similarity says. The price settles what the texts leave open.
 SHARES = (1.0, 0.5, 1.0, 0.2)
 TITLE_SHARE, TEXT_SHARE, LETTER_SHARE, PRICE_SHARE = (np.float32(share / sum(SHARES)) for share in SHARES)
@@ -36,6 +34,7 @@ class Candidates:
     rows: np.ndarray  # int32 [m], ascending
     near: np.ndarray  # int32 [m, k], nearest first, -1 where there are fewer
     similarity: np.ndarray  # float32 [m, k]
+    near_feeds: np.ndarray | None = None  # int32 [m, k], where the rows named are not all at hand
 
 
 def find_candidates(index: Index, rows: np.ndarray, k: int) -> Candidates:
@@ -49,13 +48,12 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
     """The k nearest live rows of other feeds of each of `rows`; the number of threads changes nothing but the time."""
     rows = np.asarray(rows, dtype=np.int32)
     near, similarity = np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32)
-    grams = gram_rarities(postings.counts)
     firsts = range(0, rows.size, QUERIES_A_TASK)
 
     def search(first: int) -> None:
         part = slice(first, first + QUERIES_A_TASK)
         _search(
-            rows[part], postings.base, postings.delta, postings.counts, grams, postings.feeds, postings.keys, postings.prices, postings.currencies,
+            rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices, postings.currencies,
             postings.lengths, near[part], similarity[part],
         )  # fmt: skip
 
@@ -73,8 +71,8 @@ def find_similarity(index: Index, left: np.ndarray, right: np.ndarray) -> np.nda
     tokens = index.tokens
     return np.asarray(
         _similarities(
-            left, right, tokens.hashes.start, tokens.hashes.values, tokens.flags.values, index.weights, tokens.grams.start, tokens.grams.values, index.gram_rarity,
-            index.prices, index.currencies,
+            left, right, tokens.hashes.start, tokens.hashes.values, tokens.flags.values, index.weights, tokens.grams.start, tokens.grams.values,
+            index.gram_rarity, index.prices, index.currencies,
         )
     )  # fmt: skip
 
@@ -193,10 +191,9 @@ def _posting_span(start: np.ndarray, place: np.ndarray, token: int) -> tuple[int
 def _visit(
     tokens: np.ndarray, gains: np.ndarray, sizes: np.ndarray, base_place: np.ndarray, delta_place: np.ndarray, base_start: np.ndarray,
     base_posting: np.ndarray, delta_start: np.ndarray, delta_posting: np.ndarray, base_rows: int, feeds: np.ndarray, feed: int,
-    score: np.ndarray, seen: np.ndarray, count: int,
+    score: np.ndarray, seen: np.ndarray, count: int, budget: int,
 ) -> int:  # fmt: skip
     """Add the gain of each token to the rows that hold it, rarest token first, until the budget is spent; returns how many rows were seen."""
-    budget = POSTINGS
     for place in np.argsort(sizes, kind="mergesort"):
         if sizes[place] > budget:
             break
@@ -346,11 +343,12 @@ def _search(
         gram_squares = gram_rarity[own] * gram_rarity[own]
         count = _visit(
             ids[searched], squares[searched] * (TITLE_SHARE / max(title_length, np.float32(1e-9))), sizes[searched], base.place, delta.place,
-            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feeds[row], score, seen, 0,
+            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feeds[row], score, seen, 0, POSTINGS,
         )  # fmt: skip
         count = _visit(
             own, gram_squares * (LETTER_SHARE / max(letter_length, np.float32(1e-9))), counts.grams[own].astype(np.int64), base.place[:0], delta.place[:0],
-            base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feeds[row], score, seen, count,
+            base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feeds[row],
+            score, seen, count, GRAM_POSTINGS,
         )  # fmt: skip
         mask = _remember(ids, squares, flags, slots, values, slot_flags)
         gram_mask = _remember(own, gram_squares, np.zeros(own.size, np.uint8), gram_slots, gram_values, gram_flags)
@@ -373,7 +371,7 @@ def _search(
                     if _names_both(slot_flags[slot], there.flags[i]):
                         title += values[slot]
             for i in range(gram_first, gram_end):
-                slot = _recall(np.int32(there.grams[i]), gram_slots, gram_mask)
+                slot = _recall(int(there.grams[i]), gram_slots, gram_mask)
                 if slot >= 0:
                     letters += gram_values[slot]
             title, text = _cosine(title, title_length, its_title), _cosine(text, text_length, its_text)

@@ -17,6 +17,10 @@ from endcap.match.tokens import Ragged, Tokens
 
 SEARCHED = WORD | CODE | FORM
 NONE = np.zeros(0, dtype=np.int32)
+# Postings visited per offer, for tokens and for 3-grams: enough to see every row of a catalog of a few thousand, and constant work
+# per offer in one of millions. Longer postings are never visited; a base leaves those out that are twice as long.
+POSTINGS, GRAM_POSTINGS = 2000, 1000
+LEFT_OUT = 2 * POSTINGS
 
 
 class Part(NamedTuple):
@@ -54,6 +58,7 @@ class Postings:
     keys: np.ndarray  # uint64 [n], hash of the offer id: settles ties, whatever the row
     prices: np.ndarray  # float64 [n], NaN = not stated
     currencies: np.ndarray  # uint64 [n], 0 = not stated
+    gram_rarity: np.ndarray  # float32 by gram bucket
     lengths: np.ndarray  # float32 [n, 3], filled when first needed; 0 = not yet
 
 
@@ -102,7 +107,7 @@ def open_postings(
     base: Part, delta: Part, counts: Counts, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray, currencies: np.ndarray
 ) -> Postings:  # fmt: skip
     """Parts with what belongs to their rows, lengths still to be found."""
-    return Postings(base, delta, counts, feeds, keys, prices, currencies, np.zeros((feeds.size, 3), np.float32))
+    return Postings(base, delta, counts, feeds, keys, prices, currencies, gram_rarities(counts), np.zeros((feeds.size, 3), np.float32))
 
 
 def number_tokens(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,12 +120,17 @@ def number_tokens(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_part(tokens: Tokens, ids: np.ndarray, vocabulary: int, place: np.ndarray = NONE) -> Part:
-    """Invert offers whose tokens have these numbers; with `place` the postings stand where it says (see Part)."""
-    flags = tokens.flags.values
+    """Invert offers whose tokens have these numbers; with `place` the postings stand where it says, and all are there (see Part)."""
+    flags, grams = tokens.flags.values, tokens.grams.values
     at = ids if place.size == 0 else place[ids] - 1
-    posting_start, posting = _invert(tokens.hashes.start, at, (flags & SEARCHED) != 0, vocabulary)
-    every = np.ones(tokens.grams.values.size, dtype=np.bool_)
-    gram_posting_start, gram_posting = _invert(tokens.grams.start, tokens.grams.values.view(np.int32), every, GRAM_BUCKETS)
+    searched = (flags & SEARCHED) != 0
+    wanted = np.ones(grams.size, dtype=np.bool_)
+    if place.size == 0:
+        known, _, gram_counts = count_tokens(ids, grams, vocabulary)
+        searched &= known[ids] <= LEFT_OUT
+        wanted = gram_counts[grams] <= LEFT_OUT
+    posting_start, posting = _invert(tokens.hashes.start, at, searched, vocabulary)
+    gram_posting_start, gram_posting = _invert(tokens.grams.start, grams.view(np.int32), wanted, GRAM_BUCKETS)
     return Part(
         tokens.hashes.start, ids, flags, tokens.grams.start, tokens.grams.values, place, posting_start, posting, gram_posting_start, gram_posting,
     )  # fmt: skip
