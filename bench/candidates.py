@@ -57,44 +57,51 @@ class World:
         self.rng = np.random.default_rng(seed)
         names = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]
         said: list[tuple[str, ...]] = []
+        prices: list[float] = []
         while len(said) < products:
-            brand, kind, series = (names[place] for place in self.rng.integers(0, (400, 1000, len(names))))
+            brand, kind, series = (names[place] for place in self.rng.integers(0, (400, 300, 1500)))
             stem = "".join(chr(65 + place) for place in self.rng.integers(0, 26, 2))
-            first = int(self.rng.integers(100, 9000))
+            first, price = int(self.rng.integers(100, 9000)), float(np.exp(self.rng.normal(3.5, 1)))
+            # A family comes in a few colours and sizes at one price: mostly the code tells its members apart.
+            colours, sizes = (self.rng.choice(of, 3, replace=False).tolist() for of in (COLOURS, SIZES))
             for member in range(int(self.rng.integers(1, LARGEST_FAMILY + 1))):
-                colour, size = (of[int(self.rng.integers(0, len(of)))] for of in (COLOURS, SIZES))
+                colour, size = (of[int(self.rng.integers(0, 3))] for of in (colours, sizes))
                 said.append((brand, kind, series, f"{stem}-{first + member}", colour, size))
-        self.products = said[:products]
-        self.prices = np.round(np.exp(self.rng.normal(3.5, 1, products)), 2)
-        without_code = Counter((*product[:3], *product[4:]) for product in self.products)
+                prices.append(price)
+        self.products, self.prices = said[:products], np.array(prices[:products])
+        # In how many products what an offer may still say is said.
+        self._said = Counter(form for product in self.products for form in _forms(product))
         self.offers: list[str] = []
         resolvable = []
         for product in self.products:
-            title, kept_code = self._offer(product)
+            title, tells = self._offer(product)
             self.offers.append(title)
-            resolvable.append(kept_code or without_code[(*product[:3], *product[4:])] == 1)
+            resolvable.append(tells)
         self.resolvable = np.array(resolvable)
 
     def _offer(self, product: tuple[str, ...]) -> tuple[str, bool]:
-        """(title, whether its code still tells)."""
+        """(title, whether what it says of its product is said of no other)."""
         brand, kind, series, code, colour, size = product
-        dice = self.rng.random(4)
-        written = code if dice[0] < 0.5 else code.replace("-", "") if dice[0] < 0.65 else code.replace("-", " ") if dice[0] < 0.75 else ""
-        if dice[0] >= 0.75 and dice[0] < 0.85:
-            place = int(self.rng.integers(0, 2))
-            written = code[:place] + chr(65 + int(self.rng.integers(0, 26))) + code[place + 1 :]
-        words = [word for word in (brand if dice[1] < 0.8 else "", kind, series, written, colour, size) if word]
-        if dice[2] < 0.5:
+        dice = self.rng.random(6)
+        written = code if dice[0] < 0.45 else code.replace("-", "") if dice[0] < 0.6 else code.replace("-", " ") if dice[0] < 0.7 else ""
+        mangled = 0.7 <= dice[0] < 0.85
+        if mangled:
+            place = int(self.rng.integers(3, len(code)))
+            written = code[:place] + str((int(code[place]) + int(self.rng.integers(1, 10))) % 10) + code[place + 1 :]
+        shown = (colour if dice[1] < 0.85 else "", size if dice[2] < 0.85 else "")
+        words = [word for word in (brand if dice[3] < 0.8 else "", kind, series, written, *shown) if word]
+        if dice[4] < 0.5:
             words = [words[place] for place in self.rng.permutation(len(words))]
-        if dice[3] < 0.6:
+        if dice[5] < 0.6:
             words.append(MARKETING[int(self.rng.integers(0, len(MARKETING)))])
-        return " ".join(words), bool(written)
+        tells = bool(written) and (not mangled or self._said[(kind, series, written)] == 0)
+        return " ".join(words), tells or self._said[(kind, series, *shown)] == 1
 
     def table(self, feed: str, first: int, end: int) -> pa.Table:
         """Offer rows [first, end) of the feed 'products' or 'shop'."""
         schema, count = arrow_schema(Offer), end - first
         titles = [" ".join(product) for product in self.products[first:end]] if feed == "products" else self.offers[first:end]
-        prices = self.prices[first:end] * (1.0 if feed == "products" else np.random.default_rng(first).uniform(0.85, 1.15, count))
+        prices = self.prices[first:end] * (1.0 if feed == "products" else np.random.default_rng(first).uniform(0.9, 1.1, count))
         given: dict[str, Any] = {
             "offer_id": [f"{feed}:{number}" for number in range(first, end)], "feed": [feed] * count, "title": titles,
             "price": [f"{price:.2f}" for price in prices], "currency": ["EUR"] * count, "identity_hash": np.arange(first, end),
@@ -104,6 +111,12 @@ class World:
             column = pa.array(given[field.name]) if field.name in given else pa.nulls(count)
             columns.append(column.cast(field.type) if field.name in given or field.nullable else pa.nulls(count, field.type))
         return pa.Table.from_arrays(columns, names=schema.names)
+
+
+def _forms(product: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """What can be said of a product without its brand: its code, or any of colour and size."""
+    _, kind, series, code, colour, size = product
+    return [(kind, series, code), *((kind, series, one, other) for one in (colour, "") for other in (size, ""))]
 
 
 def warm_up() -> None:

@@ -53,8 +53,8 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
     def search(first: int) -> None:
         part = slice(first, first + QUERIES_A_TASK)
         _search(
-            rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices, postings.currencies,
-            postings.lengths, near[part], similarity[part],
+            rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices,
+            postings.currencies, postings.lengths, near[part], similarity[part],
         )  # fmt: skip
 
     if threads == 1 or rows.size <= QUERIES_A_TASK:
