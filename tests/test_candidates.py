@@ -17,6 +17,7 @@ from endcap.match.cache import synced_store
 from endcap.match.index import LEFT_OUT, POSTINGS
 from endcap.match.matching import compute_features, find_pairs, fit_store, live_offers, match_offers, view_pairs
 from endcap.match.score import feature_names
+from endcap.match.search import search_one
 from endcap.match.store import Store, build_store, changes_of, hash_bytes, open_store, read_rows
 from endcap.schema import Offer, arrow_schema
 from endcap.settings import Matching
@@ -139,6 +140,24 @@ def test_a_posting_left_out_as_too_long_is_noticed_when_it_shrinks() -> None:
     nothing = read_rows(offers.slice(0, 0), store.base.rows.feed_names)
     assert open_store(store.base, nothing, keys[POSTINGS:]).is_outdated
     assert not open_store(store.base, nothing, keys[LEFT_OUT:]).is_outdated
+
+
+def test_one_offer_is_answered_as_in_a_run() -> None:
+    offers = table(dict.fromkeys(range(300), 0))
+    asked = offers.slice(7, 1)
+    store = build_store(live_offers(offers.filter(pa.array([place != 7 for place in range(300)]))))
+    model = fit_store(store, Matching(candidates=8))
+    hits = search_one(store, asked, model, k=8)
+    assert 0 < len(hits) <= 8 and all(not hit.offer_id.startswith("f1:") for hit in hits)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    # The same offer inside the index meets the same neighbours; only rarity moves a little, by one offer in 300.
+    within = build_store(live_offers(offers))
+    row = within.rows_of(hash_bytes(asked["offer_id"]))
+    near = find_near(within.postings, row, 8, threads=1).near[0]
+    same = {*within.texts("offer_ids", near[near >= 0]).to_pylist()} & {hit.offer_id for hit in hits}
+    assert len(same) >= len(hits) - 2
+    unknown = asked.set_column(asked.schema.get_field_index("title"), "title", pa.array(["zzqx 991-qq"]))
+    assert all(0 <= hit.score <= 1 for hit in search_one(store, unknown, model))
 
 
 def test_nothing_is_found_of_offers_that_are_gone(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, rarity
+from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, empty_part, rarity
 from endcap.match.reading import CODE, WORD
 
-# Rows compared exactly.
-COMPARED = 96
+# Rows compared exactly: at least so many, and more where tokens too common to be visited could still put them first.
+COMPARED, MOST_COMPARED = 96, 1024
 # How much each part of the similarity says. The price settles what the texts leave open.
 SHARES = (1.0, 0.5, 1.0, 0.2)
 TITLE_SHARE, TEXT_SHARE, LETTER_SHARE, PRICE_SHARE = (np.float32(share / sum(SHARES)) for share in SHARES)
@@ -48,13 +48,14 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
     """The k nearest live rows of other feeds of each of `rows`; the number of threads changes nothing but the time."""
     rows = np.asarray(rows, dtype=np.int32)
     near, similarity = np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32)
+    asked = (empty_part(), postings.feeds[:0], postings.prices[:0], postings.currencies[:0])
     firsts = range(0, rows.size, QUERIES_A_TASK)
 
     def search(first: int) -> None:
         part = slice(first, first + QUERIES_A_TASK)
         _search(
             rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices,
-            postings.currencies, postings.lengths, near[part], similarity[part],
+            postings.currencies, postings.lengths, *asked, near[part], similarity[part],
         )  # fmt: skip
 
     if threads == 1 or rows.size <= QUERIES_A_TASK:
@@ -64,6 +65,18 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(search, firsts))
     return Candidates(rows, near, similarity)
+
+
+def find_near_offer(postings: Postings, offer: Part, feed: int, price: float, currency: np.uint64, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the k nearest live rows int32, their similarity) of an offer outside the index, given as a part of one row; unknown tokens are numbered -1."""
+    near, similarity = np.full((1, k), -1, np.int32), np.zeros((1, k), np.float32)
+    asked = (offer, np.array([feed], dtype=np.int32), np.array([price]), np.array([currency], dtype=np.uint64))
+    _search(
+        np.array([postings.feeds.size], dtype=np.int32), postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds,
+        postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity,
+    )  # fmt: skip
+    found = near[0] >= 0
+    return near[0][found], similarity[0][found]
 
 
 def find_similarity(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -192,11 +205,17 @@ def _visit(
     tokens: np.ndarray, gains: np.ndarray, sizes: np.ndarray, base_place: np.ndarray, delta_place: np.ndarray, base_start: np.ndarray,
     base_posting: np.ndarray, delta_start: np.ndarray, delta_posting: np.ndarray, base_rows: int, feeds: np.ndarray, feed: int,
     score: np.ndarray, seen: np.ndarray, count: int, budget: int,
-) -> int:  # fmt: skip
-    """Add the gain of each token to the rows that hold it, rarest token first, until the budget is spent; returns how many rows were seen."""
+) -> tuple[int, np.float32]:  # fmt: skip
+    """Add the gain of each token to the rows that hold it, rarest token first, until the budget is spent.
+
+    Returns how many rows were seen, and the gain of all tokens that were not visited.
+    """
+    rest = np.float32(0.0)
     for place in np.argsort(sizes, kind="mergesort"):
         if sizes[place] > budget:
-            break
+            budget = 0
+            rest += gains[place]
+            continue
         budget -= sizes[place]
         first, end = _posting_span(base_start, base_place, tokens[place])
         for at in range(first, end):
@@ -204,7 +223,18 @@ def _visit(
         first, end = _posting_span(delta_start, delta_place, tokens[place])
         for at in range(first, end):
             count = _note(base_rows + delta_posting[at], gains[place], feeds, feed, score, seen, count)
-    return count
+    return count, rest
+
+
+@numba.njit(cache=True, nogil=True)
+def _compared(score: np.ndarray, seen: np.ndarray, count: int, rest: np.float32) -> int:
+    """How many rows to compare: those that the tokens not visited could put before the best seen, within bounds."""
+    best, found = np.float32(0.0), 0
+    for i in range(count):
+        best = max(best, score[seen[i]])
+    for i in range(count):
+        found += score[seen[i]] + rest >= best
+    return max(COMPARED, min(found, MOST_COMPARED))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -313,6 +343,18 @@ def _lengths(ids: np.ndarray, flags: np.ndarray, grams: np.ndarray, counts: Coun
 
 
 @numba.njit(cache=True, nogil=True)
+def _known_lengths(
+    length: np.ndarray, ids: np.ndarray, flags: np.ndarray, grams: np.ndarray, counts: Counts, gram_rarity: np.ndarray
+) -> tuple[np.float32, np.float32, np.float32]:  # fmt: skip
+    """As `_lengths`, remembered in `length`. Another thread may be writing it: only a whole set counts as known."""
+    title, text, letters = length[0], length[1], length[2]
+    if title == 0.0 or text == 0.0 or letters == 0.0:
+        title, text, letters = _lengths(ids, flags, grams, counts, gram_rarity)
+        length[0], length[1], length[2] = title, text, letters
+    return title, text, letters
+
+
+@numba.njit(cache=True, nogil=True)
 def _squares(ids: np.ndarray, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     """(squared rarity, number of live offers) of each token."""
     squares, sizes = np.empty(ids.size, np.float32), np.empty(ids.size, np.int64)
@@ -326,8 +368,10 @@ def _squares(ids: np.ndarray, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
 @numba.njit(cache=True, nogil=True)
 def _search(
     rows: np.ndarray, base: Part, delta: Part, counts: Counts, gram_rarity: np.ndarray, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray,
-    currencies: np.ndarray, lengths: np.ndarray, near: np.ndarray, similarity: np.ndarray,
+    currencies: np.ndarray, lengths: np.ndarray, asked: Part, asked_feeds: np.ndarray, asked_prices: np.ndarray, asked_currencies: np.ndarray,
+    near: np.ndarray, similarity: np.ndarray,
 ) -> None:  # fmt: skip
+    """Fill `near` and `similarity` for rows of the index, or for those of `asked`, whose rows follow them."""
     score, seen = np.zeros(feeds.size, np.float32), np.empty(feeds.size, np.int32)
     slots, values, slot_flags = np.empty(1 << 16, np.int32), np.empty(1 << 16, np.float32), np.empty(1 << 16, np.uint8)
     gram_slots, gram_values, gram_flags = np.empty(1 << 16, np.int32), np.empty(1 << 16, np.float32), np.empty(1 << 16, np.uint8)
@@ -335,34 +379,34 @@ def _search(
     for q in range(rows.size):
         row = rows[q]
         part, at = (base, row) if row < base_rows else (delta, row - base_rows)
+        if row < feeds.size:
+            feed, its_price, currency = feeds[row], prices[row], currencies[row]
+        else:
+            part, at = asked, row - feeds.size
+            feed, its_price, currency = asked_feeds[at], asked_prices[at], asked_currencies[at]
         ids, flags = part.ids[part.start[at] : part.start[at + 1]], part.flags[part.start[at] : part.start[at + 1]]
         own = part.grams[part.gram_start[at] : part.gram_start[at + 1]].astype(np.int32)
         title_length, text_length, letter_length = _lengths(ids, flags, own, counts, gram_rarity)
         squares, sizes = _squares(ids, counts)
         searched = (flags & SEARCHED) != 0
         gram_squares = gram_rarity[own] * gram_rarity[own]
-        count = _visit(
+        count, rest = _visit(
             ids[searched], squares[searched] * (TITLE_SHARE / max(title_length, np.float32(1e-9))), sizes[searched], base.place, delta.place,
-            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feeds[row], score, seen, 0, POSTINGS,
+            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, 0, POSTINGS,
         )  # fmt: skip
-        count = _visit(
+        count, gram_rest = _visit(
             own, gram_squares * (LETTER_SHARE / max(letter_length, np.float32(1e-9))), counts.grams[own].astype(np.int64), base.place[:0], delta.place[:0],
-            base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feeds[row],
+            base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feed,
             score, seen, count, GRAM_POSTINGS,
         )  # fmt: skip
         mask = _remember(ids, squares, flags, slots, values, slot_flags)
         gram_mask = _remember(own, gram_squares, np.zeros(own.size, np.uint8), gram_slots, gram_values, gram_flags)
-        for other in _best_rows(score, keys, seen, count, COMPARED):
+        for other in _best_rows(score, keys, seen, count, _compared(score, seen, count, rest + gram_rest)):
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
             first, end, gram_first, gram_end = there.start[its], there.start[its + 1], there.gram_start[its], there.gram_start[its + 1]
-            length = lengths[other]
-            its_title, its_text, its_letters = length[0], length[1], length[2]
-            # Another thread may be writing these: only a whole set counts as known.
-            if its_title == 0.0 or its_text == 0.0 or its_letters == 0.0:
-                its_title, its_text, its_letters = _lengths(
-                    there.ids[first:end], there.flags[first:end], there.grams[gram_first:gram_end], counts, gram_rarity
-                )  # fmt: skip
-                length[0], length[1], length[2] = its_title, its_text, its_letters
+            its_title, its_text, its_letters = _known_lengths(
+                lengths[other], there.ids[first:end], there.flags[first:end], there.grams[gram_first:gram_end], counts, gram_rarity
+            )  # fmt: skip
             title, text, letters = np.float32(0.0), np.float32(0.0), np.float32(0.0)
             for i in range(first, end):
                 slot = _recall(there.ids[i], slots, mask)
@@ -375,7 +419,7 @@ def _search(
                 if slot >= 0:
                     letters += gram_values[slot]
             title, text = _cosine(title, title_length, its_title), _cosine(text, text_length, its_text)
-            price = _price_ratio(prices[row], prices[other], currencies[row], currencies[other])
+            price = _price_ratio(its_price, prices[other], currency, currencies[other])
             _insert(near[q], similarity[q], keys, other, _blend(title, text, _cosine(letters, letter_length, its_letters), price))
         for i in range(count):
             score[seen[i]] = 0.0

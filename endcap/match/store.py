@@ -20,6 +20,7 @@ from endcap.match.tokens import Ragged, Tokens, hash_texts, join, read_tokens
 
 # What an offer's mark is made of: if none of these changed, nothing did that matching looks at.
 THIN = ("offer_id", "feed", "identity_hash", "price", "currency")
+_ALL = np.zeros(0, dtype=np.int64)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -112,6 +113,15 @@ class Store:
         """'offer_ids' or 'titles' of rows."""
         both = pa.chunked_array([getattr(self.base.rows, name), getattr(self.delta, name)], pa.large_string())
         return both.take(pa.array(rows)).combine_chunks()
+
+    def number(self, hashes: np.ndarray) -> np.ndarray:
+        """Number of each token hash, int32, -1 = unknown. Tokens that only the delta has are looked for in it."""
+        numbers = _find(self.base.vocabulary, _ALL, hashes)
+        missing = np.flatnonzero(numbers < 0)
+        if missing.size and self.delta.size:
+            order = np.argsort(self.delta.tokens.hashes.values, kind="stable")
+            numbers[missing] = _find(self.delta.tokens.hashes.values[order], self.postings.delta.ids[order].astype(np.int64), hashes[missing])
+        return numbers.astype(np.int32)
 
     def view(self, rows: np.ndarray) -> Index:
         """The given rows, ready to be compared with each other."""
@@ -261,17 +271,17 @@ def _no_rows(base: Base) -> Rows:
 
 
 def _find(sorted_keys: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """The row of each key, -1 where it is not among the sorted ones."""
+    """The row of each key, -1 where it is not among the sorted ones; with _ALL as rows, its place among them."""
     if not sorted_keys.size or not keys.size:
         return np.full(keys.size, -1, dtype=np.int64)
     places = np.minimum(np.searchsorted(sorted_keys, keys), sorted_keys.size - 1)
-    return np.where(sorted_keys[places] == keys, rows[places], -1).astype(np.int64)
+    return np.where(sorted_keys[places] == keys, places if rows is _ALL else rows[places], -1).astype(np.int64)
 
 
 def _number_delta(base: Base, tokens: Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(number of each token of the delta, place of each number's posting as Part has it, counts of new numbers, all 0)."""
     local, hashes = number_tokens(tokens.hashes.values)
-    numbers = _find(base.vocabulary, np.arange(base.vocabulary.size), hashes)
+    numbers = _find(base.vocabulary, _ALL, hashes)
     fresh = np.flatnonzero(numbers < 0)
     numbers[fresh] = base.vocabulary.size + np.arange(fresh.size)
     place = np.zeros(base.vocabulary.size + fresh.size + 1, dtype=np.int32)
