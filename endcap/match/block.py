@@ -18,7 +18,9 @@ from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index,
 from endcap.match.reading import CODE, WORD
 
 # Rows compared exactly: at least so many, and more where tokens too common to be visited could still put them first.
-COMPARED, MOST_COMPARED = 96, 1024
+COMPARED, MOST_COMPARED = 96, 512
+# No row holds all of those common tokens: so much of what they could add is reckoned with.
+REST_SHARE = np.float32(0.5)
 # How much each part of the similarity says. The price settles what the texts leave open.
 SHARES = (1.0, 0.5, 1.0, 0.2)
 TITLE_SHARE, TEXT_SHARE, LETTER_SHARE, PRICE_SHARE = (np.float32(share / sum(SHARES)) for share in SHARES)
@@ -233,7 +235,7 @@ def _compared(score: np.ndarray, seen: np.ndarray, count: int, rest: np.float32)
     for i in range(count):
         best = max(best, score[seen[i]])
     for i in range(count):
-        found += score[seen[i]] + rest >= best
+        found += score[seen[i]] + REST_SHARE * rest >= best
     return max(COMPARED, min(found, MOST_COMPARED))
 
 
