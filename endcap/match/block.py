@@ -18,7 +18,7 @@ from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index,
 from endcap.match.reading import CODE, WORD
 
 # Rows compared exactly: at least so many, and more where tokens too common to be visited could still put them first.
-COMPARED, MOST_COMPARED = 96, 512
+COMPARED, MOST_COMPARED = 96, 1024
 # No row holds all of those common tokens: so much of what they could add is reckoned with.
 REST_SHARE = np.float32(0.5)
 # How much each part of the similarity says. The price settles what the texts leave open.

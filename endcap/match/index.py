@@ -89,14 +89,16 @@ def build_index(tokens: Tokens, feeds: np.ndarray, prices: np.ndarray, currencie
     counts = Counts(tokens.size, *count_tokens(ids, tokens.grams.values, vocabulary.size))
     ties = np.arange(tokens.size, dtype=np.uint64) if keys is None else keys
     postings = open_postings(part, empty_part(), counts, feeds, ties, prices, currencies)
-    return view_index(tokens, ids, counts, feeds, prices, currencies, postings)
+    return view_index(tokens, ids, counts, feeds, prices, currencies, postings, postings.gram_rarity)
 
 
 def view_index(
-    tokens: Tokens, ids: np.ndarray, counts: Counts, feeds: np.ndarray, prices: np.ndarray, currencies: np.ndarray, postings: Postings | None = None
+    tokens: Tokens, ids: np.ndarray, counts: Counts, feeds: np.ndarray, prices: np.ndarray, currencies: np.ndarray, postings: Postings | None = None,
+    gram_rarity: np.ndarray | None = None,
 ) -> Index:  # fmt: skip
     """Offers to be compared with rarity as the whole catalog has it; `ids` are the numbers of their tokens in `counts`."""
-    weights, gram_rarity = token_rarity(ids, counts), gram_rarities(counts)
+    weights = token_rarity(ids, counts)
+    gram_rarity = gram_rarities(counts) if gram_rarity is None else gram_rarity
     flags = tokens.flags.values
     norms = _norms(tokens.hashes.start, weights, (flags & (WORD | CODE)) != 0)
     gram_norms = _norms(tokens.grams.start, gram_rarity[tokens.grams.values], np.ones(tokens.grams.values.size, dtype=np.bool_))

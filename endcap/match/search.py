@@ -50,7 +50,7 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     both = join([view.tokens, tokens])
     numbers = np.concatenate([store.number(view.tokens.hashes.values), ids])
     feeds, prices, currencies = (np.append(getattr(view, name), getattr(asked, name)) for name in ("feeds", "prices", "currencies"))
-    index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies)
+    index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies, gram_rarity=store.postings.gram_rarity)
     titles = pa.chunked_array([store.texts("titles", rows), asked.titles])
     left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
     _, scores = score_pairs(Pairs(index, _graph(store, others, near, similarity, k), titles, left, right), model)

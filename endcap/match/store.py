@@ -111,6 +111,8 @@ class Store:
 
     def texts(self, name: str, rows: np.ndarray) -> pa.Array[Any]:
         """'offer_ids' or 'titles' of rows."""
+        if not self.delta.size:
+            return getattr(self.base.rows, name).take(pa.array(rows))
         both = pa.chunked_array([getattr(self.base.rows, name), getattr(self.delta, name)], pa.large_string())
         return both.take(pa.array(rows)).combine_chunks()
 
@@ -135,7 +137,9 @@ class Store:
             both = join([tokens, more])
             ids = Ragged(both.hashes.start, np.concatenate([ids, more_ids])).take(back).values
             tokens = both.take(back)
-        return view_index(tokens, ids, postings.counts, postings.feeds[rows], postings.prices[rows], postings.currencies[rows])
+        return view_index(
+            tokens, ids, postings.counts, postings.feeds[rows], postings.prices[rows], postings.currencies[rows], gram_rarity=postings.gram_rarity
+        )  # fmt: skip
 
 
 def build_store(live: Live) -> Store:
