@@ -24,6 +24,7 @@ from endcap.infer import find_facts
 from endcap.journey import (
     Journey,
     Say,
+    all_offers,
     arrivals_now,
     changed_or_vanished,
     close_dead_runs,
@@ -33,6 +34,7 @@ from endcap.journey import (
     ended_rows,
     former_pairs,
     known_offers,
+    learned_anew,
     note_changes,
     note_promises,
     notices_of,
@@ -46,7 +48,7 @@ from endcap.journey import (
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
 from endcap.learn.promote import record as record_promotion
-from endcap.match import Model, match_offers
+from endcap.match import THIN, Live, Model, match_offers
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, RELEASES
@@ -160,25 +162,37 @@ def find_all_facts(journey: Journey) -> Rows:
         yield schema.Fact, pa.concat_tables([facts, ended_rows(con, schema.Fact, facts, changed_or_vanished(journey), journey.run)])
 
 
+def live_offers(con: duckdb.DuckDBPyConnection) -> Live:
+    """Which offers are live, and a way to read those of them that matching does not know yet."""
+
+    def fetch(offer_ids: pa.Array) -> pa.Table:
+        con.register("unknown", pa.table({"offer_id": offer_ids}))
+        return con.sql(f"SELECT {', '.join(COMPARED)} FROM offers SEMI JOIN unknown USING (offer_id) ORDER BY offer_id").to_arrow_table()
+
+    return Live(con.sql(f"SELECT {', '.join(THIN)} FROM offers").to_arrow_table(), fetch)
+
+
 def compare(journey: Journey) -> Rows:
     """Offers to scored pairs; pairs of offers that changed or vanished end unless they were found again."""
     with journey.lake.connect() as con:
         keep = journey.champion is not None and not (journey.outgrown and journey.home.champion_by("match") in (None, OWN))
         model = Model.load(journey.home.model_folder(journey.champion)) if keep and journey.champion else None
         pairs = schema.arrow_schema(schema.Pair).empty_table()
-        if len(journey.changed):
-            offers = con.sql(f"SELECT {', '.join(COMPARED)} FROM offers ORDER BY offer_id").to_arrow_table()
+        anew = model is not None and learned_anew(journey, model)
+        changed = all_offers(con) if anew else journey.changed
+        if len(changed):
             cache = journey.home.path / "cache"
             matched = match_offers(
-                offers, journey.changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache, former=former_pairs(con, journey)
+                live_offers(con), changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache,
+                former=former_pairs(con, journey),
             )  # fmt: skip
             pairs, model = matched.pairs, matched.model
-            journey.say(f"{pairs.num_rows:,} pairs of {len(journey.changed):,} offers")
+            journey.say(f"{pairs.num_rows:,} pairs of {len(changed):,} offers")
         if model is not None and not keep:
             model.save(journey.home.model_folder(model.model_id))
             journey.champion = model.model_id
-        ended = ended_pairs(con, pairs, journey)
-        if model is not None and journey.new_champion:
+        ended = ended_pairs(con, pairs, pa.concat_arrays([changed, journey.vanished]), journey.run)
+        if model is not None and journey.new_champion and not anew:
             pairs = pa.concat_tables([pairs, rescored_pairs(con, model, pairs, ended, journey.run)])
         if journey.champion is not None:
             journey.models["match"] = journey.champion

@@ -121,7 +121,7 @@ def _note_growth(journey: Journey) -> None:
         if offers == 0 or (offers < OUTGROWN * learnt and same_house):
             return
         journey.outgrown = True
-        journey.changed = con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
+        journey.changed = all_offers(con)
     journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds}
 
 
@@ -154,6 +154,16 @@ def ended_rows(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], fresh: pa
     return con.sql(query).to_arrow_table().cast(schema.arrow_schema(noun))
 
 
+def all_offers(con: duckdb.DuckDBPyConnection) -> pa.Array:
+    return con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
+
+
+def learned_anew(journey: Journey, model: Model) -> bool:
+    """Whether every pair must be compared anew: a new champion learned columns that stored pairs do not hold, or the one before did."""
+    before = journey.lake.manifest.models.get("match")
+    return journey.new_champion and before is not None and (model.stack is not None or Model.load(journey.home.model_folder(before)).stack is not None)
+
+
 def former_pairs(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Table:
     """Pairs of changed offers that were ever kept: many were found from the other side, which is not asked again in this run."""
     con.register("changed", pa.table({"offer_id": journey.changed}))
@@ -165,11 +175,12 @@ def former_pairs(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Table:
     """).to_arrow_table()  # fmt: skip
 
 
-def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, journey: Journey) -> pa.Table:
+def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, of_offers: pa.Array, run: int) -> pa.Table:
+    """Gone rows for pairs of these offers that were not found again."""
     con.register("fresh", fresh.select(["left_id", "right_id"]))
-    con.register("of_offers", pa.table({"offer_id": changed_or_vanished(journey)}))
+    con.register("of_offers", pa.table({"offer_id": of_offers}))
     return con.sql(f"""
-        SELECT * REPLACE ({journey.run} AS run, true AS gone) FROM pairs ANTI JOIN fresh USING (left_id, right_id)
+        SELECT * REPLACE ({run} AS run, true AS gone) FROM pairs ANTI JOIN fresh USING (left_id, right_id)
         WHERE left_id IN (SELECT offer_id FROM of_offers) OR right_id IN (SELECT offer_id FROM of_offers) ORDER BY left_id, right_id
     """).to_arrow_table().cast(schema.arrow_schema(schema.Pair))  # fmt: skip
 
@@ -196,7 +207,7 @@ def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.
     Under a new champion or another promise all are.
     """
     if journey.new_champion or journey.models.get("promise", "") != journey.lake.manifest.models.get("promise", ""):
-        return con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
+        return all_offers(con)
     answered = overrides.filter(pc.greater(overrides["override_id"], journey.lake.manifest.override_sequence))
     con.register("answered", answered.select(["offer_id"]))
     con.register("moved", pa.table({"offer_id": changed_or_vanished(journey)}))

@@ -117,12 +117,12 @@ def test_cache_survives_change_and_damage(world: pa.Table, matched: Matched, tmp
     expected = text_of(run_all(changed, model=matched.model).pairs)
     assert text_of(run_all(changed, cache=cache, model=matched.model).pairs) == expected
     for damage in (b"", b"\x93NUMPY rubbish", b"0" * 500):
-        (cache / "hashes.npy").write_bytes(damage)
+        (cache / "base" / "ids.npy").write_bytes(damage)
         assert text_of(run_all(changed, cache=cache, model=matched.model).pairs) == expected
-    values = np.load(cache / "hashes.npy")
-    np.save(cache / "hashes.npy", values + np.uint64(1))
+    values = np.load(cache / "base" / "ids.npy")
+    np.save(cache / "base" / "ids.npy", values + np.int32(1))
     assert text_of(run_all(changed, cache=cache, model=matched.model).pairs) == expected
-    (cache / "seal.json").write_text("[]")
+    (cache / "base" / "seal.json").write_text("[]")
     assert text_of(run_all(changed, cache=cache, model=matched.model).pairs) == expected
 
 

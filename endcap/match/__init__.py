@@ -1,6 +1,6 @@
 """The match room: offers go in, scored pairs of offers that may be the same product come out.
 
-match_offers(offers, changed, matching=..., model=..., run=...)   the stage of the flow
+match_offers(offers, changed, matching=..., model=..., run=...)   the stage of the flow; `offers` as a table or as Live
 fit_unsupervised, fit_labelled, fit_stacked, Model, rescore       the scorer
 explain_pair                                                      why a pair has its score
 """
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from endcap.match.explain import Bar, explain_pair
     from endcap.match.matching import Matched, match_offers, rescore
     from endcap.match.score import Model, fit_labelled, fit_stacked, fit_unsupervised
+    from endcap.match.store import THIN, Live
 
-__all__ = ["Bar", "Matched", "Model", "explain_pair", "fit_labelled", "fit_stacked", "fit_unsupervised", "match_offers", "rescore"]
+__all__ = ["THIN", "Bar", "Live", "Matched", "Model", "explain_pair", "fit_labelled", "fit_stacked", "fit_unsupervised", "match_offers", "rescore"]
 _HOMES = {
     "Bar": "explain", "explain_pair": "explain", "Matched": "matching", "match_offers": "matching", "rescore": "matching",
-    "Model": "score", "fit_labelled": "score", "fit_stacked": "score", "fit_unsupervised": "score",
+    "Model": "score", "fit_labelled": "score", "fit_stacked": "score", "fit_unsupervised": "score", "Live": "store", "THIN": "store",
 }  # fmt: skip
 
 

@@ -21,17 +21,18 @@ def compare_ranks(graph: Candidates, feeds: np.ndarray, left: np.ndarray, right:
     """
     place = np.full(feeds.size, -1, dtype=np.int64)
     place[graph.rows] = np.arange(graph.rows.size)
-    return np.asarray(_compare(place, graph.near, graph.similarity, feeds, left, right, similarity))
+    near_feeds = feeds[graph.near] if graph.near_feeds is None else graph.near_feeds
+    return np.asarray(_compare(place, graph.near, near_feeds, graph.similarity, feeds, left, right, similarity))
 
 
 @numba.njit(cache=True)
-def _look(near: np.ndarray, values: np.ndarray, feeds: np.ndarray, other: int, similarity: np.float32) -> tuple[int, np.float32, np.float32]:
+def _look(near: np.ndarray, near_feeds: np.ndarray, values: np.ndarray, feed: int, other: int, similarity: np.float32) -> tuple[int, np.float32, np.float32]:
     """(rank, margin, share of best) of `other` in one offer's list."""
     rank, rival = 1, np.float32(-1.0)
     for i in range(near.size):
         if near[i] < 0:
             break
-        if near[i] != other and feeds[near[i]] == feeds[other]:
+        if near[i] != other and near_feeds[i] == feed:
             rival = max(rival, values[i])
             rank += values[i] > similarity
     if rival < 0:
@@ -45,13 +46,14 @@ def _look(near: np.ndarray, values: np.ndarray, feeds: np.ndarray, other: int, s
 
 @numba.njit(cache=True)
 def _compare(
-    place: np.ndarray, near: np.ndarray, values: np.ndarray, feeds: np.ndarray, left: np.ndarray, right: np.ndarray, similarity: np.ndarray,
+    place: np.ndarray, near: np.ndarray, near_feeds: np.ndarray, values: np.ndarray, feeds: np.ndarray, left: np.ndarray, right: np.ndarray,
+    similarity: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     out = np.empty((left.size, 6), np.float32)
     for pair in range(left.size):
         for side in range(2):
             own, other = (left[pair], right[pair]) if side == 0 else (right[pair], left[pair])
             at = place[own]
-            rank, margin, of_best = _look(near[at], values[at], feeds, other, similarity[pair])
+            rank, margin, of_best = _look(near[at], near_feeds[at], values[at], feeds[other], other, similarity[pair])
             out[pair, side], out[pair, 2 + side], out[pair, 4 + side] = rank, margin, of_best
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,18 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import shelf
-from endcap.match.block import Candidates, find_candidates, share_key
-from endcap.match.cache import cached_tokens
+from endcap.match.block import Candidates, find_candidates, find_near, share_key
+from endcap.match.cache import synced_store
 from endcap.match.conflict import find_conflicts
 from endcap.match.index import Index, build_index
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model, feature_names, fit_unsupervised
-from endcap.match.tokens import Tokens, hash_texts
+from endcap.match.store import THIN, Live, Store, distinct, hash_bytes, price_numbers
+from endcap.match.tokens import Tokens, hash_texts, read_tokens
 from endcap.schema import Pair, arrow_schema
 from endcap.settings import Matching
 
-# Features of this many pairs are in memory at once, besides those of kept pairs.
-CHUNK_PAIRS = 250_000
+# Features of this many pairs are in memory at once, besides those of pairs that may be kept.
+CHUNK_PAIRS = 200_000
+
+NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -37,42 +41,62 @@ class Matched:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All live offers in the order of their ids, indexed."""
+    """Offers in memory in the order of their ids, to be searched and compared."""
 
     offer_ids: pa.ChunkedArray[Any]
     titles: pa.ChunkedArray[Any]
     index: Index
 
 
+@dataclass(frozen=True)
+class Found:
+    """Candidate pairs of a store: rows [n, 2] of each, smaller key first, in the order of keys, and the lists of every row in them."""
+
+    pairs: np.ndarray
+    graph: Candidates
+
+
 def match_offers(
-    offers: pa.Table, changed: pa.Array[Any], *, matching: Matching, model: Model | None, run: int, cache: Path | None = None,
+    offers: pa.Table | Live, changed: pa.Array[Any], *, matching: Matching, model: Model | None, run: int, cache: Path | None = None,
     former: pa.Table | None = None,
 ) -> Matched:  # fmt: skip
     """Pairs of the changed offers with offers of other feeds.
 
-    `offers` holds all live Offer rows in any order, `changed` the offer_ids whose pairs are wanted; ids that are not live are
-    passed over. `former` (left_id, right_id) names pairs of live offers to be scored and kept besides those found. Without a
-    `model` an unsupervised one is fitted on the catalog. `cache` is a folder for token arrays; it changes the time, never the
-    result. Kept are the best `matching.kept` pairs of each changed offer, those that share a GTIN, and the former ones;
-    left_id < right_id, sorted by key.
+    `offers` holds all live Offer rows in any order, or says which they are and fetches what is asked (Live); `changed` the
+    offer_ids whose pairs are wanted; ids that are not live are passed over. `former` (left_id, right_id) names pairs of live
+    offers to be scored and kept besides those found. Without a `model` an unsupervised one is fitted on the catalog. `cache` is
+    a folder for the index; it changes the time, never the result. Kept are the best `matching.kept` pairs of each changed
+    offer, those that share a GTIN, and the former ones; left_id < right_id, sorted by key.
     """
     clock = _Clock()
-    catalog = read_catalog(offers, cache)
+    store = synced_store(offers if isinstance(offers, Live) else live_offers(offers), cache)
     clock.note("tokens_and_index")
-    rows = asked_rows(catalog, changed)
-    graph = find_candidates(catalog.index, rows, matching.candidates)
-    held = _rows_of(catalog, former)
-    pairs = candidate_pairs(catalog, graph, rows, matching.candidates, held)
+    rows = _live(store.rows_of(hash_bytes(pa.chunked_array([changed], pa.string()))))
+    held = _rows_of(store, former)
+    found = find_pairs(store, rows, matching.candidates, held)
     clock.note("block")
-    model = model or fit_catalog(catalog, matching, graph)
+    model = model or fit_store(store, matching, found.graph)
     clock.note("fit")
-    features, scores = score_pairs(pairs, model)
+    asked = np.zeros(store.postings.feeds.size, dtype=np.bool_)
+    asked[rows] = True
+    if model.stack is None:
+        scored = [_keep(store, *_score_chunk(store, chunk, model), asked, held, matching.kept) for chunk in _chunks(found, CHUNK_PAIRS)]
+    else:
+        scored = [_keep(store, *_score_stacked(store, found, model, matching.candidates), asked, held, matching.kept)]
     clock.note("features_and_score")
-    kept = np.union1d(_kept(pairs, scores, rows, matching.kept), places_of(pairs, held))
-    table = _pair_table(catalog, pairs, kept, features, scores, model, run)
+    table = _pair_table(store, scored, asked, held, model, matching.kept, run)
     clock.note("keep")
-    figures = {"offers": float(catalog.index.size), "changed": float(rows.size), "candidates": float(pairs.size), "kept": float(kept.size)}
+    figures = {"offers": float(store.size), "changed": float(rows.size), "candidates": float(found.pairs.shape[0]), "kept": float(table.num_rows)}
     return Matched(table, model, {**figures, **clock.seconds})
+
+
+def live_offers(offers: pa.Table) -> Live:
+    """A table of whole rows as Live."""
+
+    def fetch(offer_ids: pa.Array[Any]) -> pa.Table:
+        return offers.take(pc.index_in(offer_ids, value_set=offers["offer_id"].combine_chunks())) if len(offer_ids) < offers.num_rows else offers
+
+    return Live(offers.select(list(THIN)), fetch)
 
 
 def rescore(pairs: pa.Table, model: Model) -> pa.Table:
@@ -84,22 +108,15 @@ def rescore(pairs: pa.Table, model: Model) -> pa.Table:
     return scored.set_column(pairs.schema.get_field_index("model"), arrow_schema(Pair).field("model"), named)
 
 
-def read_catalog(offers: pa.Table, cache: Path | None) -> Catalog:
-    """Sort, read (or take from the cache) and index all live offers."""
+def read_catalog(offers: pa.Table) -> Catalog:
+    """Sort, read and index offers in memory."""
     offers = offers.take(pc.sort_indices(offers["offer_id"]))
-    feeds, feed_of = _distinct(offers["feed"])
-    currencies, currency_of = _distinct(offers["currency"])
-    prices = np.asarray(pc.cast(offers["price"], pa.float64()).to_numpy(), dtype=np.float64)
-    feed_numbers = np.argsort(np.argsort(np.array(feeds, dtype=object), kind="stable"), kind="stable").astype(np.int32)
-    index = build_index(cached_tokens(offers, cache), feed_numbers[feed_of], prices, hash_texts(currencies)[currency_of])
+    feeds, feed_of = distinct(offers["feed"])
+    currencies, currency_of = distinct(offers["currency"])
+    numbers = np.argsort(np.argsort(np.array(feeds, dtype=object), kind="stable"), kind="stable").astype(np.int32)
+    keys = hash_bytes(offers["offer_id"])
+    index = build_index(read_tokens(offers), numbers[feed_of], price_numbers(offers["price"]), hash_texts(currencies)[currency_of], keys)
     return Catalog(offers["offer_id"], offers["title"], index)
-
-
-def _distinct(column: pa.ChunkedArray) -> tuple[list[str | None], np.ndarray]:
-    """The distinct values of a column, and for each row the place of its value among them."""
-    encoded = pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
-    encoded = encoded if isinstance(encoded, pa.DictionaryArray) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
-    return encoded.dictionary.to_pylist(), np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:
@@ -108,12 +125,15 @@ def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:
     return np.flatnonzero(np.asarray(wanted.to_numpy())).astype(np.int32)
 
 
-def _rows_of(catalog: Catalog, former: pa.Table | None) -> np.ndarray:
+def _live(rows: np.ndarray) -> np.ndarray:
+    return np.unique(rows[rows >= 0]).astype(np.int32)
+
+
+def _rows_of(store: Store, former: pa.Table | None) -> np.ndarray:
     """Rows [m, 2] of pairs named by offer ids, those of live offers only."""
     if former is None or not former.num_rows:
         return np.zeros((0, 2), dtype=np.int64)
-    sides = [pc.fill_null(pc.index_in(former[name], value_set=catalog.offer_ids), -1) for name in ("left_id", "right_id")]
-    rows = np.stack([np.asarray(side.to_numpy(), dtype=np.int64) for side in sides], axis=1)
+    rows = np.stack([store.rows_of(hash_bytes(former[name])) for name in ("left_id", "right_id")], axis=1)
     return rows[(rows >= 0).all(axis=1)]
 
 
@@ -123,8 +143,144 @@ def places_of(pairs: Pairs, rows: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.asarray(pairs.left, dtype=np.int64) * size + pairs.right, rows[:, 0] * size + rows[:, 1])
 
 
+def find_pairs(store: Store, rows: np.ndarray, k: int, held: np.ndarray | None = None, known: Candidates | None = None) -> Found:
+    """Pairs of `rows` with their candidates, with offers that share a strong key, and those `held` [m, 2]; `known` lists are not sought again."""
+    graph = _grow_graph(store, known or find_near(store.postings, rows[:0], k, threads=1), rows, k)
+    near = graph.near[np.searchsorted(graph.rows, rows)]
+    found = np.stack([np.repeat(rows, k), near.ravel()], axis=1).astype(np.int64)
+    parts = [found[found[:, 1] >= 0], _shared(store, store.column("gtin"), rows, k), _shared(store, _brand_and_mpn(store), rows, k)]
+    pairs = _unique(np.sort(np.concatenate([*parts, *([] if held is None else [held])]), axis=1))
+    return Found(pairs, _grow_graph(store, graph, np.unique(pairs).astype(np.int32), k))
+
+
+def _grow_graph(store: Store, graph: Candidates, rows: np.ndarray, k: int) -> Candidates:
+    """The graph with the lists of all `rows`."""
+    more = np.setdiff1d(rows, graph.rows, assume_unique=True).astype(np.int32)
+    return _merge_graphs(graph, find_near(store.postings, more, k, threads=_threads())) if more.size else graph
+
+
+def _shared(store: Store, keys: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
+    """Pairs of `rows` with live offers of other feeds that hold the same key, at most `k` each; the smallest offer keys of a group stand for it."""
+    wanted = np.unique(keys[rows])
+    wanted = wanted[wanted != 0]
+    if not wanted.size:
+        return np.zeros((0, 2), dtype=np.int64)
+    places = np.minimum(np.searchsorted(wanted, keys), wanted.size - 1)
+    group = np.flatnonzero((wanted[places] == keys) & (store.postings.feeds >= 0))
+    group = group[np.argsort(store.postings.keys[group], kind="stable")]
+    asked = np.flatnonzero(np.isin(group, rows))
+    return group[share_key(keys[group], store.postings.feeds[group], asked, k)]
+
+
+def _merge_graphs(graph: Candidates, more: Candidates) -> Candidates:
+    together = np.concatenate([graph.rows, more.rows])
+    order = np.argsort(together, kind="stable")
+    return Candidates(together[order], np.concatenate([graph.near, more.near])[order], np.concatenate([graph.similarity, more.similarity])[order])
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, 16)
+
+
+def _chunks(found: Found, size: int) -> list[Found]:
+    return [replace(found, pairs=found.pairs[first : first + size]) for first in range(0, found.pairs.shape[0], size)]
+
+
+def view_pairs(store: Store, found: Found, besides: np.ndarray = NO_ROWS) -> tuple[Pairs, np.ndarray]:
+    """(pairs to be compared, their rows [n, 2] in the store): left has the smaller offer id, and so in order; `besides` are further rows to see."""
+    rows = np.unique(np.concatenate([found.pairs.ravel(), besides]))
+    flat = np.searchsorted(rows, found.pairs)
+    ids = store.texts("offer_ids", rows)
+    order = np.asarray(pc.sort_indices(ids).to_numpy())
+    place = np.empty(rows.size, dtype=np.int64)
+    place[order] = np.arange(rows.size)
+    sides = np.sort(place[flat.reshape(-1, 2)], axis=1)
+    sides = sides[np.lexsort((sides[:, 1], sides[:, 0]))]
+    rows = rows[order]
+    at = np.searchsorted(found.graph.rows, rows)
+    near = found.graph.near[at]
+    inside = np.full(store.postings.feeds.size, -1, dtype=np.int32)
+    inside[rows] = np.arange(rows.size, dtype=np.int32)
+    # Rows outside this view keep a number that none in it has.
+    shown = np.where(near < 0, -1, np.where(inside[near] >= 0, inside[near], rows.size + near)).astype(np.int32)
+    graph = Candidates(np.arange(rows.size, dtype=np.int32), shown, found.graph.similarity[at], store.postings.feeds[near])
+    titles = pa.chunked_array([store.texts("titles", rows)])
+    return Pairs(store.view(rows), graph, titles, sides[:, 0], sides[:, 1]), rows[sides]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Pairs that may be kept, of one chunk."""
+
+    rows: np.ndarray  # int64 [n, 2], the smaller offer id first
+    features: np.ndarray
+    scores: np.ndarray
+    conflicts: list[str | None]
+    forced: np.ndarray  # bool [n]: kept whatever the score
+
+
+def _score_chunk(store: Store, chunk: Found, model: Model) -> tuple[Pairs, np.ndarray, np.ndarray, np.ndarray]:
+    """(pairs, their rows, features, scores)."""
+    pairs, rows = view_pairs(store, chunk)
+    return pairs, rows, *score_pairs(pairs, model)
+
+
+def _score_stacked(store: Store, found: Found, model: Model, k: int) -> tuple[Pairs, np.ndarray, np.ndarray, np.ndarray]:
+    """The same by a model with learned columns, which looks at all candidate pairs of both offers and at the known offers it remembers."""
+    stack = model.stack
+    keys = np.concatenate([store.base.rows.tokens.keys, store.delta.tokens.keys])
+    known = np.flatnonzero(np.isin(keys, stack.memory.keys) & (store.postings.feeds >= 0)) if stack else NO_ROWS
+    wide = find_pairs(store, np.unique(found.pairs).astype(np.int32), k, found.pairs, found.graph)
+    wide = Found(wide.pairs, _grow_graph(store, wide.graph, known.astype(np.int32), k))
+    pairs, rows = view_pairs(store, wide, known)
+    features, scores = score_pairs(pairs, model)
+    packed, wanted = (np.sort(some, axis=1) @ np.array([1 << 32, 1]) for some in (rows, found.pairs))
+    places = np.flatnonzero(np.isin(packed, wanted))
+    asked = replace(pairs, left=pairs.left[places], right=pairs.right[places])
+    return asked, rows[places], features[places], scores[places]
+
+
+def _keep(
+    store: Store, pairs: Pairs, rows: np.ndarray, features: np.ndarray, scores: np.ndarray, asked: np.ndarray, held: np.ndarray, limit: int
+) -> Scored:  # fmt: skip
+    """Of these pairs those that may be kept."""
+    left, right = pairs.both(pairs.index.tokens.gtin)
+    forced = (left != 0) & (left == right)
+    if held.size:
+        packed = np.sort(rows, axis=1)
+        forced |= np.isin((packed[:, 0] << 32) | packed[:, 1], np.sort(held, axis=1) @ np.array([1 << 32, 1]))
+    places = np.flatnonzero(forced | _best(store, rows, scores, asked, limit))
+    return Scored(rows[places], features[places], scores[places], find_conflicts(pairs, places), forced[places])
+
+
+def _best(store: Store, rows: np.ndarray, scores: np.ndarray, asked: np.ndarray, limit: int) -> np.ndarray:
+    """bool [n]: among the best `limit` pairs of an asked side; ties to the partner of the smaller key."""
+    sides = np.concatenate([rows[:, 0], rows[:, 1]])
+    partners = store.postings.keys[np.concatenate([rows[:, 1], rows[:, 0]])]
+    places = np.tile(np.arange(rows.shape[0]), 2)
+    wanted = asked[sides]
+    sides, partners, places = sides[wanted], partners[wanted], places[wanted]
+    order = np.lexsort((partners, -scores[places], sides))
+    sides, places = sides[order], places[order]
+    best = np.zeros(rows.shape[0], dtype=np.bool_)
+    best[places[np.arange(sides.size) - np.searchsorted(sides, sides, side="left") < limit]] = True
+    return best
+
+
+def fit_store(store: Store, matching: Matching, graph: Candidates | None = None) -> Model:
+    """The unsupervised scorer, fitted on the pairs of a sample of all live offers: those whose mixed key is smallest."""
+    rows = store.live_rows()
+    if rows.size > matching.fit_offers:
+        mixed = (store.postings.keys[rows] ^ np.uint64(matching.seed)) * np.uint64(0x9E3779B97F4A7C15)
+        rows = np.sort(rows[np.argsort(mixed ^ (mixed >> np.uint64(32)), kind="stable")[: matching.fit_offers]])
+    if rows.size:
+        pairs, _ = view_pairs(store, find_pairs(store, rows, matching.candidates, known=graph))
+        return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed)
+    return fit_unsupervised(np.zeros((0, len(feature_names())), dtype=np.float32), seed=matching.seed)
+
+
 def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: int, held: np.ndarray | None = None) -> Pairs:
-    """Pairs of `rows` with their candidates and with offers that share a strong key, and those `held` [m, 2]; the graph grows by the rows met."""
+    """Pairs of `rows` with their candidates, with offers that share a strong key, and those `held` [m, 2]; the graph grows by the rows met."""
     index = catalog.index
     places = np.searchsorted(graph.rows, rows)
     near = graph.near[places]
@@ -135,7 +291,7 @@ def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: in
     pairs = _unique(np.concatenate([found, gtin, part_number, *([] if held is None else [held])]))
     met = np.setdiff1d(pairs.ravel(), graph.rows).astype(np.int32)
     if met.size:
-        graph = _grow_graph(index, graph, met, k)
+        graph = _merge_graphs(graph, find_candidates(index, met, k))
     return Pairs(index, graph, catalog.titles, pairs[:, 0], pairs[:, 1])
 
 
@@ -167,18 +323,10 @@ def score_pairs(pairs: Pairs, model: Model) -> tuple[np.ndarray, np.ndarray]:
     return features, model.score(features)
 
 
-def _grow_graph(index: Index, graph: Candidates, rows: np.ndarray, k: int) -> Candidates:
-    """The graph with further rows."""
-    more = find_candidates(index, rows, k)
-    together = np.concatenate([graph.rows, more.rows])
-    order = np.argsort(together, kind="stable")
-    return Candidates(together[order], np.concatenate([graph.near, more.near])[order], np.concatenate([graph.similarity, more.similarity])[order])
-
-
-def _brand_and_mpn(tokens: Tokens) -> np.ndarray:
-    known = (tokens.brand != 0) & (tokens.mpn != 0)
-    mixed = (tokens.brand * np.uint64(0x9E3779B97F4A7C15)) ^ tokens.mpn
-    return np.where(known, mixed, np.uint64(0))
+def _brand_and_mpn(source: Tokens | Store) -> np.ndarray:
+    brand, mpn = (source.column(name) if isinstance(source, Store) else getattr(source, name) for name in ("brand", "mpn"))
+    mixed = (brand * np.uint64(0x9E3779B97F4A7C15)) ^ mpn
+    return np.where((brand != 0) & (mpn != 0), mixed, np.uint64(0))
 
 
 def _unique(pairs: np.ndarray) -> np.ndarray:
@@ -187,33 +335,30 @@ def _unique(pairs: np.ndarray) -> np.ndarray:
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], axis=1)
 
 
-def _kept(pairs: Pairs, scores: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray:
-    """Places of the best `limit` pairs of each asked row, ties to the earlier pair, and of all that share a GTIN."""
-    asked = np.zeros(pairs.index.size, dtype=np.bool_)
-    asked[rows] = True
-    sides = np.concatenate([pairs.left, pairs.right])
-    places = np.tile(np.arange(pairs.size), 2)
-    wanted = asked[sides]
-    sides, places = sides[wanted], places[wanted]
-    order = np.lexsort((places, -scores[places], sides))
-    sides, places = sides[order], places[order]
-    first = np.searchsorted(sides, sides, side="left")
-    best = places[np.arange(sides.size) - first < limit]
-    left, right = pairs.both(pairs.index.tokens.gtin)
-    return np.unique(np.concatenate([best, np.flatnonzero((left != 0) & (left == right))]))
-
-
-def _pair_table(
-    catalog: Catalog, pairs: Pairs, kept: np.ndarray, features: np.ndarray, scores: np.ndarray, model: Model, run: int
-) -> pa.Table:  # fmt: skip
+def _pair_table(store: Store, scored: list[Scored], asked: np.ndarray, held: np.ndarray, model: Model, limit: int, run: int) -> pa.Table:
+    """Rows of schema Pair, the best of all chunks, in the order of ids."""
     schema = arrow_schema(Pair)
+    if not scored:
+        return schema.empty_table()
+    rows, scores = np.concatenate([part.rows for part in scored]), np.concatenate([part.scores for part in scored])
+    kept = np.flatnonzero(np.concatenate([part.forced for part in scored]) | _best(store, rows, scores, asked, limit))
+    named, flat = np.unique(rows[kept], return_inverse=True)
+    ids = store.texts("offer_ids", named)
+    order = np.asarray(pc.sort_indices(ids).to_numpy())
+    rank = np.empty(named.size, dtype=np.int64)
+    rank[order] = np.arange(named.size)
+    sides = rank[flat.reshape(-1, 2)]
+    by_id = np.lexsort((sides[:, 1], sides[:, 0]))
+    kept, sides, ids = kept[by_id], sides[by_id], pc.cast(ids.take(pa.array(order)), pa.string())
+    features = np.concatenate([part.features for part in scored])[kept]
+    conflicts = pa.chunked_array([pa.array(part.conflicts, pa.string()) for part in scored])
     offsets = pa.array(np.arange(kept.size + 1, dtype=np.int32) * features.shape[1])
     columns = {
-        "left_id": catalog.offer_ids.take(pa.array(pairs.left[kept])),
-        "right_id": catalog.offer_ids.take(pa.array(pairs.right[kept])),
-        "features": pa.ListArray.from_arrays(offsets, pa.array(features[kept].ravel()), type=schema.field("features").type),
+        "left_id": ids.take(pa.array(sides[:, 0])),
+        "right_id": ids.take(pa.array(sides[:, 1])),
+        "features": pa.ListArray.from_arrays(offsets, pa.array(features.ravel()), type=schema.field("features").type),
         "score": pa.array(scores[kept]),
-        "conflict": pa.array(find_conflicts(pairs, kept), pa.string()),
+        "conflict": conflicts.take(pa.array(kept)),
         "model": pa.array([model.model_id] * kept.size, pa.string()),
         "run": pa.array(np.full(kept.size, run), pa.int64()),
         "gone": pa.array(np.zeros(kept.size, dtype=np.bool_)),

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match import context, overlap
-from endcap.match.block import Candidates
+from endcap.match.block import Candidates, find_similarity
 from endcap.match.index import Index
 from endcap.match.tokens import fold
 
@@ -45,8 +45,7 @@ class Pairs:
     @cached_property
     def similarity(self) -> np.ndarray:
         """The nearness by which candidates are found, float32 [n]."""
-        half: np.ndarray = np.float32(0.5) * (self.shared("word_cosine") + self.shared("letter_cosine"))
-        return half
+        return find_similarity(self.index, self.left, self.right)
 
     @cached_property
     def folded_titles(self) -> tuple[list[str], list[str]]:

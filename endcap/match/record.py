@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from endcap.match.index import Index
+from endcap.match.block import LETTER_SHARE, NAMING, PRICE_SHARE, TEXT_SHARE, TITLE_SHARE, UNKNOWN_PRICE
+from endcap.match.index import SEARCHED, Index
 from endcap.match.reading import CODE, FORM, WORD
 from endcap.match.tokens import fold
 
@@ -97,8 +98,17 @@ def letter_cosine(left: Record, right: Record) -> float:
 
 
 def similarity(left: Record, right: Record) -> float:
-    """The nearness by which candidates are found."""
-    return 0.5 * (word_cosine(left, right) + letter_cosine(left, right))
+    """The nearness by which candidates are found: title, all tokens, the title's 3-grams, and a little of the price."""
+    title = sum(left.rarity[token] ** 2 for token in sorted(left.only(SEARCHED) & right.only(SEARCHED)) if (left.flags[token] | right.flags[token]) & NAMING)
+    text = left.squares(left.flags.keys() & right.flags.keys())
+    letters = sum(left.grams[gram] ** 2 for gram in sorted(left.grams.keys() & right.grams.keys()))
+    lengths = [(side.squares(side.only(NAMING)), side.squares(set(side.flags)), sum(value**2 for value in side.grams.values())) for side in (left, right)]
+    cosines = [min(shared / max((one * other) ** 0.5, 1e-9), 1.0) for shared, one, other in zip((title, text, letters), *lengths, strict=True)]
+    known = left.price > 0 and right.price > 0 and (left.currency == right.currency or not left.currency or not right.currency)
+    price = min(left.price, right.price) / max(left.price, right.price) if known else float(UNKNOWN_PRICE)
+    shares = (float(share) for share in (TITLE_SHARE, TEXT_SHARE, LETTER_SHARE))
+    near = sum(share * value for share, value in zip(shares, cosines, strict=True))
+    return near + float(PRICE_SHARE) * price if near > 0 else 0.0
 
 
 def _length(side: Record) -> float:

@@ -6,6 +6,7 @@ Everything depends on one offer alone, so that the arrays of an offer can be kep
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -22,7 +23,7 @@ from endcap.units import find_pack_counts, find_quantities
 TAIL_LETTERS = 400
 TITLE_LETTERS = 1000
 BATCH_OFFERS = 8192
-SEPARATOR = "\x1e"
+DIGIT = re.compile(r"\d")
 COLUMNS = ("offer_id", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json")
 
 
@@ -194,9 +195,9 @@ def _read_measures(titles: list[str], quantity_texts: list[str | None]) -> tuple
     for title, stated in zip(titles, quantity_texts, strict=True):
         quantities: set[tuple[str, float]] = set()
         counts: set[int] = set()
-        for text in filter(None, (title, stated)):
-            quantities.update((quantity.unit, quantity.value) for quantity in find_quantities(text))
-            counts.update(pack.count for pack in find_pack_counts(text))
+        for found, pieces in (_measures(title), _stated_measures(stated or "")):
+            quantities.update(found)
+            counts.update(pieces)
         unit_rows.append(sorted(quantities))
         pack_rows.append(sorted(counts))
     start = _starts(np.array([len(row) for row in unit_rows], dtype=np.int64))
@@ -205,6 +206,16 @@ def _read_measures(titles: list[str], quantity_texts: list[str | None]) -> tuple
     pack_start = _starts(np.array([len(row) for row in pack_rows], dtype=np.int64))
     packs = np.array([count for row in pack_rows for count in row], dtype=np.int64)
     return Ragged(start, names), Ragged(start, amounts), Ragged(pack_start, packs)
+
+
+def _measures(text: str) -> tuple[tuple[tuple[str, float], ...], tuple[int, ...]]:
+    """((unit, amount) of each quantity, pack counts) of a text; most texts without a digit are seen to state neither at once."""
+    quantities = tuple((quantity.unit, quantity.value) for quantity in find_quantities(text)) if DIGIT.search(text) else ()
+    return quantities, tuple(pack.count for pack in find_pack_counts(text))
+
+
+# What suppliers say of content repeats, so that most are answered from memory.
+_stated_measures = lru_cache(maxsize=65536)(_measures)
 
 
 def _starts(sizes: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def read_tables(folder: Path) -> Tables:
         raise BadInput("there is no such folder", where=str(folder), todo="name a folder with left.csv and right.csv")
     rows = [row for feed in ("left", "right") for row in _read_offers(folder / f"{feed}.csv", feed)]
     offers = pa.Table.from_pylist(rows, schema=arrow_schema(Offer)).sort_by("offer_id")
-    catalog = read_catalog(offers, None)
+    catalog = read_catalog(offers)
     row_of = {offer_id: row for row, offer_id in enumerate(map(str, offers["offer_id"].to_pylist()))}
     return Tables(folder.name, offers, catalog, row_of)
 

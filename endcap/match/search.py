@@ -1,0 +1,71 @@
+"""One offer against the whole index, at once: what an API asks while a person waits.
+
+The offer need not be in the index. It is compared as the catalog is without it, rarity included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from endcap.match.block import Candidates, find_near, find_near_offer
+from endcap.match.index import Part, empty_part, view_index
+from endcap.match.matching import score_pairs
+from endcap.match.pairs import Pairs
+from endcap.match.score import Model
+from endcap.match.store import Store, read_rows
+from endcap.match.tokens import join
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A live offer that may be the same product."""
+
+    offer_id: str
+    similarity: float
+    score: float
+
+
+def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list[Hit]:
+    """The k nearest live offers of other feeds of one row of schema Offer, the most likely first; ties by offer id.
+
+    What the index has of the offer itself is of its own feed and so passed over.
+    """
+    asked = read_rows(offer, store.delta.feed_names)
+    tokens = asked.tokens
+    ids = store.number(tokens.hashes.values)
+    none = empty_part()
+    part = Part(
+        tokens.hashes.start, ids, tokens.flags.values, tokens.grams.start, tokens.grams.values, none.place, none.posting_start, none.posting,
+        none.gram_posting_start, none.gram_posting,
+    )  # fmt: skip
+    near, similarity = find_near_offer(store.postings, part, int(asked.feeds[0]), float(asked.prices[0]), asked.currencies[0], k)
+    if not near.size:
+        return []
+    rows = np.sort(near)
+    others = find_near(store.postings, rows, k, threads=1)
+    view = store.view(rows.astype(np.int64))
+    both = join([view.tokens, tokens])
+    numbers = np.concatenate([store.number(view.tokens.hashes.values), ids])
+    feeds, prices, currencies = (np.append(getattr(view, name), getattr(asked, name)) for name in ("feeds", "prices", "currencies"))
+    index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies, gram_rarity=store.postings.gram_rarity)
+    titles = pa.chunked_array([store.texts("titles", rows), asked.titles])
+    left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
+    _, scores = score_pairs(Pairs(index, _graph(store, others, near, similarity, k), titles, left, right), model)
+    value_of = dict(zip(near.tolist(), similarity.tolist(), strict=True))
+    offer_ids = store.texts("offer_ids", rows).to_pylist()
+    hits = [Hit(str(name), value_of[row], score) for name, row, score in zip(offer_ids, rows.tolist(), scores.tolist(), strict=True)]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.offer_id))
+
+
+def _graph(store: Store, others: Candidates, near: np.ndarray, similarity: np.ndarray, k: int) -> Candidates:
+    """The lists of the found rows and, last, of the offer asked about; rows outside keep a number that none of them has."""
+    size = others.rows.size
+    lists, values = np.full((size + 1, k), -1, dtype=np.int32), np.zeros((size + 1, k), dtype=np.float32)
+    lists[:size], values[:size] = others.near, others.similarity
+    lists[size, : near.size], values[size, : near.size] = near, similarity
+    places = np.minimum(np.searchsorted(others.rows, lists), size - 1)
+    shown = np.where(lists < 0, -1, np.where(others.rows[places] == lists, places, size + 1 + lists)).astype(np.int32)
+    return Candidates(np.arange(size + 1, dtype=np.int32), shown, values, store.postings.feeds[lists])
