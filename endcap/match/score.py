@@ -38,13 +38,15 @@ ENOUGH_GTINS = 100
 FIT_PAIRS = 80_000
 # Answers this sure show how often GTINs are wrong.
 SURE = 0.9
+# The last trees are grown so often, each from its own draws; their mean depends less on the seed.
+REPEATS = 3
 # From this many labels on, they can teach more than corrections of the scorer without labels.
 STACK_LABELS = 1500
 
 
 @dataclass(frozen=True)
 class Model:
-    """Settings and numbers of a scorer: the log-odds of a pair are the sum of what its parts say."""
+    """Settings and numbers of a scorer: the log-odds of a pair are the sum of what its parts say, or their mean (see `_share`)."""
 
     kind: str  # unsupervised | lightgbm
     names: tuple[str, ...]  # features in the order of the columns
@@ -83,7 +85,7 @@ class Model:
         total = np.zeros(features.shape[0])
         for booster in self.boosters:
             total += trees.predict(booster, features)
-        return total
+        return total * self._share
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of being the same product, float64 [n], from features float32 [n, f]."""
@@ -94,7 +96,12 @@ class Model:
         total = np.zeros((features.shape[0], len(self.names) + 1))
         for booster in self.boosters:
             total += np.asarray(booster.predict(features, pred_contrib=True, num_threads=1))
-        return total
+        return total * self._share
+
+    @property
+    def _share(self) -> float:
+        """What each part counts: parts over learned columns are repeats whose mean is taken, others correct each other."""
+        return 1.0 / len(self.parts) if self.stack else 1.0
 
     def save(self, folder: Path) -> None:
         """Write model.json and one text file a part into `folder`."""
@@ -201,8 +208,9 @@ def refit(model: Model, columns: np.ndarray, labels: np.ndarray, weights: np.nda
 def _weigh(stack: Stack, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, seed: int) -> Model:
     """The last trees, over the shelf's features and the learned columns."""
     names = (*feature_names(), *LEARNED)
-    part = trees.grow(columns, labels, names, seed, trees=200, leaves=15, weights=weights, least=10)
-    return Model("stacked", names, (part,), {"seed": seed, "trees": 200, "leaves": 15}, {"labels": float(labels.size), "same": float(labels.sum())}, stack)
+    parts = [trees.grow(columns, labels, names, REPEATS * seed + repeat, trees=200, leaves=15, weights=weights, least=10) for repeat in range(REPEATS)]
+    counts = {"labels": float(labels.size), "same": float(labels.sum())}
+    return Model("stacked", names, tuple(parts), {"seed": seed, "trees": 200, "leaves": 15, "repeats": REPEATS}, counts, stack)
 
 
 def _check_both(labels: np.ndarray) -> None:

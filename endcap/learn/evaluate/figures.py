@@ -25,13 +25,14 @@ def cost(clock: float) -> dict[str, float]:
     return {"cpu_s": round(time.process_time() - clock, 3), "peak_mb": round(peak if sys.platform != "darwin" else peak / 1024, 1)}
 
 
-def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The threshold with the best F1, half way between two scores; 0.5 where nothing is to be found."""
+def best_threshold(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The threshold with the best F1 of weighted answers, half way between two scores; 0.5 where nothing is to be found."""
     order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(labels[order] == 1)
+    weights = np.ones(scores.size) if weights is None else weights
+    ranked, hits = scores[order], np.cumsum(np.where(labels == 1, weights, 0.0)[order])
     if hits.size == 0 or hits[-1] == 0:
         return FIXED_THRESHOLD
-    f1 = 2 * hits / (np.arange(1, ranked.size + 1) + hits[-1])
+    f1 = 2 * hits / (np.cumsum(weights[order]) + hits[-1])
     last_of_equal = np.append(ranked[1:] != ranked[:-1], True)
     best = int(np.argmax(np.where(last_of_equal, f1, -1)))
     below = float(ranked[best + 1]) if best + 1 < ranked.size else 0.0

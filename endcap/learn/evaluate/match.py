@@ -23,10 +23,11 @@ CHOICES = ("active", "random")
 def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "active", seed: int = 7) -> dict[str, Any]:
     """Classify the pairs of test.csv: {dataset, labels, precision, recall, f1, threshold, threshold_from, pairs, contradictions, cpu_s, peak_mb}.
 
-    labels 'all' learns from train and chooses the threshold on valid; 'none' sees no label; a number learns from that many pairs of train and
-    valid, chosen one after the other as a reviewer would be asked ('active') or drawn by seed ('random'), and from THRESHOLD_LABELS on chooses
-    the threshold among them by cross-fitting. The two tables are the context; labels of test are only counted. Pairs that are labelled both
-    ways count as contradictions and are learned from with half the weight each. Raises BadInput on a folder of another shape.
+    labels 'all' learns from train and chooses the threshold on valid, with cross-fitted scores of train beside; 'none' sees no label; a number
+    learns from that many pairs of train and valid, chosen one after the other as a reviewer would be asked ('active') or drawn by seed
+    ('random'), and from THRESHOLD_LABELS on chooses the threshold among them by cross-fitting. The two tables are the context; labels of test
+    are only counted. Pairs that are labelled both ways count as contradictions and are learned from with half the weight each. Raises
+    BadInput on a folder of another shape.
     """
     if choice not in CHOICES:
         raise BadInput(f"there is no choice {choice!r}", where="--choose", todo=f"give {' or '.join(CHOICES)}")
@@ -39,7 +40,8 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     weights = _weights(places["train"], same["train"])
     if labels == "all":
         model, columns = fit(judged, places["train"], same["train"], weights, seed)
-        threshold, source = best_threshold(model.score(columns[places["valid"]]), same["valid"]), "valid"
+        told = cross_fitted_scores(model, columns[places["train"]], same["train"], judged.pairs.left[places["train"]], seed=seed)
+        threshold, source = _threshold(model.score(columns[places["valid"]]), same["valid"], told, same["train"]), "valid"
     elif labels == "none":
         model, columns, threshold, source = judged.base, judged.features, FIXED_THRESHOLD, "fixed"
     else:
@@ -70,6 +72,14 @@ def _fit_few(judged: Judged, pool: np.ndarray, known: np.ndarray, count: int, ch
         return model, columns, FIXED_THRESHOLD, "fixed"
     scores = cross_fitted_scores(model, columns[places], labels, np.arange(labels.size), seed=seed)
     return model, columns, best_threshold(scores, labels), "valid"
+
+
+def _threshold(scores: np.ndarray, labels: np.ndarray, told: np.ndarray, taught: np.ndarray) -> float:
+    """The best threshold on valid, steadied by the cross-fitted scores of train, whose 'different' answers are weighed to be as frequent as in valid."""
+    same, different = float((labels == 1).sum()), float((labels == 0).sum())
+    share = (different / max(same, 1.0)) * float((taught == 1).sum()) / max(float((taught == 0).sum()), 1.0)
+    weights = np.concatenate([np.ones(labels.size), np.where(taught == 1, 1.0, share)])
+    return best_threshold(np.concatenate([scores, told]), np.concatenate([labels, taught]), weights)
 
 
 def _weights(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
