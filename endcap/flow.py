@@ -7,10 +7,10 @@ writes; nothing is seen by readers until the snapshot is made current, in one tr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import pyarrow as pa
@@ -33,6 +33,7 @@ from endcap.journey import (
     ended_quarantine,
     ended_rows,
     former_pairs,
+    hold_suspicious,
     known_offers,
     learned_anew,
     note_changes,
@@ -52,9 +53,10 @@ from endcap.match import THIN, Live, Model, match_offers
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, RELEASES
+from endcap.problems import BadInput
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
-from endcap.settings import Catalog
+from endcap.settings import Catalog, Suspicious
 
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 COMPARED = ("offer_id", "feed", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json", "price", "currency")
@@ -85,12 +87,18 @@ class RunResult:
         return [delivery for delivery in self.deliveries if delivery["state"] == "held"]
 
 
-def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None, say: Say = lambda _line: None) -> list[RunResult]:
+def run(
+    catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None, accept: Sequence[str] = (), say: Say = lambda _line: None
+) -> list[RunResult]:
     """Take in what has arrived, one snapshot for each delivery date in order; without arrivals, what people answered or promoted.
 
+    `accept` names suspicions that a person has looked at and lets through this once.
     Resumable: a run that died left nothing that readers see, and the next one does its work again with the same result.
     Raises BadInput or Held before anything changed; dates finished before that stay.
     """
+    unknown = sorted(set(accept) - set(get_args(Suspicious)))
+    if unknown:
+        raise BadInput(f"there is no suspicion {unknown[0]!r}", where="--accept", todo=f"name one of {', '.join(get_args(Suspicious))}")
     home = Home(catalog)
     with home.writer():
         home.check_database()
@@ -103,7 +111,7 @@ def run(catalog: Catalog, *, dates: list[str] | None = None, until: str | None =
             groups = [[]]
         if not groups:
             return [_nothing_to_do(home)]
-        return [_run_once(home, group, say) for group in groups]
+        return [_run_once(home, group, accept, say) for group in groups]
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:
@@ -222,7 +230,7 @@ STAGES: tuple[Callable[[Journey], Rows], ...] = (read_feeds, find_all_facts, com
 # --- one run, from the last snapshot to the next --------------------------------------------------------------------
 
 
-def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
+def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: Say) -> RunResult:
     started = time.monotonic()
     manifest = home.manifest()
     lake = Lake(home.lake_folder, manifest)
@@ -232,6 +240,7 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
     attempt = open_run(home, journey)
     try:
         stages = [_do(stage, journey) for stage in STAGES]
+        hold_suspicious(journey, accept)
         snapshot_id, content_hash, publishing = _publish(journey)
         with home.connect() as con:
             totals, shared, metrics = catalog_totals(con), overlap(con), [figure.to_dict() for figure in measure(con)]
@@ -240,7 +249,7 @@ def _run_once(home: Home, arrivals: list[Arrival], say: Say) -> RunResult:
         published = snapshot["snapshot_id"] if snapshot and snapshot["run"] == journey.run else None
         close_run(home, attempt, state="done" if published else "failed", snapshot_id=published, error=str(error) or type(error).__name__)
         raise
-    figures = {"metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
+    figures = {"notices": journey.notices, "metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)
     seconds = round(time.monotonic() - started, 3)
     return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, journey.notices, shared, [*stages, publishing], seconds)

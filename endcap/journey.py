@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import insert, update
 
 from endcap import schema
 from endcap.decide.promised import Thresholds
+from endcap.decide.suspicion import find_suspicions
 from endcap.feeds import Arrival, pending
 from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
@@ -25,7 +26,7 @@ from endcap.match import Model, rescore
 from endcap.ops.database import now
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES, RUNS
-from endcap.problems import BadInput
+from endcap.problems import BadInput, Held
 from endcap.settings import Catalog
 
 Say = Callable[[str], None]
@@ -220,6 +221,22 @@ def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.
         SELECT offer_id FROM offers WHERE offer_id IN (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked)
         ORDER BY offer_id
     """).to_arrow_table()["offer_id"].combine_chunks()  # fmt: skip
+
+
+def hold_suspicious(journey: Journey, accept: Sequence[str]) -> None:
+    """Say what looks too good to be true. Raises Held where the policy holds on it and nobody let it through."""
+    with journey.lake.connect() as con:
+        found = find_suspicions(con, journey.catalog.policy)
+    journey.notices += [suspicion.sentence for suspicion in found]
+    for suspicion in found:
+        journey.say(f"WARNING {suspicion.sentence}")
+    held = [suspicion for suspicion in found if suspicion.name in journey.catalog.policy.hold_on and suspicion.name not in accept]
+    if held:
+        names = " ".join(f"--accept {name}" for name in sorted({suspicion.name for suspicion in held}))
+        raise Held(
+            held[0].sentence, where="nothing was published; the last good version is still served",
+            todo=f"correct the mapping or the feed and run again, or let it through once with `endcap run {names}`",
+        )  # fmt: skip
 
 
 # --- the record of runs ---------------------------------------------------------------------------------------------

@@ -30,7 +30,15 @@ def plan(folder: Dir = HERE, inbox: Inbox = None, home: Home_ = None, dates: Dat
         show.print_plan(planned)
 
 
-def run(folder: Dir = HERE, inbox: Inbox = None, home: Home_ = None, dates: Dates = None, until: Until = None, as_json: Json = False) -> None:
+def run(
+    folder: Dir = HERE,
+    inbox: Inbox = None,
+    home: Home_ = None,
+    dates: Dates = None,
+    until: Until = None,
+    accept: Annotated[list[str] | None, typer.Option("--accept", help="Let a suspicion through that held the run, once; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
     """Take in what has arrived and publish snapshots.
 
     One for each delivery date. It may be killed at any moment and run again; exit code 3 says that a delivery was held.
@@ -38,7 +46,7 @@ def run(folder: Dir = HERE, inbox: Inbox = None, home: Home_ = None, dates: Date
     from endcap import flow
     from endcap.cli import show
 
-    results = flow.run(read_catalog(folder, home=home, inbox=inbox), dates=dates, until=until, say=say)
+    results = flow.run(read_catalog(folder, home=home, inbox=inbox), dates=dates, until=until, accept=accept or [], say=say)
     if as_json:
         print_json({"runs": [asdict(result) for result in results], "snapshot": results[-1].snapshot_id, "content_hash": results[-1].content_hash})
     else:

@@ -6,7 +6,7 @@ feed per product, a minimum mean support, and no link between two clusters that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from endcap.decide.answers import Answers
@@ -50,8 +50,11 @@ def held_apart(left: Cluster, right: Cluster) -> bool:
 class Clusters:
     """The clusters of one run: products settled earlier, and open offers that join them or each other."""
 
-    def __init__(self, policy: Policy, edges: Iterable[Edge], stated: Mapping[str, Mapping[str, str]], answers: Answers) -> None:
+    def __init__(
+        self, policy: Policy, edges: Iterable[Edge], stated: Mapping[str, Mapping[str, str]], answers: Answers, accept: Callable[[Edge], float]
+    ) -> None:
         self._policy = policy
+        self._accept = accept  # from which likeness on an edge is linked by machine
         self._answers = answers
         self._stated = stated
         self._of: dict[str, Cluster] = {}
@@ -132,7 +135,7 @@ class Clusters:
         mean = sum(edge.score for edge in between) / len(between)
         if mean < (self._policy.accept + self._policy.review) / 2:
             return Refusal("weak_support", f"the other offers of the product are less alike ({mean:.2f} on average)")
-        strong = sum(edge.score >= self._policy.accept for edge in between)
+        strong = sum(edge.score >= self._accept(edge) for edge in between)
         if left.size > 1 and right.size > 1 and strong < 2:
             return Refusal("bridge", "one pair alone would hold two groups of offers together")
         return None

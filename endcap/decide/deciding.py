@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rapidfuzz import fuzz
 
@@ -64,8 +64,10 @@ class State:
 
 def rule(inputs: Inputs, policy: Policy, thresholds: Thresholds | None = None) -> dict[str, Ruling]:
     """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order."""
-    clusters = Clusters(policy, inputs.edges, inputs.stated, inputs.answers)
-    state = State(inputs, policy, clusters, thresholds or Thresholds(policy.accept))
+    thresholds = thresholds or Thresholds(policy.accept)
+    inputs = replace(inputs, edges=tuple(sorted(inputs.edges, key=lambda edge: (-edge.score, edge.left_id, edge.right_id))))
+    clusters = Clusters(policy, inputs.edges, inputs.stated, inputs.answers, lambda edge: thresholds.of(edge)[0])
+    state = State(inputs, policy, clusters, thresholds)
     for edge in inputs.edges:
         state.best.setdefault(edge.left_id, edge)
         state.best.setdefault(edge.right_id, edge)

@@ -1,0 +1,133 @@
+"""Signs that a run which looks perfect is wrong: each is said loudly, and holds the run where the policy says so.
+
+A suspicion is a figure over the tables of the run, in words with examples. None of them proves a fault; all of them have been one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from endcap.settings import Policy
+
+# Below so many links, pairs or offers a share says nothing.
+ENOUGH = 100
+# Source-local numbers: most links share one, and each feed's values fill a range as a counter does.
+SHARED_KEY = 0.5
+DENSE = 0.5
+MOST_DIGITS = 7
+# Two feeds of which nearly every offer is linked hold the same records, or something that is not a product links them.
+NEARLY_ALL = 0.98
+EQUAL_TITLES = 0.5
+PLACEHOLDER = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """One sign, with its figures."""
+
+    name: str  # as in policy.hold_on
+    words: str
+    examples: tuple[str, ...]  # at most three
+
+    @property
+    def sentence(self) -> str:
+        """The words with the examples."""
+        return f"suspicious ({self.name}): {self.words}" + (f"; for example {'; '.join(self.examples)}" if self.examples else "")
+
+
+_LINKS = """
+    SELECT l.*, l.offer_id AS left_id, o.title AS left_title, c.title AS right_title, o.feed AS left_feed, c.feed AS right_feed,
+           o.source_id AS left_source, c.source_id AS right_source, o.mpn AS left_mpn, c.mpn AS right_mpn
+    FROM decisions l JOIN offers o USING (offer_id) JOIN offers c ON c.offer_id = l.counterpart_offer_id
+    WHERE l.kind = 'product' AND l.action IN ('linked', 'new_product') AND l.decided_by = 'machine' AND l.reason_code <> 'new'
+"""
+
+
+def find_suspicions(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Suspicion]:
+    """All signs in the tables `offers`, `pairs` and `decisions` as this run leaves them, in a fixed order."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE made_links AS {_LINKS}")
+    return [suspicion for check in CHECKS for suspicion in check(con, policy)]
+
+
+def _source_key(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    for label, column in (("ids", "source"), ("part numbers", "mpn")):
+        ((links, shared),) = con.execute(f"SELECT count(*), count(*) FILTER (left_{column} = right_{column}) FROM made_links").fetchall()
+        if links < ENOUGH or shared < SHARED_KEY * links:
+            continue
+        offer_column = "source_id" if column == "source" else column
+        feeds = con.execute(f"""
+            SELECT feed, count(DISTINCT {offer_column}), max({offer_column}::BIGINT) - min({offer_column}::BIGINT) + 1 FROM offers
+            WHERE regexp_full_match({offer_column}, '[0-9]{{1,{MOST_DIGITS}}}') GROUP BY feed
+            HAVING count(*) >= {ENOUGH} / 2 ORDER BY feed
+        """).fetchall()  # fmt: skip
+        counting = [feed for feed, distinct, span in feeds if distinct >= DENSE * span]
+        if len(counting) > 1:
+            words = f"{shared:,} of {links:,} links join offers with equal {label}, which count up from a start in {', '.join(counting[:3])}: they name nothing"
+            yield Suspicion("source_key", words, _examples(con, f"left_{column} = right_{column}"))
+
+
+def _nearly_all(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    rows = con.execute("""
+        WITH sizes AS (SELECT feed, count(*) AS offers FROM offers GROUP BY feed),
+             linked AS (SELECT least(left_feed, right_feed) AS one, greatest(left_feed, right_feed) AS other, count(*) AS links FROM made_links
+                        WHERE action = 'linked' GROUP BY ALL)
+        SELECT one, other, links, least(a.offers, b.offers) AS offers FROM linked JOIN sizes a ON a.feed = one JOIN sizes b ON b.feed = other
+        ORDER BY one, other
+    """).fetchall()
+    for one, other, links, offers in rows:
+        if offers >= ENOUGH and links >= NEARLY_ALL * offers:
+            words = f"{links:,} of {offers:,} offers of the smaller of {one} and {other} are linked: are they two deliveries of the same records?"
+            yield Suspicion("nearly_all_linked", words, _examples(con, "least(left_feed, right_feed) = ? AND greatest(left_feed, right_feed) = ?", one, other))
+
+
+def _equal_scores(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    """Only links of different titles count: equal titles are equally alike."""
+    differing = "lower(left_title) <> lower(right_title)"
+    ((links, scores),) = con.execute(f"SELECT count(*), count(DISTINCT round(confidence, 3)) FROM made_links WHERE {differing}").fetchall()
+    if links >= ENOUGH and scores == 1:
+        yield Suspicion("equal_scores", f"all {links:,} links of different titles have one and the same likeness", _examples(con, differing))
+
+
+def _large_cluster(con: duckdb.DuckDBPyConnection, policy: Policy) -> Iterator[Suspicion]:
+    rows = con.execute("""
+        SELECT product_id, count(*), any_value(title) FROM decisions JOIN offers USING (offer_id) WHERE kind = 'product' AND product_id IS NOT NULL
+        GROUP BY product_id HAVING count(*) >= ? ORDER BY count(*) DESC, product_id LIMIT 3
+    """, [policy.max_cluster]).fetchall()  # fmt: skip
+    if rows:
+        words = f"{rows[0][1]:,} offers are one product, the most that policy.max_cluster lets a machine gather"
+        yield Suspicion("large_cluster", words, tuple(f"{product_id} with {count} offers, {title!r}" for product_id, count, title in rows))
+
+
+def _equal_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    rows = con.execute("""
+        WITH counted AS (SELECT feed, title, count(*) AS offers, sum(count(*)) OVER (PARTITION BY feed) AS every FROM offers GROUP BY feed, title)
+        SELECT feed, arg_max(title, offers), max(offers), max(every) FROM counted GROUP BY feed ORDER BY feed
+    """).fetchall()
+    for feed, title, offers, every in rows:
+        if every >= ENOUGH and offers >= EQUAL_TITLES * every:
+            words = f"{offers:,} of {every:,} offers of {feed} have the same title: is the right column mapped?"
+            yield Suspicion("equal_titles", words, (repr(title[:60]),))
+
+
+def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    rows = con.execute("""
+        SELECT feed, gtin, count(*), count(DISTINCT title) FROM offers WHERE gtin IS NOT NULL GROUP BY feed, gtin
+        HAVING count(DISTINCT title) >= ? ORDER BY count(*) DESC, feed, gtin LIMIT 3
+    """, [PLACEHOLDER]).fetchall()  # fmt: skip
+    if rows:
+        feed, gtin, offers, titles = rows[0]
+        words = f"{offers:,} offers of {feed} with {titles:,} different titles share the GTIN {gtin}: it stands for none"
+        yield Suspicion("placeholder_gtin", words, tuple(f"{one} in {name}" for name, one, _offers, _titles in rows))
+
+
+CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, Policy], Iterator[Suspicion]], ...] = (
+    _source_key, _nearly_all, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
+)  # fmt: skip
+
+
+def _examples(con: duckdb.DuckDBPyConnection, which: str, *values: str) -> tuple[str, ...]:
+    rows = con.execute(f"SELECT left_title, right_title FROM made_links WHERE {which} ORDER BY md5(left_id), left_id LIMIT 3", list(values)).fetchall()
+    return tuple(f"{left[:50]!r} with {right[:50]!r}" for left, right in rows)

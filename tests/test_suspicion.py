@@ -1,0 +1,126 @@
+"""A run that looks perfect and is wrong is said to be so, and held where the policy says so."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from conftest import Demo, endcap
+
+from endcap import flow, settings
+from endcap.decide.suspicion import find_suspicions
+from endcap.ops.home import Home
+from endcap.problems import BadInput, Held
+
+KINDS = ("kettle", "toaster", "lamp", "mixer", "grill", "fan")
+
+
+def catalog(folder: Path, feeds: dict[str, list[dict[str, Any]]], **policy: Any) -> settings.Catalog:
+    """A catalog whose feeds delivered these rows (id, title, mpn, gtin, price) on one day."""
+    for name, rows in feeds.items():
+        (folder / "inbox" / "2026-03-01").mkdir(parents=True, exist_ok=True)
+        with (folder / "inbox" / "2026-03-01" / f"{name}.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, ["id", "title", "mpn", "gtin", "price"])
+            writer.writeheader()
+            writer.writerows(rows)
+    fields = {"id": "id", "title": "title", "mpn": "mpn", "gtin": "gtin", "price": "price"}
+    given = {
+        "feeds": {name: {"file": f"{{date}}/{name}.csv", "format": "csv", "fields": fields} for name in feeds},
+        "cores": 1, "policy": policy,
+    }  # fmt: skip
+    (folder / "endcap.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+    return settings.read(folder)
+
+
+def titles(count: int, shift: int = 0) -> list[str]:
+    return [f"Acme {KINDS[n % len(KINDS)]} {chr(65 + n % 26)}{chr(65 + n // 26 % 26)}{1000 + 37 * (n + shift)}" for n in range(count)]
+
+
+def rows(names: list[str], **columns: Any) -> list[dict[str, Any]]:
+    return [{"id": f"x{n}", "title": name, "price": 10 + n, **{key: make(n) for key, make in columns.items()}} for n, name in enumerate(names)]
+
+
+def notices(result: list[flow.RunResult]) -> str:
+    return "\n".join(result[-1].notices)
+
+
+def test_part_numbers_that_only_count_hold_the_run_until_a_person_lets_it_through(tmp_path: Path) -> None:
+    names = titles(150)
+    feeds = {"left": rows(names, mpn=lambda n: f"{n}"), "right": rows([f"{name} new" for name in names], mpn=lambda n: f"{n}")}
+    given = catalog(tmp_path, feeds)
+    with pytest.raises(Held, match=r"source_key.*part numbers.*for example.*--accept source_key"):
+        flow.run(given)
+    assert flow.plan(given)["deliveries"], "nothing was taken in"
+    done = flow.run(given, accept=["source_key"])
+    assert done[0].snapshot_id and "source_key" in notices(done)
+
+
+def test_the_command_line_holds_with_exit_code_3_and_names_the_way_on(tmp_path: Path) -> None:
+    names = titles(150)
+    catalog(tmp_path, {"left": rows(names, mpn=lambda n: f"{n}"), "right": rows(names, mpn=lambda n: f"{n}")})
+    held = endcap("run", "--dir", tmp_path)
+    assert held.code == 3 and "--accept source_key" in held.stderr
+    assert endcap("run", "--dir", tmp_path, "--accept", "source_key").code == 0
+
+
+def test_real_part_numbers_and_gtins_raise_no_suspicion_of_keys(tmp_path: Path) -> None:
+    names = titles(150)
+    codes = [name.split()[-1] for name in names]
+    feeds = {
+        "left": rows(names, mpn=lambda n: codes[n]),
+        "right": rows([f"{name} {'new boxed blue'.split()[n % 3]}" for n, name in enumerate(names[:75])] + titles(75, shift=999), mpn=lambda n: codes[n] if n < 75 else f"Z{n}"),
+    }
+    assert "source_key" not in notices(flow.run(catalog(tmp_path, feeds)))
+
+
+def test_two_deliveries_of_the_same_records_are_noticed(tmp_path: Path) -> None:
+    names = titles(150)
+    done = flow.run(catalog(tmp_path, {"left": rows(names), "right": rows(names)}))
+    assert "nearly_all_linked" in notices(done) and "same records" in notices(done)
+
+
+def test_one_title_for_all_is_noticed(tmp_path: Path) -> None:
+    done = flow.run(catalog(tmp_path, {"left": rows(titles(150)), "right": rows(["Product"] * 150)}))
+    assert "equal_titles" in notices(done) and "150 of 150 offers of right" in notices(done)
+
+
+def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:
+    feeds = {"left": rows(titles(150), gtin=lambda n: "4006381333931" if n < 30 else ""), "right": rows(titles(150, shift=500))}
+    assert "placeholder_gtin" in notices(flow.run(catalog(tmp_path, feeds)))
+
+
+def test_the_policy_says_what_holds(tmp_path: Path) -> None:
+    names = titles(150)
+    given = catalog(tmp_path, {"left": rows(names), "right": rows(names)}, hold_on=["nearly_all_linked"])
+    with pytest.raises(Held, match="nearly_all_linked"):
+        flow.run(given)
+
+
+def test_wrong_names_end_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="hold_on"):
+        catalog(tmp_path, {"left": rows(titles(3))}, hold_on=["everything"])
+    with pytest.raises(BadInput, match="no suspicion 'everything'"):
+        flow.run(catalog(tmp_path, {"left": rows(titles(3))}), accept=["everything"])
+
+
+def test_equal_likeness_of_all_links_is_noticed() -> None:
+    con = duckdb.connect()
+    con.execute("""
+        CREATE TABLE offers AS SELECT side || n AS offer_id, side AS feed, 'title ' || side || n AS title, side || n AS source_id, NULL AS mpn, NULL AS gtin
+        FROM range(150) t(n), (VALUES ('a'), ('b')) s(side);
+        CREATE TABLE decisions AS SELECT 'b' || n AS offer_id, 'product' AS kind, 'linked' AS action, 'P' || n AS product_id, 'a' || n AS counterpart_offer_id,
+               'machine' AS decided_by, 'alike' AS reason_code, 0.9 AS confidence FROM range(150) t(n)
+    """)
+    names = [suspicion.name for suspicion in find_suspicions(con, settings.Policy())]
+    assert names == ["nearly_all_linked", "equal_scores"]
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_raises_no_suspicion(demo: Demo) -> None:
+    given = settings.read(demo.folder)
+    with Home(given).connect() as con:
+        assert find_suspicions(con, given.policy) == []
