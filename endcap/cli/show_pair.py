@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from endcap.decide.policy import shown
 
 if TYPE_CHECKING:
@@ -16,11 +18,13 @@ FULL_BARS = 9
 WORDS_WIDTH, NUMBER_WIDTH, DRAWN_WIDTH = 38, 7, 30
 UP, DOWN, AXIS = "█", "░", "│"
 NEAR_SHOWN = 5
+# A supplier's title may be a book.
+MOST_LINES = 6
 MARKS = {True: "yes", False: "NO", None: "-"}
 
 
 def lines_of(explanation: PairExplanation) -> list[str]:
-    """The whole answer in words, a line each, none wider than 80 columns."""
+    """The whole answer in words, a line each, in 80 columns."""
     blocks = [
         [*_offer_lines(explanation.left), *_offer_lines(explanation.right)],
         [*_wrapped(explanation.words[:1].upper() + explanation.words[1:]), *_wrapped(f"To do: {explanation.todo}.")],
@@ -34,7 +38,8 @@ def lines_of(explanation: PairExplanation) -> list[str]:
 
 def _wrapped(text: str, first: str = "") -> list[str]:
     """Words in lines of 80 columns; later lines stand under the first one's text."""
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first)) or [first.rstrip()]
+    lines = textwrap.wrap(_plain(text), WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False, max_lines=MOST_LINES)
+    return lines or [first.rstrip()]
 
 
 def _offer_lines(offer: PairOffer) -> list[str]:
@@ -60,7 +65,7 @@ def _waterfall(explanation: PairExplanation) -> list[str]:
         rows.append((f"{len(others)} others, and rounding", round(total - sum(number for _words, number in rows), 2)))
     lines = [*_wrapped(f"{head}: the sum of what speaks for ({UP}) and against it ({DOWN}), in log-odds; 0 is as likely as not"), ""]
     for (words, number), drawn in zip(rows, _drawn([number for _words, number in rows]), strict=True):
-        lines.append(f"  {_cut(words, WORDS_WIDTH):<{WORDS_WIDTH}} {number:>+{NUMBER_WIDTH}.2f} {drawn}".rstrip())
+        lines.append(f"  {_cut(words, WORDS_WIDTH)} {number:>+{NUMBER_WIDTH}.2f} {drawn}".rstrip())
     return [*lines, f"  {'sum = log-odds of ' + shown(explanation.score):<{WORDS_WIDTH}} {total:>+{NUMBER_WIDTH}.2f}"]
 
 
@@ -89,8 +94,15 @@ def _bar_words(bar: PairBar) -> str:
     return bar.words or (f"{name}: not stated by both" if bar.value is None else f"{name} {bar.value:.2f}")
 
 
+def _plain(text: str) -> str:
+    """Without what could steer a terminal: suppliers write these texts."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+    """The text in so many cells (some scripts take two a letter), cut with dots or filled with blanks."""
+    text = _plain(text)
+    return set_cell_size(text if cell_len(text) <= width else f"{set_cell_size(text, width - 3)}...", width)
 
 
 def _near_lines(offer: PairOffer, near: Sequence[NearOffer]) -> list[str]:
@@ -103,5 +115,5 @@ def _near_lines(offer: PairOffer, near: Sequence[NearOffer]) -> list[str]:
     for one in own[:NEAR_SHOWN]:
         likeness = f"likeness {shown(one.score)}"
         head = f"  {one.rank:>2}  {likeness:<20}"
-        lines += [f"{head}{_cut(one.offer_id, WIDTH - len(head))}", f"{'':<{len(head)}}{_cut(one.title, WIDTH - len(head))}"]
+        lines += [f"{head}{_cut(one.offer_id, WIDTH - len(head))}".rstrip(), f"{'':<{len(head)}}{_cut(one.title, WIDTH - len(head))}".rstrip()]
     return lines

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 import pyarrow as pa
 
+from endcap import match  # by its name: its parts load when they are used, which a server's start must not wait for
 from endcap.decide.clusters import Clusters, Refusal
 from endcap.decide.inputs import Inputs, contradiction, read_inputs
 from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
 from endcap.lake import Manifest
-from endcap.match import Model, Reach, explain_pair, find_reach
-from endcap.match.tokens import COLUMNS
 from endcap.problems import BadInput
 from endcap.settings import Catalog, Policy
 
-# Columns of offers that `find_reach` reads.
-COMPARED = tuple(dict.fromkeys((*COLUMNS, "feed", "price", "currency")))
+if TYPE_CHECKING:
+    from endcap.match import Model, Reach
+
 # Refusals that follow from a low likeness and say nothing besides.
 FOLLOWING = ("weak_support", "bridge")
 # What a person can do next, by verdict: the step at which the pair fell out, or how it came through.
@@ -264,7 +264,7 @@ def _stored_pair(home: Home, con: duckdb.DuckDBPyConnection, left: PairOffer, ri
         return None
     row = found[0]
     folder = home.model_folder(row["model"])
-    model = Model.load(folder) if folder.is_dir() else None
+    model = match.Model.load(folder) if folder.is_dir() else None
     return _Pair(_edge(left, right, row["score"], row["conflict"], inputs), row["features"], model, row["run"], row["model"], None)
 
 
@@ -273,9 +273,9 @@ def _found_pair(home: Home, con: duckdb.DuckDBPyConnection, left: PairOffer, rig
     model_id = home.manifest(snapshot_id).models.get("match")
     if model_id is None:
         return None
-    model = Model.load(home.model_folder(model_id))
-    offers = con.sql(f"SELECT {', '.join(COMPARED)} FROM offers ORDER BY offer_id").to_arrow_table()
-    found = find_reach(offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model, cache=home.path / "cache")
+    model = match.Model.load(home.model_folder(model_id))
+    offers = con.sql(f"SELECT {', '.join(match.REACH_COLUMNS)} FROM offers ORDER BY offer_id").to_arrow_table()
+    found = match.find_reach(offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model, cache=home.path / "cache")
     return _Pair(_edge(left, right, found.score, found.conflict, inputs), found.features, model, None, model_id, found)
 
 
@@ -283,7 +283,7 @@ def _bars(con: duckdb.DuckDBPyConnection, pair: _Pair) -> list[PairBar]:
     if pair.model is None:
         return []
     sides = [_rows(con, "SELECT * FROM offers WHERE offer_id = ?", [one])[0] for one in (pair.edge.left_id, pair.edge.right_id)]
-    bars = explain_pair(sides[0], sides[1], pair.model, pair.features)
+    bars = match.explain_pair(sides[0], sides[1], pair.model, pair.features)
     return [PairBar(bar.name, None if bar.value != bar.value else bar.value, bar.words, bar.contribution) for bar in bars]
 
 

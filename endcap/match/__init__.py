@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from endcap.match.explain import Bar, explain_pair
     from endcap.match.matching import Matched, match_offers, rescore
-    from endcap.match.reach import Reach, find_reach
+    from endcap.match.reach import REACH_COLUMNS, Reach, find_reach
     from endcap.match.score import Model, fit_labelled, fit_stacked, fit_unsupervised
 
-__all__ = ["Bar", "Matched", "Model", "Reach", "explain_pair", "find_reach", "fit_labelled", "fit_stacked", "fit_unsupervised", "match_offers", "rescore"]
+__all__ = [
+    "REACH_COLUMNS", "Bar", "Matched", "Model", "Reach", "explain_pair", "find_reach", "fit_labelled", "fit_stacked", "fit_unsupervised",
+    "match_offers", "rescore",
+]  # fmt: skip
 _HOMES = {
     "Bar": "explain", "explain_pair": "explain", "Matched": "matching", "match_offers": "matching", "rescore": "matching",
-    "Reach": "reach", "find_reach": "reach", "Model": "score", "fit_labelled": "score", "fit_stacked": "score", "fit_unsupervised": "score",
+    "REACH_COLUMNS": "reach", "Reach": "reach", "find_reach": "reach",
+    "Model": "score", "fit_labelled": "score", "fit_stacked": "score", "fit_unsupervised": "score",
 }  # fmt: skip
 
 

@@ -17,7 +17,11 @@ from endcap.match.index import SEARCHED, Index
 from endcap.match.matching import Catalog, asked_rows, candidate_pairs, places_of, read_catalog, score_pairs
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
+from endcap.match.tokens import COLUMNS
 from endcap.settings import Matching
+
+# What `find_reach` reads of offers.
+REACH_COLUMNS = tuple(dict.fromkeys((*COLUMNS, "feed", "price", "currency")))
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Reach:
 def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matching, model: Model, cache: Path | None = None) -> Reach:
     """Look two live offers up in the catalog and score them, whether or not a run would compare them.
 
-    `offers` holds all live Offer rows in any order (columns of `flow.COMPARED`). The steps are those of `match_offers`; the pair itself is
+    `offers` holds all live Offer rows in any order with REACH_COLUMNS. The steps are those of `match_offers`; the pair itself is
     added to what they find, so that it has features. Raises ValueError when an id is not live or the two are one.
     """
     catalog = read_catalog(offers, cache)
