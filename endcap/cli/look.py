@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from endcap.cli.options import HERE, Dir, Json, print_json, read_catalog, say
+
+if TYPE_CHECKING:
+    from endcap.ops.home import Home
 
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
 
 
 def explain(
     subject: Annotated[str, typer.Argument(help="An offer's id (feed:id) or a product's (P...).")],
+    other: Annotated[str, typer.Argument(help="A second offer's id: why the two are, or are not, one product.")] = "",
     folder: Dir = HERE,
     home: Home_ = None,
     as_json: Json = False,
 ) -> None:
-    """Say why: candidates, feature values, decision, history."""
+    """Say why: candidates, feature values, decision, history.
+
+    Given two offers, say at which step they fell out, or how they came together, with the score as a sum; any two will do.
+    """
     from endcap.cli import show
     from endcap.decide.explain import explain as explain_subject
     from endcap.ops.home import Home
 
+    if other:
+        _explain_two(Home(read_catalog(folder, home=home)), subject, other, as_json)
+        return
     explanation = explain_subject(Home(read_catalog(folder, home=home)), subject)
     if as_json:
         print_json(explanation)
     else:
         show.print_explanation(explanation)
+
+
+def _explain_two(home: Home, one: str, other: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from endcap.cli.show_pair import lines_of
+    from endcap.decide.between import explain_between
+
+    explanation = explain_between(home, one, other)
+    if as_json:
+        print_json(asdict(explanation))
+    else:
+        typer.echo("\n".join(lines_of(explanation)))
 
 
 def products(

@@ -15,6 +15,7 @@ from endcap import shelf
 from endcap.match.index import Index, build_index
 from endcap.match.record import Record, record_at
 from endcap.match.score import Model
+from endcap.match.stack import WORDS as LEARNED_WORDS
 from endcap.match.tokens import COLUMNS, hash_texts, hash_words, read_tokens
 from endcap.units import find_quantities
 
@@ -35,18 +36,28 @@ class Bar:
 def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, features: Sequence[float] | None = None) -> list[Bar]:
     """Bars of a pair, the prior first and then the strongest; `left` and `right` are Offer rows as dicts.
 
-    `features` are the pair's stored values in the model's order. Without them they are computed from the two offers
-    alone, so that rarity and context mean little; use the stored ones wherever there are any.
+    `features` are the pair's values in the model's order, as stored or as `reach` finds them. Without them they are computed
+    from the two offers alone, so that rarity and context mean little; only a model without learned columns can do so.
+    Raises ValueError where a model with learned columns is given no features.
     """
     one, other = read_records([left, right])
+    if features is None and model.stack is not None:
+        raise ValueError("learned columns are not known from two offers alone")
     values = [shelf.component("features", name).compare(one, other) for name in model.names] if features is None else list(features)
     contributions = model.contributions(np.array([values], dtype=np.float32))[0].tolist()
     bars = [
-        Bar(name, value, shelf.component("features", name).words(one, other, value), contribution)
+        Bar(name, value, _words(name, one, other, value), contribution)
         for name, value, contribution in zip(model.names, values, contributions[:-1], strict=True)
     ]
     start = Bar(PRIOR, math.nan, "what any candidate pair starts with", contributions[-1])
     return [start, *sorted(bars, key=lambda bar: (-abs(bar.contribution), bar.name))]
+
+
+def _words(name: str, one: Record, other: Record, value: float) -> str:
+    """What a column says of two offers: a feature in its own words, a learned column by its name and value."""
+    if name not in LEARNED_WORDS:
+        return str(shelf.component("features", name).words(one, other, value))
+    return LEARNED_WORDS[name] + (": nothing to go by" if math.isnan(value) else f": {value:.2f}")
 
 
 def read_records(offers: Sequence[dict[str, Any]]) -> list[Record]:

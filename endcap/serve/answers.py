@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel, Field
 
+from endcap.decide.between import NearOffer, PairBar, PairOffer, Step
+
 
 class Problem(BaseModel):
     """What went wrong and what to do, in words."""
@@ -284,6 +286,29 @@ class Offer(Answer):
     decisions: list[Decision]
     candidates: list[Candidate]
     history: list[Decision]
+
+
+class OfferPair(Answer):
+    """Two offers together; `left` has the smaller id. `verdict` and `steps` say where the pair fell out, `bars` sum to `log_odds`."""
+
+    left: PairOffer
+    right: PairOffer
+    verdict: str
+    words: str
+    todo: str
+    steps: list[Step]
+    score: float | None
+    log_odds: float | None = Field(description="The log-odds of `score`; null where the score or its model is not there.")
+    conflict: str | None
+    stored: bool = Field(description="The score is of a run; else it was computed for this answer, by the same steps.")
+    run: int | None
+    model: str | None
+    review: float
+    accept: float
+    bars: list[PairBar]
+    near: list[NearOffer]
+    shared: list[str]
+    answers: list[str]
 
 
 class Question(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from endcap.serve import answers, asking, asking_overview, asking_product
+from endcap.serve import answers, asking, asking_overview, asking_pair, asking_product
 from endcap.serve.problems_shown import shown
 from endcap.serve.reading import Reading
 from endcap.serve.templating import in_path
@@ -57,6 +57,16 @@ def product(request: Request, reading: Pinned, product_id: str, page: Page = 1) 
 def offer(reading: Pinned, offer_id: str) -> answers.Offer:
     """One offer: as sent, what was believed of it, compared with it and decided."""
     return asking_product.offer(reading, offer_id)
+
+
+@ROUTER.get("/pairs")
+def pair(
+    reading: Pinned,
+    left: Annotated[str, Query(max_length=400, description="An offer's id.")],
+    right: Annotated[str, Query(max_length=400, description="Another offer's id; ids may hold slashes, so that they are not part of the path.")],
+) -> answers.OfferPair:
+    """Any two offers: how far the pair came on the way to one product, and its score as a sum of bars in words."""
+    return asking_pair.pair(reading, left, right)
 
 
 @ROUTER.get("/review")

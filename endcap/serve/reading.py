@@ -6,11 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import duckdb
 
 from endcap import schema
+from endcap.lake import Manifest
+from endcap.settings import Catalog
 
 LOG = logging.getLogger("endcap.serve")
 OPERATIONAL_AGE_S = 2.0
@@ -23,8 +26,26 @@ Answer = TypeVar("Answer")
 class Home(Protocol):
     """What serving needs of a catalog's home."""
 
+    @property
+    def catalog(self) -> Catalog:
+        """Its settings."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        ...
+
     def snapshot(self) -> dict[str, Any] | None:
         """The current snapshot's row; None before the first run."""
+        ...
+
+    def manifest(self, snapshot_id: str | None = None) -> Manifest:
+        """The manifest of the current or a named snapshot."""
+        ...
+
+    def model_folder(self, model_id: str) -> Path:
+        """Where a model lies."""
         ...
 
     def connect(self, snapshot_id: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -42,7 +63,7 @@ class Reading:
     def __init__(self, home: Home, snapshot: dict[str, Any] | None) -> None:
         self.snapshot = snapshot
         self.snapshot_id: str | None = snapshot["snapshot_id"] if snapshot else None
-        self._home = home
+        self.home = home
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Any, Any]] = {}
         self._con = home.connect(self.snapshot_id)  # by its id: another may have become the current one by now
@@ -56,7 +77,7 @@ class Reading:
         """A cursor of its own, for one thread."""
         with self._lock:
             if time.monotonic() - self._fresh_at > OPERATIONAL_AGE_S:
-                self._home.register_operational(self._con)
+                self.home.register_operational(self._con)
                 self._share_registered()
                 self._fresh_at = time.monotonic()
             return self._con.cursor()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from endcap.lake import Manifest
 from endcap.metrics import _cases
+from endcap.settings import Catalog
+
+SETTINGS = Catalog.model_validate(
+    {"feeds": {name: {"file": f"{{date}}/{name}.csv", "format": "csv", "fields": {"id": "id", "title": "title"}} for name in ("nord", "sued")}}
+)
 
 SNAPSHOT: dict[str, Any] = {
     "snapshot_id": "s0003-8c1f0a92d7e4", "parent": "s0002-41b7c95de820", "run": 3, "content_hash": "8c1f0a92d7e4", "manifest_json": '{"override_sequence": 1}',
@@ -102,6 +109,21 @@ class SampleHome:
 
     def snapshot(self) -> dict[str, Any] | None:
         return self.row
+
+    @property
+    def catalog(self) -> Catalog:
+        return SETTINGS
+
+    @property
+    def path(self) -> Path:
+        """There is no such folder."""
+        return Path("sample-home")
+
+    def manifest(self, snapshot_id: str | None = None) -> Manifest:
+        return Manifest()
+
+    def model_folder(self, model_id: str) -> Path:
+        return self.path / model_id
 
     def connect(self, snapshot_id: str | None = None) -> duckdb.DuckDBPyConnection:
         return _cases.connection(self.tables)
