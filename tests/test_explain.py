@@ -54,7 +54,7 @@ def matched(world: pa.Table) -> Matched:
 @pytest.fixture(scope="module")
 def stacked(world: pa.Table, matched: Matched) -> Model:
     """A model with learned columns, from labels of all candidate pairs of the world."""
-    catalog = read_catalog(world, None)
+    catalog = read_catalog(world)
     rows = asked_rows(catalog, world["offer_id"].combine_chunks())
     pairs = candidate_pairs(catalog, find_candidates(catalog.index, rows, 5), rows, 5)
     product = np.array([int(one.split(":")[1]) for one in catalog.offer_ids.to_pylist()])

@@ -72,7 +72,10 @@ def test_real_part_numbers_and_gtins_raise_no_suspicion_of_keys(tmp_path: Path) 
     codes = [name.split()[-1] for name in names]
     feeds = {
         "left": rows(names, mpn=lambda n: codes[n]),
-        "right": rows([f"{name} {'new boxed blue'.split()[n % 3]}" for n, name in enumerate(names[:75])] + titles(75, shift=999), mpn=lambda n: codes[n] if n < 75 else f"Z{n}"),
+        "right": rows(
+            [f"{name} {['new', 'boxed', 'blue'][n % 3]}" for n, name in enumerate(names[:75])] + titles(75, shift=999),
+            mpn=lambda n: codes[n] if n < 75 else f"Z{n}",
+        ),
     }
     assert "source_key" not in notices(flow.run(catalog(tmp_path, feeds)))
 

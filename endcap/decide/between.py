@@ -14,6 +14,7 @@ from endcap import match  # by its name: its parts load when they are used, whic
 from endcap.decide.clusters import Clusters, Refusal
 from endcap.decide.inputs import Inputs, contradiction, read_inputs
 from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
+from endcap.decide.promised import Thresholds, thresholds
 from endcap.lake import Manifest
 from endcap.problems import BadInput
 from endcap.settings import Catalog, Policy
@@ -174,8 +175,9 @@ def explain_between(home: Home, one_id: str, other_id: str, snapshot_id: str | N
         members = {row["offer_id"]: row["product_id"] for row in _rows(con, _MEMBERS, _ids(left, right))}
         inputs = _inputs(con, members)
         pair = _stored_pair(home, con, left, right, inputs) or _found_pair(home, con, left, right, inputs, snapshot_id)
-        verdict = None if pair is None else judge(pair.edge, home.catalog.policy)
-        refusal = None if pair is None else _refusal(home.catalog.policy, inputs, pair.edge, members)
+        allowed = thresholds(con, home.catalog.policy)
+        verdict = None if pair is None else judge(pair.edge, home.catalog.policy, *allowed.of(pair.edge))
+        refusal = None if pair is None else _refusal(home.catalog.policy, inputs, pair.edge, members, allowed)
         steps = _steps(home.catalog, left, right, pair, verdict, refusal)
         code, words = _conclusion(left, right, steps, verdict, refusal, answers)
         bars = [] if pair is None else _bars(con, pair)
@@ -275,7 +277,7 @@ def _found_pair(home: Home, con: duckdb.DuckDBPyConnection, left: PairOffer, rig
         return None
     model = match.Model.load(home.model_folder(model_id))
     offers = con.sql(f"SELECT {', '.join(match.REACH_COLUMNS)} FROM offers ORDER BY offer_id").to_arrow_table()
-    found = match.find_reach(offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model, cache=home.path / "cache")
+    found = match.find_reach(offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model)
     return _Pair(_edge(left, right, found.score, found.conflict, inputs), found.features, model, None, model_id, found)
 
 
@@ -308,10 +310,10 @@ def _shared(pair: _Pair | None) -> list[str]:
 # --- what it means --------------------------------------------------------------------------------------------------
 
 
-def _refusal(policy: Policy, inputs: Inputs, edge: Edge, members: Mapping[str, str | None]) -> Refusal | None:
+def _refusal(policy: Policy, inputs: Inputs, edge: Edge, members: Mapping[str, str | None], allowed: Thresholds) -> Refusal | None:
     """Why the two products as they stand now may not be joined over this edge; None where nothing forbids it."""
     edges = [one for one in inputs.edges if (one.left_id, one.right_id) != (edge.left_id, edge.right_id)]
-    clusters = Clusters(policy, [*edges, edge], inputs.stated, inputs.answers)
+    clusters = Clusters(policy, [*edges, edge], inputs.stated, inputs.answers, lambda one: allowed.of(one)[0])
     first: dict[str, str] = {}
     for offer_id, offer in inputs.offers.items():
         clusters.add_open(offer_id, offer.feed)

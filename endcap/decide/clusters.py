@@ -82,12 +82,18 @@ class Clusters:
         for name, value in self._stated.get(offer_id, {}).items():
             cluster.stated.setdefault(name, set()).add(value)
 
-    def bind(self, offer_id: str, other_id: str) -> None:
-        """Put two offers together because a person said so, whatever else speaks against it; two settled products stay two."""
+    def bind(self, offer_id: str, other_id: str) -> bool:
+        """Put two offers together because a person said so, whatever a machine says against it; two settled products stay two.
+
+        False where another answer keeps the two groups apart: people contradict each other, and a machine does not choose between them.
+        """
         left, right = self._of.get(offer_id), self._of.get(other_id)
         if left is None or right is None or left is right or (left.product_id and right.product_id):
-            return
+            return True
+        if held_apart(left, right):
+            return False
         self._merge(left, right)
+        return True
 
     def of(self, offer_id: str) -> Cluster | None:
         return self._of.get(offer_id)

@@ -134,8 +134,12 @@ def _open_the_rest(state: State) -> None:
         if offer_id not in state.rulings:
             state.clusters.add_open(offer_id, offer.feed)
     for offer_id, placement in sorted(state.inputs.answers.placed.items()):
-        if placement.product_id is not None and placement.counterpart is not None:
-            state.clusters.bind(offer_id, placement.counterpart)
+        if placement.product_id is not None and placement.counterpart is not None and not state.clusters.bind(offer_id, placement.counterpart):
+            words = f"{placement.actor} said it is the same as another offer, and another answer keeps the two apart"
+            state.bound.discard(offer_id)
+            state.rulings[offer_id] = Ruling(
+                offer_id, "to_review", None, 0.5, "answers_contradict", words, placement.product_id, placement.counterpart, "person", placement.override_id
+            )  # fmt: skip
 
 
 def _verdict(state: State, edge: Edge) -> Verdict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,13 +72,13 @@ class Reach:
         return self.same_key or any(rank is not None and rank <= self.candidates for rank in ranks)
 
 
-def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matching, model: Model, cache: Path | None = None) -> Reach:
+def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matching, model: Model) -> Reach:
     """Look two live offers up in the catalog and score them, whether or not a run would compare them.
 
     `offers` holds all live Offer rows in any order with REACH_COLUMNS. The steps are those of `match_offers`; the pair itself is
     added to what they find, so that it has features. Raises ValueError when an id is not live or the two are one.
     """
-    catalog = read_catalog(offers, cache)
+    catalog = read_catalog(offers)
     rows = asked_rows(catalog, pa.array(sorted(offer_ids), pa.string()))
     if rows.size != 2:
         raise ValueError("two different live offers are needed")
@@ -87,6 +86,9 @@ def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matchi
     graph = find_candidates(catalog.index, rows, matching.candidates)
     unaided = candidate_pairs(catalog, graph, rows, matching.candidates)
     pairs = candidate_pairs(catalog, graph, rows, matching.candidates, held)
+    if model.stack is not None:  # learned columns look at all candidates of both offers' candidates
+        met = np.unique(np.concatenate([pairs.left, pairs.right])).astype(np.int32)
+        pairs = candidate_pairs(catalog, find_candidates(catalog.index, met, matching.candidates), met, matching.candidates, held)
     features, scores = score_pairs(pairs, model)
     place = int(places_of(pairs, held)[0])
     wide = find_candidates(catalog.index, rows, COMPARED)
@@ -126,16 +128,25 @@ def _forms(offers: pa.Table, offer_ids: list[str]) -> dict[int, str]:
 
 def _shared_tokens(index: Index, left: int, right: int, forms: dict[int, str]) -> tuple[SharedToken, ...]:
     """Tokens that both rows hold and candidates are searched by, the rarest first."""
-    tokens = index.tokens
+    tokens, postings = index.tokens, index.postings
+    if postings is None:
+        raise ValueError("this index holds offers to be compared, not to be searched")
     sides = []
     for row in (left, right):
         span = slice(int(tokens.hashes.start[row]), int(tokens.hashes.start[row + 1]))
         searched = (tokens.flags.values[span] & SEARCHED) != 0
-        sides.append(dict(zip(tokens.hashes.values[span][searched].tolist(), index.ids[span][searched].tolist(), strict=True)))
+        sides.append(
+            dict(
+                zip(
+                    tokens.hashes.values[span][searched].tolist(),
+                    zip(postings.base.ids[span][searched].tolist(), index.weights[span][searched].tolist(), strict=True),
+                    strict=True,
+                )
+            )
+        )
     found = []
     for token in sorted(sides[0].keys() & sides[1].keys()):
-        number = sides[0][token]
-        held = int(index.posting_start[number + 1] - index.posting_start[number])
+        number, weight = sides[0][token]
         if token in forms:  # a joined form that neither offer writes has no words
-            found.append(SharedToken(forms[token], float(index.rarity[number]), held))
+            found.append(SharedToken(forms[token], float(weight), int(postings.counts.known[number])))
     return tuple(sorted(found, key=lambda shared: (-shared.rarity, shared.form)))
