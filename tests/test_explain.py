@@ -210,8 +210,8 @@ def test_an_unknown_offer_and_one_alone_are_refused_in_words() -> None:
 def some_pairs(home: Home) -> list[tuple[str, str]]:
     """Stored pairs of every kind of verdict, and pairs that no run compared."""
     with home.connect() as con:
-        stored = con.execute("SELECT left_id, right_id FROM pairs ORDER BY md5(left_id || right_id) LIMIT 25").fetchall()
-        offers = [row[0] for row in con.execute("SELECT offer_id FROM offers ORDER BY md5(offer_id) LIMIT 20").fetchall()]
+        stored = con.execute("SELECT left_id, right_id FROM pairs ORDER BY md5(left_id || right_id) LIMIT 16").fetchall()
+        offers = [row[0] for row in con.execute("SELECT offer_id FROM offers ORDER BY md5(offer_id) LIMIT 12").fetchall()]
     return [*stored, *zip(offers[::2], offers[1::2], strict=True)]
 
 
@@ -246,16 +246,16 @@ def far_pair(offer_id: str, offers: list[str], stored: set[tuple[str, str]]) -> 
 
 def test_the_terminal_sums_on_the_screen_in_80_columns(demo: Demo) -> None:
     home = Home(settings.read(demo.folder))
-    for one, other in some_pairs(home)[::6]:
-        asked = endcap("explain", one, other, "--dir", demo.folder)
-        lines = asked.stdout.splitlines()
-        assert asked.code == 0 and all(len(line) <= 80 for line in lines)
-        start = next(place for place, line in enumerate(lines) if "starts with" in line)
+    for place, (one, other) in enumerate(some_pairs(home)[::6]):
+        found = explain_between(home, one, other)
+        lines = lines_of(found)
+        assert all(len(line) <= 80 for line in lines) and found.left.offer_id == lines[0]
+        start = next(number for number, line in enumerate(lines) if "starts with" in line)
         numbers = [float(re.findall(r"[+-]\d+\.\d\d", line[38:50])[0]) for line in lines[start : start + 11]]
         assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=1e-9)
-        told = endcap("explain", one, other, "--dir", demo.folder, "--json").json
-        assert told["kind"] == "pair" and numbers[-1] == pytest.approx(told["log_odds"], abs=0.0051)
-        assert f"{told['left']['offer_id']}" in lines[0]
+        assert numbers[-1] == pytest.approx(found.log_odds, abs=0.0051)
+        if place == 0:
+            assert endcap("explain", one, other, "--dir", demo.folder).stdout.splitlines() == lines
 
 
 def test_what_a_supplier_writes_cannot_steer_the_terminal_or_flood_it() -> None:
@@ -274,7 +274,7 @@ def with_bars(found: PairExplanation, bars: list[PairBar]) -> PairExplanation:
 def test_the_api_says_the_same_as_the_terminal(demo: Demo) -> None:
     home = Home(settings.read(demo.folder))
     client = TestClient(make_app(home), base_url="http://localhost")
-    for one, other in some_pairs(home)[::12]:
+    for one, other in some_pairs(home)[::16]:
         told = client.get("/api/v1/pairs", params={"left": other, "right": one})
         assert told.status_code == 200
         expected = endcap("explain", one, other, "--dir", demo.folder, "--json").json
