@@ -295,7 +295,7 @@ def prepare(folder: Path) -> Prepared:
     home = Home(settings.read(folder))
     with home.connect() as con:
         truth = dict(con.execute(f"SELECT offer_id, product FROM read_csv('{folder}/truth/offers.csv', header = true, all_varchar = true)").fetchall())
-        items = [item for item in waiting(con, 0) if item.candidates]
+        items = [item for item in waiting(con, 0) if item.candidates and item.candidates[0].counterpart_offer_id]
         linked = con.execute("SELECT offer_id, product_id FROM decisions WHERE action = 'linked' ORDER BY offer_id LIMIT 1").fetchone()
         held = con.execute("SELECT feed, date FROM deliveries WHERE state = 'held' ORDER BY date DESC, feed LIMIT 1").fetchone()
         snapshots = [row[0] for row in con.execute("SELECT snapshot_id FROM snapshots ORDER BY run").fetchall()]
