@@ -45,11 +45,12 @@ from endcap.journey import (
     rescored_pairs,
     taken_in,
     taxonomy_id,
+    usable_champion,
     what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
 from endcap.learn.promote import record as record_promotion
-from endcap.match import THIN, Live, Model, match_offers
+from endcap.match import THIN, Live, match_offers
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, RELEASES
@@ -184,9 +185,10 @@ def compare(journey: Journey) -> Rows:
     """Offers to scored pairs; pairs of offers that changed or vanished end unless they were found again."""
     with journey.lake.connect() as con:
         keep = journey.champion is not None and not (journey.outgrown and journey.home.champion_by("match") in (None, OWN))
-        model = Model.load(journey.home.model_folder(journey.champion)) if keep and journey.champion else None
+        model = usable_champion(journey) if keep else None
         pairs = schema.arrow_schema(schema.Pair).empty_table()
-        anew = model is not None and learned_anew(journey, model)
+        fitted = model is None
+        anew = learned_anew(journey, model)
         changed = all_offers(con) if anew else journey.changed
         if len(changed):
             cache = journey.home.path / "cache"
@@ -196,11 +198,11 @@ def compare(journey: Journey) -> Rows:
             )  # fmt: skip
             pairs, model = matched.pairs, matched.model
             journey.say(f"{pairs.num_rows:,} pairs of {len(changed):,} offers")
-        if model is not None and not keep:
+        if model is not None and fitted:
             model.save(journey.home.model_folder(model.model_id))
             journey.champion = model.model_id
         ended = ended_pairs(con, pairs, pa.concat_arrays([changed, journey.vanished]), journey.run)
-        if model is not None and journey.new_champion and not anew:
+        if model is not None and not fitted and journey.new_champion and not anew:
             pairs = pa.concat_tables([pairs, rescored_pairs(con, model, pairs, ended, journey.run)])
         if journey.champion is not None:
             journey.models["match"] = journey.champion
@@ -281,6 +283,10 @@ def _publish(journey: Journey) -> tuple[str, str, dict[str, Any]]:
     with journey.lake.connect() as con:
         published = publish(con, home.published_folder / snapshot_id, journey.catalog.targets, snapshot_id, parent_folder)
     home.make_current(manifest, published.to_json())
+    if journey.fallen_back and journey.champion:
+        record_promotion(
+            home, journey.champion, previous=home.champion("match"), actor=OWN, reason=journey.fallen_back, data_version=snapshot_id
+        )  # fmt: skip
     _record_own_champion(home)
     journey.say(published.summary())
     spent = {"stage": "publish", "seconds": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu, 3)}

@@ -51,6 +51,7 @@ class Journey:
     vanished: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     outgrown: bool = False  # what was learnt without labels is to be learnt again
     deliveries: list[dict[str, Any]] = field(default_factory=list)
+    fallen_back: str = ""  # why the champion of the record did not decide
     notices: list[str] = field(default_factory=list)  # what a person should know of the run as a whole
 
     @property
@@ -159,10 +160,40 @@ def all_offers(con: duckdb.DuckDBPyConnection) -> pa.Array:
     return con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
 
 
-def learned_anew(journey: Journey, model: Model) -> bool:
-    """Whether every pair must be compared anew: a new champion learned columns that stored pairs do not hold, or the one before did."""
+def usable_champion(journey: Journey) -> Model | None:
+    """The champion; where its files cannot be used, the last champion before it that can, said loudly. None: one is to be fitted."""
+    past = [journey.champion, *journey.home.past_champions("match")]
+    refused = ""
+    for model_id in dict.fromkeys(past):
+        if model_id is None:
+            continue
+        try:
+            model = Model.load(journey.home.model_folder(model_id))
+        except BadInput as problem:
+            refused = refused or f"the champion {model_id} cannot be used: {problem.what} ({problem.where})"
+            continue
+        if refused:
+            journey.fallen_back = refused
+            journey.notices.append(f"WARNING {refused}; this run decided with {model_id}, the last good one before it")
+            journey.champion = model_id
+        return model
+    if refused:
+        journey.notices.append(f"WARNING {refused}; no earlier one can be used either, so that one was fitted without labels")
+        journey.fallen_back = refused
+    return None
+
+
+def learned_anew(journey: Journey, model: Model | None) -> bool:
+    """Whether every pair must be compared anew: a new champion learned columns that stored pairs do not hold, or the one before did, or none is left."""
+    if model is None:
+        return bool(journey.fallen_back)
     before = journey.lake.manifest.models.get("match")
-    return journey.new_champion and before is not None and (model.stack is not None or Model.load(journey.home.model_folder(before)).stack is not None)
+    if not journey.new_champion or before is None:
+        return False
+    try:
+        return model.stack is not None or Model.load(journey.home.model_folder(before)).stack is not None
+    except BadInput:  # nobody knows what the stored pairs hold
+        return True
 
 
 def former_pairs(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Table:

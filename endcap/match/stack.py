@@ -21,6 +21,8 @@ from endcap.match.memory import Memory, remember
 from endcap.match.pairs import Pairs
 
 FOLDS = 5
+# Labels that weigh less say nothing sure of a product, so that no product is remembered by them.
+TRUSTED = 0.5
 STANDING = ("first_rank_best", "first_rank_worst", "first_margin_low", "first_margin_high")
 LEARNED = ("first_score", *STANDING, "difference", "content_score", *memory.COLUMNS)
 WORDS = {
@@ -101,9 +103,12 @@ def fit_stack(
     weights beside.
     """
     told = _at(pairs, labelled)
-    known = remember(pairs.index, told.left, told.right, labels)
-    product_of = known.products[np.searchsorted(known.keys, pairs.index.tokens.keys[told.left])]
-    fold_of = np.random.default_rng(seed).permutation(int(known.products.max()) + 1) % FOLDS
+    grouped = remember(pairs.index, told.left, told.right, np.where(weights >= TRUSTED, labels, 0.0))
+    keys = pairs.index.tokens.keys
+    trusted = np.isin(grouped.keys, keys[np.concatenate([told.left[weights >= TRUSTED], told.right[weights >= TRUSTED]])])
+    known = Memory(grouped.keys[trusted], grouped.products[trusted])
+    product_of = grouped.products[np.searchsorted(grouped.keys, keys[told.left])]
+    fold_of = np.random.default_rng(seed).permutation(int(grouped.products.max()) + 1) % FOLDS
     fold = fold_of[product_of]
     parts, whole, kept_out = _fit_parts(told, features[labelled], labels, weights, fold, seed)
     stack = Stack(base, whole.content, whole.difference, known)

@@ -77,6 +77,12 @@ class Home:
             newest = select(PROMOTIONS.c.model_id).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
             return connection.execute(newest).scalar()
 
+    def past_champions(self, kind: str) -> list[str]:
+        """Models that were ever in production, the newest first."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(PROMOTIONS.c.model_id).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()))
+            return [str(model_id) for (model_id,) in rows]
+
     def champion_by(self, kind: str) -> str | None:
         """Who promoted the model in production."""
         with self.engine.connect() as connection:

@@ -8,8 +8,6 @@ import time
 
 import numpy as np
 
-from endcap.match.score import Model, refit
-
 # Without labels the scorer's probability decides: more likely the same than not.
 FIXED_THRESHOLD = 0.5
 
@@ -37,15 +35,3 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray |
     best = int(np.argmax(np.where(last_of_equal, f1, -1)))
     below = float(ranked[best + 1]) if best + 1 < ranked.size else 0.0
     return (float(ranked[best]) + below) / 2
-
-
-def cross_fitted_scores(model: Model, columns: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, seed: int, folds: int = 3) -> np.ndarray:
-    """float64 [n]: scores by models of the same kind that have not seen the pair's group; 0.5 where no model can be fitted."""
-    known, number_of = np.unique(groups, return_inverse=True)
-    fold = (np.random.default_rng(seed).permutation(known.size) % folds)[number_of]
-    scores = np.full(labels.size, 0.5)
-    for number in range(folds):
-        seen, unseen = fold != number, fold == number
-        if labels[seen].size and labels[seen].min() < labels[seen].max():
-            scores[unseen] = refit(model, columns[seen], labels[seen], seed=seed).score(columns[unseen])
-    return scores

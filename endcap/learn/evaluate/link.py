@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, cross_fitted_scores, quality
+from endcap.learn.crossing import cross_fitted_scores
+from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, quality
 from endcap.learn.evaluate.tables import Tables, judge_all, read_matches, read_tables
 from endcap.match.pairs import Pairs
 from endcap.match.score import fit_stacked

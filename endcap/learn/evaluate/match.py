@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from endcap.learn.choose import choose
-from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, cross_fitted_scores, quality
+from endcap.learn.crossing import cross_fitted_scores
+from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, quality
 from endcap.learn.evaluate.tables import SPLITS, Judged, judge_all, read_split, read_tables
 from endcap.match.score import STACK_LABELS, Model, fit_labelled, fit_stacked
 from endcap.problems import BadInput
