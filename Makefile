@@ -18,6 +18,8 @@ nightly: setup
 bench: setup
 	$(BIN)/python bench/journey.py
 	$(BIN)/python bench/match.py
+	$(BIN)/python bench/candidates.py
+	$(BIN)/python bench/leaderboard.py
 	$(BIN)/python bench/infer.py
 	$(BIN)/python bench/sandbox_baseline.py
 

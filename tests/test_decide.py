@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +90,31 @@ def test_an_offer_that_says_nothing_does_not_hold_two_that_contradict_together()
     stated = {"a:1": {"colour": "blue"}, "c:1": {"colour": "white"}}
     rulings = rule(inputs(offers, [edge("a:1", "b:1", 0.99), edge("b:1", "c:1", 0.98)], stated=stated), POLICY)
     assert groups(rulings) == {frozenset({"a:1", "b:1"}), frozenset({"c:1"})}
+
+
+def test_no_chain_of_single_pairs_becomes_one_product() -> None:
+    names = [f"{feed}:1" for feed in "abcdef"]
+    chain = [edge(left, right, 0.97) for left, right in pairwise(names)]
+    found = groups(rule(inputs([offer(name) for name in names], chain), POLICY))
+    assert max(len(group) for group in found) <= 3
+
+
+def test_answers_that_contradict_each_other_are_asked_again() -> None:
+    """b is the same as a, c is the same as a, and b is not c: a machine does not choose whom to believe."""
+    placed = {name: Placement("P1", "a:1", number, 1, "same", "kim") for number, name in enumerate(("b:1", "c:1"), start=1)}
+    apart = {"b:1": frozenset({"c:1"}), "c:1": frozenset({"b:1"})}
+    offers = [offer("a:1"), offer("b:1"), offer("c:1")]
+    rulings = rule(inputs(offers, [edge("a:1", "b:1", 0.99), edge("a:1", "c:1", 0.99)], answers=Answers(placed, {}, apart)), POLICY)
+    assert rulings["c:1"].action == "to_review" and rulings["c:1"].reason_code == "answers_contradict"
+    assert frozenset({"a:1", "b:1"}) in groups(rulings)
+
+
+def test_the_order_of_edges_does_not_matter() -> None:
+    names = [f"{feed}:1" for feed in "abcd"]
+    edges = [edge(left, right, score) for left, right, score in zip(names, names[1:] + names[:1], (0.9, 0.99, 0.95, 0.86), strict=True)]
+    given = inputs([offer(name) for name in names], edges)
+    turned = Inputs(**{**{field.name: getattr(given, field.name) for field in fields(given)}, "edges": tuple(reversed(given.edges))})
+    assert rule(given, POLICY) == rule(turned, POLICY)
 
 
 def test_two_settled_products_are_never_made_one_by_the_machine() -> None:

@@ -13,6 +13,9 @@ from endcap.decide.answers import Answers
 from endcap.decide.policy import Edge
 from endcap.settings import Policy
 
+# To a product of so many offers another one must be alike to two of them, so that no chain of single pairs grows.
+CHAIN = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -144,6 +147,9 @@ class Clusters:
         strong = sum(edge.score >= self._accept(edge) for edge in between)
         if left.size > 1 and right.size > 1 and strong < 2:
             return Refusal("bridge", "one pair alone would hold two groups of offers together")
+        alike = sum(edge.score >= self._policy.review for edge in between)
+        if max(left.size, right.size) >= CHAIN and alike < 2:
+            return Refusal("bridge", f"of the product's {max(left.size, right.size)} offers only one resembles it")
         return None
 
     def _between(self, left: Cluster, right: Cluster) -> list[Edge]:
