@@ -17,6 +17,7 @@ from endcap.decide.deciding import Ruling, rule
 from endcap.decide.identity import claim_ids, new_product_id
 from endcap.decide.inputs import Inputs, OpenOffer
 from endcap.decide.policy import Edge, judge
+from endcap.decide.stated import agree
 from endcap.decide.survivorship import Statement, surviving_values
 from endcap.settings import Policy
 
@@ -90,6 +91,17 @@ def test_an_offer_that_says_nothing_does_not_hold_two_that_contradict_together()
     stated = {"a:1": {"colour": "blue"}, "c:1": {"colour": "white"}}
     rulings = rule(inputs(offers, [edge("a:1", "b:1", 0.99), edge("b:1", "c:1", 0.98)], stated=stated), POLICY)
     assert groups(rulings) == {frozenset({"a:1", "b:1"}), frozenset({"c:1"})}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("14 ml", "13.5 ml", True), ("500 g", "400 g", False), ("38 wash", "950 ml", True), ("150 g", "150 ml", True), ("red", "blue", False),
+        ("04006381333931", "04006381333948", False), ("2", "6", False), ("36/37", "38/39", False), ("XL", "XL", True),
+    ],
+)  # fmt: skip
+def test_rounding_and_other_units_do_not_contradict(one: str, other: str, together: bool) -> None:
+    assert agree(one, other) is agree(other, one) is together
 
 
 def test_no_chain_of_single_pairs_becomes_one_product() -> None:

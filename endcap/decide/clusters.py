@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from endcap.decide.answers import Answers
 from endcap.decide.policy import Edge
+from endcap.decide.stated import agree
 from endcap.settings import Policy
 
 # To a product of so many offers another one must be alike to two of them, so that no chain of single pairs grows.
@@ -134,7 +135,7 @@ class Clusters:
             return Refusal("too_large", f"the product would have more than {self._policy.max_cluster} offers")
         for name in sorted(left.stated.keys() & right.stated.keys()):
             # A product that holds both values already, by a person's word, takes either.
-            if not left.stated[name] & right.stated[name]:
+            if not any(agree(one, other) for one in left.stated[name] for other in right.stated[name]):
                 told = " against ".join("/".join(sorted(cluster.stated[name])) for cluster in (left, right))
                 return Refusal("contradiction", f"other offers of the product say {name} {told}")
         return self._weak(left, right)

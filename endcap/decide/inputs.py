@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from endcap.decide.answers import Answers, standing
 from endcap.decide.policy import Edge
+from endcap.decide.stated import agree
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _edges(con: duckdb.DuckDBPyConnection, stated: Mapping[str, Mapping[str, str
 
 def contradiction(left: Mapping[str, str], right: Mapping[str, str]) -> str | None:
     """What two sets of stated values say differently, in words; None where nothing contradicts."""
-    words = [f"{name} {left[name]} against {right[name]}" for name in sorted(left.keys() & right.keys()) if left[name] != right[name]]
+    words = [f"{name} {left[name]} against {right[name]}" for name in sorted(left.keys() & right.keys()) if not agree(left[name], right[name])]
     return "; ".join(words) or None
 
 
