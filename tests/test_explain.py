@@ -18,7 +18,7 @@ from test_match import small_world
 
 from endcap import settings
 from endcap.cli.show_pair import lines_of
-from endcap.decide.between import TODO, PairBar, PairExplanation, explain_between
+from endcap.decide.between import NEXT_STEPS, PairBar, PairExplanation, explain_between
 from endcap.lake import Manifest
 from endcap.match import Model, explain_pair, find_reach, fit_stacked, match_offers
 from endcap.match.block import find_candidates
@@ -182,7 +182,7 @@ STEPS: list[tuple[str, dict[str, Any], str]] = [
 def test_each_step_at_which_a_pair_can_fall_out_is_named(verdict: str, tables: dict[str, Any], words: str) -> None:
     ids = [row["offer_id"] for row in tables["offers"]][:2]
     found = explain_between(FakeHome(tables), ids[1], ids[0])
-    assert (found.verdict, found.left.offer_id) == (verdict, ids[0]) and words in found.words and found.todo == TODO[verdict]
+    assert (found.verdict, found.left.offer_id) == (verdict, ids[0]) and words in found.words and found.todo == NEXT_STEPS[verdict]
     failed = [step.name for step in found.steps if step.passed is False]
     assert len(failed) == (0 if verdict == "linked" and "each other" in words else 1)
     passed = [step.passed for step in found.steps[:-1]]
@@ -193,7 +193,7 @@ def test_each_step_at_which_a_pair_can_fall_out_is_named(verdict: str, tables: d
 
 def test_the_verdicts_have_no_word_too_many() -> None:
     tested = {verdict for verdict, _tables, _words in STEPS} | {"not_candidates", "not_kept"}
-    assert tested == set(TODO)
+    assert tested == set(NEXT_STEPS)
 
 
 def test_an_unknown_offer_and_one_alone_are_refused_in_words() -> None:

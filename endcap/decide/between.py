@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Refusals that follow from a low likeness and say nothing besides.
 FOLLOWING = ("weak_support", "bridge")
 # What a person can do next, by verdict: the step at which the pair fell out, or how it came through.
-TODO = {
+NEXT_STEPS = {
     "linked": "nothing; where it is wrong, the bars show what speaks for it",
     "person": "nothing; a person's word holds until it is taken back with the undo key of `endcap review`",
     "not_live": "wait for the next delivery; its last decision is in `endcap explain OFFER`",
@@ -128,7 +128,7 @@ class PairExplanation:
     kind: str
     left: PairOffer
     right: PairOffer
-    verdict: str  # a key of TODO
+    verdict: str  # a key of NEXT_STEPS
     words: str
     todo: str
     steps: list[Step]
@@ -182,7 +182,7 @@ def explain_between(home: Home, one_id: str, other_id: str, snapshot_id: str | N
         code, words = _conclusion(left, right, steps, verdict, refusal, answers)
         bars = [] if pair is None else _bars(con, pair)
         return PairExplanation(
-            kind="pair", left=left, right=right, verdict=code, words=words, todo=TODO[code], steps=steps,
+            kind="pair", left=left, right=right, verdict=code, words=words, todo=NEXT_STEPS[code], steps=steps,
             score=pair.edge.score if pair else None, log_odds=sum(bar.contribution for bar in bars) if bars else None,
             conflict=pair.edge.conflict if pair else None, stored=pair is not None and pair.run is not None,
             run=pair.run if pair else None, model=pair.model_id if pair else None, review=home.catalog.policy.review, accept=home.catalog.policy.accept,
@@ -425,6 +425,6 @@ def _not_live(policy: Policy, left: PairOffer, right: PairOffer, answers: list[s
     gone = " and ".join(f"{one.offer_id} is no longer delivered, since run {one.since_run}" for one in (left, right) if not one.live)
     steps = [Step("live", False, gone), *(Step(name, None, "not reached") for name in ("feeds", "candidates", "kept", "likeness", "joined"))]
     return PairExplanation(
-        kind="pair", left=left, right=right, verdict="not_live", words=f"not compared: {gone}", todo=TODO["not_live"], steps=steps, score=None,
+        kind="pair", left=left, right=right, verdict="not_live", words=f"not compared: {gone}", todo=NEXT_STEPS["not_live"], steps=steps, score=None,
         log_odds=None, conflict=None, stored=False, run=None, model=None, review=policy.review, accept=policy.accept, answers=answers,
     )  # fmt: skip
