@@ -122,6 +122,17 @@ def test_equal_likeness_of_all_links_is_noticed() -> None:
     assert names == ["nearly_all_linked", "equal_scores"]
 
 
+def test_many_variants_linked_to_few_offers_are_not_nearly_all() -> None:
+    con = duckdb.connect()
+    con.execute("""
+        CREATE TABLE offers AS SELECT 'big' || n AS offer_id, 'big' AS feed, 'large ' || n AS title, 'b' || n AS source_id, NULL AS mpn, NULL AS gtin
+        FROM range(1000) t(n) UNION ALL SELECT 'small' || n, 'small', 'little ' || n, 's' || n, NULL, NULL FROM range(200) t(n);
+        CREATE TABLE decisions AS SELECT 'big' || n AS offer_id, 'product' AS kind, 'linked' AS action, 'P' || n % 30 AS product_id,
+               'small' || n % 30 AS counterpart_offer_id, 'machine' AS decided_by, 'alike' AS reason_code, 0.5 + n / 1000 AS confidence FROM range(300) t(n)
+    """)
+    assert find_suspicions(con, settings.Policy()) == [], "300 links reach 30 of the 200 offers"
+
+
 @pytest.mark.xdist_group("demo")
 def test_the_demo_raises_no_suspicion(demo: Demo) -> None:
     given = settings.read(demo.folder)

@@ -70,12 +70,15 @@ def _source_key(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Sus
 
 
 def _nearly_all(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    """Distinct offers of the smaller feed count, on either side of a link: many variants may rightly link to one offer of it."""
     rows = con.execute("""
         WITH sizes AS (SELECT feed, count(*) AS offers FROM offers GROUP BY feed),
-             linked AS (SELECT least(left_feed, right_feed) AS one, greatest(left_feed, right_feed) AS other, count(*) AS links FROM made_links
-                        WHERE action = 'linked' GROUP BY ALL)
-        SELECT one, other, links, least(a.offers, b.offers) AS offers FROM linked JOIN sizes a ON a.feed = one JOIN sizes b ON b.feed = other
-        ORDER BY one, other
+             across AS (SELECT * FROM made_links WHERE action = 'linked' AND left_feed <> right_feed),
+             ends AS (SELECT left_feed AS feed, right_feed AS partner, left_id AS offer_id FROM across
+                      UNION SELECT right_feed, left_feed, counterpart_offer_id FROM across),
+             reached AS (SELECT feed, partner, count(*) AS linked FROM ends GROUP BY feed, partner)
+        SELECT least(feed, partner), greatest(feed, partner), linked, a.offers FROM reached JOIN sizes a USING (feed) JOIN sizes b ON b.feed = partner
+        WHERE a.offers < b.offers OR (a.offers = b.offers AND feed < partner) ORDER BY ALL
     """).fetchall()
     for one, other, links, offers in rows:
         if offers >= ENOUGH and links >= NEARLY_ALL * offers:
