@@ -1,15 +1,16 @@
 """Candidates: for each offer a bounded number of offers of other feeds that could be the same product.
 
-The rarest tokens and 3-grams name possible rows until a budget of postings is spent; the most promising are compared exactly:
-the cosines of the titles' words and codes, of their 3-grams, and at half of all tokens whatever the field, weighted by rarity,
-and a little of how near the prices are. What is found depends on the live offers alone: budgets are counted in live offers,
-sums run in the order of token hashes, and ties are settled by the hash of the offer id.
+The rarest tokens and 3-grams name possible rows until a budget of postings is spent. All those that could be among the best are
+compared by their tokens, and the best of these by their letters too: the cosines of the titles' words and codes, of their 3-grams,
+and at half of all tokens whatever the field, weighted by rarity, and a little of how near the prices are. What is found depends on
+the live offers alone: budgets are counted in live offers, sums run in the order of token hashes, and ties are settled by the hash of the offer id.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -17,16 +18,18 @@ import numpy as np
 from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, empty_part, rarity
 from endcap.match.reading import CODE, WORD
 
-# Rows compared exactly: at least so many, and more where tokens too common to be visited could still put them first.
-COMPARED, MOST_COMPARED = 96, 1024
+# Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
+COMPARED, MOST_READ = 96, 2048
 # No row holds all of those common tokens: so much of what they could add is reckoned with.
-REST_SHARE = np.float32(0.5)
+REST_SHARE = np.float32(0.75)
 # How much each part of the similarity says. The price settles what the texts leave open.
 SHARES = (1.0, 0.5, 1.0, 0.2)
 TITLE_SHARE, TEXT_SHARE, LETTER_SHARE, PRICE_SHARE = (np.float32(share / sum(SHARES)) for share in SHARES)
 UNKNOWN_PRICE = np.float32(0.5)
 NAMING = WORD | CODE
 QUERIES_A_TASK = 4096
+# Room for the query's tokens: more than four times as many as an offer can have.
+SLOTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -134,9 +137,9 @@ def _cosine(shared: np.float32, one: np.float32, other: np.float32) -> np.float3
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _blend(title: np.float32, text: np.float32, letters: np.float32, price: np.float32) -> np.float32:
-    near = TITLE_SHARE * title + TEXT_SHARE * text + LETTER_SHARE * letters
-    return near + PRICE_SHARE * price if near > 0.0 else np.float32(0.0)
+def _by_tokens(title: np.float32, text: np.float32, price: np.float32) -> np.float32:
+    """The similarity but for what letters add."""
+    return TITLE_SHARE * title + TEXT_SHARE * text + PRICE_SHARE * price
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -187,7 +190,9 @@ def _similarities(
             i += step
         price = _price_ratio(prices[a], prices[b], currencies[a], currencies[b])
         title, text = _cosine(title, lengths[a, 0], lengths[b, 0]), _cosine(text, lengths[a, 1], lengths[b, 1])
-        out[pair] = _blend(title, text, _cosine(letters, lengths[a, 2], lengths[b, 2]), price)
+        letters = _cosine(letters, lengths[a, 2], lengths[b, 2])
+        # A price alone makes nothing similar.
+        out[pair] = _by_tokens(title, text, price) + LETTER_SHARE * letters if title + text + letters > 0.0 else np.float32(0.0)
     return out
 
 
@@ -229,14 +234,22 @@ def _visit(
 
 
 @numba.njit(cache=True, nogil=True)
-def _compared(score: np.ndarray, seen: np.ndarray, count: int, rest: np.float32) -> int:
-    """How many rows to compare: those that the tokens not visited could put before the best seen, within bounds."""
+def _worth_reading(score: np.ndarray, keys: np.ndarray, seen: np.ndarray, count: int, rest: np.float32) -> np.ndarray:
+    """The seen rows that the tokens not visited could put before the best, within bounds; in any order."""
     best, found = np.float32(0.0), 0
     for i in range(count):
         best = max(best, score[seen[i]])
+    least = best - REST_SHARE * rest
     for i in range(count):
-        found += score[seen[i]] + REST_SHARE * rest >= best
-    return max(COMPARED, min(found, MOST_COMPARED))
+        found += score[seen[i]] >= least
+    if found <= COMPARED or found > MOST_READ:
+        return _best_rows(score, keys, seen, count, max(COMPARED, min(found, MOST_READ)))
+    kept, found = np.empty(found, np.int32), 0
+    for i in range(count):
+        if score[seen[i]] >= least:
+            kept[found] = seen[i]
+            found += 1
+    return kept
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -304,8 +317,17 @@ def _insert(near: np.ndarray, similarity: np.ndarray, keys: np.ndarray, row: int
 
 
 @numba.njit(cache=True, nogil=True)
-def _remember(numbers: np.ndarray, squares: np.ndarray, flags: np.ndarray, slots: np.ndarray, values: np.ndarray, slot_flags: np.ndarray) -> int:
-    """Put the query's tokens in a small table by number, with what each adds to a sum; returns its mask."""
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Room for `_remember`, taken once a search."""
+    return np.empty(SLOTS, np.int32), np.empty(SLOTS, np.float32), np.zeros(SLOTS, np.uint8)
+
+
+@numba.njit(cache=True, nogil=True)
+def _remember(
+    numbers: np.ndarray, squares: np.ndarray, flags: np.ndarray, tables: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:  # fmt: skip
+    """Put the query's tokens in a small table by number, with what each adds to a sum; returns (numbers, values and flags by slot, mask)."""
+    slots, values, slot_flags = tables
     size = 64
     while size < 4 * numbers.size:
         size *= 2
@@ -315,8 +337,10 @@ def _remember(numbers: np.ndarray, squares: np.ndarray, flags: np.ndarray, slots
             at = numbers[i] & (size - 1)
             while slots[at] >= 0:
                 at = (at + 1) & (size - 1)
-            slots[at], values[at], slot_flags[at] = numbers[i], squares[i], flags[i]
-    return size - 1
+            slots[at], values[at] = numbers[i], squares[i]
+            if flags.size:
+                slot_flags[at] = flags[i]
+    return slots, values, slot_flags, size - 1
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -345,15 +369,10 @@ def _lengths(ids: np.ndarray, flags: np.ndarray, grams: np.ndarray, counts: Coun
 
 
 @numba.njit(cache=True, nogil=True)
-def _known_lengths(
-    length: np.ndarray, ids: np.ndarray, flags: np.ndarray, grams: np.ndarray, counts: Counts, gram_rarity: np.ndarray
-) -> tuple[np.float32, np.float32, np.float32]:  # fmt: skip
-    """As `_lengths`, remembered in `length`. Another thread may be writing it: only a whole set counts as known."""
-    title, text, letters = length[0], length[1], length[2]
-    if title == 0.0 or text == 0.0 or letters == 0.0:
-        title, text, letters = _lengths(ids, flags, grams, counts, gram_rarity)
-        length[0], length[1], length[2] = title, text, letters
-    return title, text, letters
+def _keep_lengths(length: np.ndarray, part: Part, row: int, counts: Counts, gram_rarity: np.ndarray) -> None:
+    """Write `_lengths` of a row where they are remembered."""
+    ids, flags = part.ids[part.start[row] : part.start[row + 1]], part.flags[part.start[row] : part.start[row + 1]]
+    length[0], length[1], length[2] = _lengths(ids, flags, part.grams[part.gram_start[row] : part.gram_start[row + 1]], counts, gram_rarity)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -367,6 +386,40 @@ def _squares(ids: np.ndarray, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     return squares, sizes
 
 
+class _Query(NamedTuple):
+    """The offer that is looked for: its lengths, and small tables of its tokens and 3-grams."""
+
+    lengths: tuple[np.float32, np.float32, np.float32]
+    tokens: tuple[np.ndarray, np.ndarray, np.ndarray, int]  # number, squared rarity and flag by slot; mask
+    grams: tuple[np.ndarray, np.ndarray, np.ndarray, int]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _read(part: Part, row: int, query: _Query, length: np.ndarray, price: np.float32) -> np.float32:
+    """The share of the similarity that tokens and price give."""
+    title, text = np.float32(0.0), np.float32(0.0)
+    slots, values, slot_flags, mask = query.tokens
+    for i in range(part.start[row], part.start[row + 1]):
+        slot = _recall(part.ids[i], slots, mask)
+        if slot >= 0:
+            text += values[slot]
+            if _names_both(slot_flags[slot], part.flags[i]):
+                title += values[slot]
+    return _by_tokens(_cosine(title, query.lengths[0], length[0]), _cosine(text, query.lengths[1], length[1]), price)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _letters(grams: np.ndarray, query: _Query) -> np.float32:
+    """Sum of squared rarity of the 3-grams that both have."""
+    slots, values, _flags, mask = query.grams
+    shared = np.float32(0.0)
+    for gram in grams:
+        slot = _recall(int(gram), slots, mask)
+        if slot >= 0:
+            shared += values[slot]
+    return shared
+
+
 @numba.njit(cache=True, nogil=True)
 def _search(
     rows: np.ndarray, base: Part, delta: Part, counts: Counts, gram_rarity: np.ndarray, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray,
@@ -374,54 +427,49 @@ def _search(
     near: np.ndarray, similarity: np.ndarray,
 ) -> None:  # fmt: skip
     """Fill `near` and `similarity` for rows of the index, or for those of `asked`, whose rows follow them."""
-    score, seen = np.zeros(feeds.size, np.float32), np.empty(feeds.size, np.int32)
-    slots, values, slot_flags = np.empty(1 << 16, np.int32), np.empty(1 << 16, np.float32), np.empty(1 << 16, np.uint8)
-    gram_slots, gram_values, gram_flags = np.empty(1 << 16, np.int32), np.empty(1 << 16, np.float32), np.empty(1 << 16, np.uint8)
+    # By row: what visited tokens and 3-grams gave, then what all tokens give; what visited 3-grams gave, then how good a row looks.
+    score, looks, seen = np.zeros(feeds.size, np.float32), np.zeros(feeds.size, np.float32), np.empty(feeds.size, np.int32)
+    tables, gram_tables = _tables(), _tables()
     base_rows = base.start.size - 1
     for q in range(rows.size):
         row = rows[q]
         part, at = (base, row) if row < base_rows else (delta, row - base_rows)
         if row < feeds.size:
-            feed, its_price, currency = feeds[row], prices[row], currencies[row]
+            feed, price, currency = feeds[row], prices[row], currencies[row]
         else:
             part, at = asked, row - feeds.size
-            feed, its_price, currency = asked_feeds[at], asked_prices[at], asked_currencies[at]
+            feed, price, currency = asked_feeds[at], asked_prices[at], asked_currencies[at]
         ids, flags = part.ids[part.start[at] : part.start[at + 1]], part.flags[part.start[at] : part.start[at + 1]]
         own = part.grams[part.gram_start[at] : part.gram_start[at + 1]].astype(np.int32)
-        title_length, text_length, letter_length = _lengths(ids, flags, own, counts, gram_rarity)
+        length = _lengths(ids, flags, own, counts, gram_rarity)
         squares, sizes = _squares(ids, counts)
         searched = (flags & SEARCHED) != 0
         gram_squares = gram_rarity[own] * gram_rarity[own]
-        count, rest = _visit(
-            ids[searched], squares[searched] * (TITLE_SHARE / max(title_length, np.float32(1e-9))), sizes[searched], base.place, delta.place,
-            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, 0, POSTINGS,
-        )  # fmt: skip
         count, gram_rest = _visit(
-            own, gram_squares * (LETTER_SHARE / max(letter_length, np.float32(1e-9))), counts.grams[own].astype(np.int64), base.place[:0], delta.place[:0],
+            own, gram_squares * (LETTER_SHARE / max(length[2], np.float32(1e-9))), counts.grams[own].astype(np.int64), base.place[:0], delta.place[:0],
             base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feed,
-            score, seen, count, GRAM_POSTINGS,
+            score, seen, 0, GRAM_POSTINGS,
         )  # fmt: skip
-        mask = _remember(ids, squares, flags, slots, values, slot_flags)
-        gram_mask = _remember(own, gram_squares, np.zeros(own.size, np.uint8), gram_slots, gram_values, gram_flags)
-        for other in _best_rows(score, keys, seen, count, _compared(score, seen, count, rest + gram_rest)):
-            there, its = (base, other) if other < base_rows else (delta, other - base_rows)
-            first, end, gram_first, gram_end = there.start[its], there.start[its + 1], there.gram_start[its], there.gram_start[its + 1]
-            its_title, its_text, its_letters = _known_lengths(
-                lengths[other], there.ids[first:end], there.flags[first:end], there.grams[gram_first:gram_end], counts, gram_rarity
-            )  # fmt: skip
-            title, text, letters = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-            for i in range(first, end):
-                slot = _recall(there.ids[i], slots, mask)
-                if slot >= 0:
-                    text += values[slot]
-                    if _names_both(slot_flags[slot], there.flags[i]):
-                        title += values[slot]
-            for i in range(gram_first, gram_end):
-                slot = _recall(int(there.grams[i]), gram_slots, gram_mask)
-                if slot >= 0:
-                    letters += gram_values[slot]
-            title, text = _cosine(title, title_length, its_title), _cosine(text, text_length, its_text)
-            price = _price_ratio(its_price, prices[other], currency, currencies[other])
-            _insert(near[q], similarity[q], keys, other, _blend(title, text, _cosine(letters, letter_length, its_letters), price))
         for i in range(count):
-            score[seen[i]] = 0.0
+            looks[seen[i]] = score[seen[i]]
+        count, rest = _visit(
+            ids[searched], squares[searched] * (TITLE_SHARE / max(length[0], np.float32(1e-9))), sizes[searched], base.place, delta.place,
+            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, count, POSTINGS,
+        )  # fmt: skip
+        asked_for = _Query(length, _remember(ids, squares, flags, tables), _remember(own, gram_squares, flags[:0], gram_tables))
+        wide = _worth_reading(score, keys, seen, count, rest + gram_rest)
+        for other in wide:
+            there, its = (base, other) if other < base_rows else (delta, other - base_rows)
+            known = lengths[other]
+            # Another thread may be writing them: only a whole set counts as known.
+            if known[0] == 0.0 or known[1] == 0.0 or known[2] == 0.0:
+                _keep_lengths(known, there, its, counts, gram_rarity)
+            score[other] = _read(there, its, asked_for, known, _price_ratio(price, prices[other], currency, currencies[other]))
+            looks[other] += score[other]
+        for other in _best_rows(looks, keys, wide, wide.size, max(COMPARED, near.shape[1])):
+            there, its = (base, other) if other < base_rows else (delta, other - base_rows)
+            letters = _letters(there.grams[there.gram_start[its] : there.gram_start[its + 1]], asked_for)
+            value = score[other] + LETTER_SHARE * _cosine(letters, length[2], lengths[other, 2])
+            _insert(near[q], similarity[q], keys, other, value)
+        for i in range(count):
+            score[seen[i]] = looks[seen[i]] = 0.0
