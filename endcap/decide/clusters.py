@@ -89,12 +89,13 @@ class Clusters:
     def bind(self, offer_id: str, other_id: str) -> bool:
         """Put two offers together because a person said so, whatever a machine says against it; two settled products stay two.
 
-        False where another answer keeps the two groups apart: people contradict each other, and a machine does not choose between them.
+        False where other answers keep the two groups apart or in two products: people contradict each other, and a machine does not
+        choose between them.
         """
         left, right = self._of.get(offer_id), self._of.get(other_id)
-        if left is None or right is None or left is right or (left.product_id and right.product_id):
+        if left is None or right is None or left is right:
             return True
-        if held_apart(left, right):
+        if (left.product_id and right.product_id) or held_apart(left, right):
             return False
         self._merge(left, right)
         return True

@@ -95,7 +95,7 @@ def _hold_answers(state: State) -> None:
     inputs = state.inputs
     settled = {product_id: dict(offers) for product_id, offers in inputs.settled.items()}
     in_sight = {offer_id for offers in settled.values() for offer_id in offers} | (inputs.offers.keys() - state.rulings.keys())
-    for offer_id, offer in inputs.offers.items():
+    for offer_id, offer in sorted(inputs.offers.items()):
         placement = inputs.answers.placed.get(offer_id)
         if placement is None:
             continue
@@ -103,6 +103,9 @@ def _hold_answers(state: State) -> None:
             state.bound.add(offer_id)
             continue
         product_id = placement.product_id or _own_product(state, offer_id)
+        if not inputs.answers.apart_offers.get(offer_id, frozenset()).isdisjoint(settled.get(product_id, ())):
+            _ask_about_contradiction(state, offer_id, placement.counterpart, placement)
+            continue
         settled.setdefault(product_id, {})[offer_id] = offer.feed
         state.rulings[offer_id] = _answered(offer, product_id, placement)
     for product_id, offers in sorted(settled.items()):
@@ -135,11 +138,21 @@ def _open_the_rest(state: State) -> None:
             state.clusters.add_open(offer_id, offer.feed)
     for offer_id, placement in sorted(state.inputs.answers.placed.items()):
         if placement.product_id is not None and placement.counterpart is not None and not state.clusters.bind(offer_id, placement.counterpart):
-            words = f"{placement.actor} said it is the same as another offer, and another answer keeps the two apart"
-            state.bound.discard(offer_id)
-            state.rulings[offer_id] = Ruling(
-                offer_id, "to_review", None, 0.5, "answers_contradict", words, placement.product_id, placement.counterpart, "person", placement.override_id
-            )  # fmt: skip
+            _ask_about_contradiction(state, offer_id, placement.counterpart, placement)
+
+
+def _ask_about_contradiction(state: State, offer_id: str, other_id: str | None, placement: Placement) -> None:
+    """A placement that other answers forbid is asked again, of whichever of its two offers is decided now."""
+    if offer_id not in state.inputs.offers and other_id is not None:
+        offer_id, other_id = other_id, offer_id
+    if offer_id not in state.inputs.offers or offer_id in state.rulings:
+        return
+    proposed = None if placement.product_id in state.inputs.answers.apart.get(offer_id, ()) else placement.product_id
+    words = f"{placement.actor} said it is the same as another offer, and another answer keeps the two apart"
+    state.bound.discard(offer_id)
+    state.rulings[offer_id] = Ruling(
+        offer_id, "to_review", None, 0.5, "answers_contradict", words, proposed, other_id, "person", placement.override_id
+    )  # fmt: skip
 
 
 def _verdict(state: State, edge: Edge) -> Verdict:
@@ -199,9 +212,7 @@ def _settle(state: State) -> None:
     clusters = [(cluster, sorted(set(cluster.members) - waiting)) for cluster in state.clusters.all_open()]
     clusters = [(cluster, members) for cluster, members in clusters if members]
     loose = [members for cluster, members in clusters if cluster.product_id is None]
-    apart = state.inputs.answers.apart
-    before = state.inputs.before.items()
-    free = {offer_id: product_id for offer_id, product_id in before if product_id not in state.members and product_id not in apart.get(offer_id, ())}
+    free = {offer_id: product_id for members in loose for offer_id, product_id in _carried_on(state, members)}
     claimed = iter(claim_ids(loose, free, state.inputs.founders))
     taken = set(state.inputs.taken) | set(state.members)
     ids: dict[str, str] = {}
@@ -218,6 +229,15 @@ def _settle(state: State) -> None:
             else:
                 state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
     _name_what_is_asked(state, ids)
+
+
+def _carried_on(state: State, members: list[str]) -> Iterator[tuple[str, str]]:
+    """Each offer of a cluster with the product it was in, where nothing else is that product now and nobody said that one of them is not."""
+    forbidden = {product_id for offer_id in members for product_id in state.inputs.answers.apart.get(offer_id, ())}
+    for offer_id in members:
+        former = state.inputs.before.get(offer_id)
+        if former is not None and former not in state.members and former not in forbidden:
+            yield offer_id, former
 
 
 def _placed(state: State, cluster: Cluster, offer_id: str, product_id: str, *, founds: bool) -> Ruling:
@@ -251,6 +271,6 @@ def _name_what_is_asked(state: State, ids: dict[str, str]) -> None:
         if ruling.action == "to_review" and ruling.proposed_product_id is None and ruling.counterpart_offer_id:
             target = state.clusters.of(ruling.counterpart_offer_id)
             proposed = ids.get(target.root) if target else None
-            state.rulings[offer_id] = Ruling(
-                offer_id, "to_review", None, ruling.confidence, ruling.reason_code, ruling.reason, proposed, ruling.counterpart_offer_id
-            )  # fmt: skip
+            if proposed in state.inputs.answers.apart.get(offer_id, ()):
+                proposed = None  # a person said that it is not; the other offer is what is asked about
+            state.rulings[offer_id] = replace(ruling, proposed_product_id=proposed)
