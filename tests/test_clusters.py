@@ -342,3 +342,81 @@ def test_redirects_end_in_live_products_through_any_sequence_of_runs(seed: int) 
     for run in range(1, 7):
         one_run(shop, dice, live, run)
         check_identities(shop, live)
+
+
+# --- an offer that resembles two settled products ---------------------------------------------------------------------
+
+
+def settled_shop(*groups: tuple[str, ...]) -> Shop:
+    """A shop after one run in which each group became a product."""
+    shop = Shop()
+    names = [name for group in groups for name in group]
+    shop.append(schema.Offer, [offer_row(name, 1, 1) for name in names])
+    shop.append(schema.Pair, [pair for group in groups for pair in alike(1, combinations(group, 2))])
+    decide_into(shop, names, 1)
+    return shop
+
+
+def alike(run: int, pairs: Iterable[tuple[str, str]], score: float = 0.97) -> list[dict[str, Any]]:
+    """Pairs of one score."""
+    return [
+        {"left_id": min(pair), "right_id": max(pair), "features": [], "score": score, "conflict": None, "model": "m", "run": run, "gone": False}
+        for pair in pairs
+    ]  # fmt: skip
+
+
+def decide_into(shop: Shop, open_ids: Iterable[str], run: int) -> dict[str, dict[str, Any]]:
+    """Decide, append, and return the current decision on each offer."""
+    ids = pa.array(sorted(open_ids), pa.string())
+    with shop.connect() as con:
+        overrides = pa.Table.from_pylist(shop.overrides, schema=OVERRIDE)
+        decided = decide(con, CATALOG, open_ids=ids, touched_ids=ids, vanished_ids=pa.array([], pa.string()), overrides=overrides, model_id="m", run=run)
+    shop.append(schema.Decision, decided.decisions)
+    shop.append(schema.Product, decided.products)
+    return {row["offer_id"]: row for row in shop.current(schema.Decision)}
+
+
+def arrives(shop: Shop, name: str, others: Iterable[str], run: int = 2) -> dict[str, dict[str, Any]]:
+    """An offer comes that is alike to the others; again with another version in a later run."""
+    shop.append(schema.Offer, [offer_row(name, run, run)])
+    shop.append(schema.Pair, alike(run, [(name, other) for other in others]))
+    return decide_into(shop, [name], run)
+
+
+def test_an_offer_alike_to_two_products_makes_them_one_and_the_old_id_leads_there() -> None:
+    shop = settled_shop(("a:1", "b:1"), ("c:1",))
+    (kept, lost) = (next(row["product_id"] for row in shop.current(schema.Decision) if row["offer_id"] == name) for name in ("a:1", "c:1"))
+    shop.append(schema.Pair, alike(1, [("b:1", "c:1")], score=0.7))
+    decisions = arrives(shop, "d:1", ["a:1", "b:1", "c:1"])
+    assert {row["product_id"] for row in decisions.values()} == {kept}
+    products = {row["product_id"]: row for row in shop.current(schema.Product)}
+    assert (products[lost]["state"], products[lost]["merged_into"]) == ("merged", kept)
+    again = arrives(shop, "d:1", ["a:1", "b:1", "c:1"], run=3)
+    assert {row["product_id"] for row in again.values()} == {kept}, "the next delivery parts nothing"
+
+
+def test_a_single_offer_that_only_the_new_one_resembles_stays_in_its_product_and_is_asked_about() -> None:
+    shop = settled_shop(("a:1", "b:1"), ("c:1",))
+    before = {row["offer_id"]: row["product_id"] for row in shop.current(schema.Decision)}
+    decisions = arrives(shop, "d:1", ["a:1", "b:1", "c:1"])
+    assert {name: decisions[name]["product_id"] for name in before} == before and decisions["d:1"]["product_id"] == before["a:1"]
+    assert (decisions["c:1"]["action"], decisions["c:1"]["reason_code"], decisions["c:1"]["proposed_product_id"]) == ("to_review", "bridge", before["a:1"])
+
+
+def test_products_that_share_a_feed_are_not_opened_again() -> None:
+    shop = settled_shop(("a:1", "b:1"), ("a:2",))
+    before = {row["offer_id"]: row for row in shop.current(schema.Decision)}
+    decisions = arrives(shop, "d:1", ["a:1", "b:1", "a:2"])
+    assert {name: decisions[name] for name in before} == before
+
+
+def test_what_a_person_keeps_apart_no_offer_between_brings_together() -> None:
+    shop = settled_shop(("a:1", "b:1"), ("c:1",))
+    before = {row["offer_id"]: row["product_id"] for row in shop.current(schema.Decision)}
+    shop.append(schema.Pair, alike(1, [("b:1", "c:1")], score=0.7))
+    shop.overrides.append(
+        {"override_id": 1, "offer_id": "c:1", "action": "different", "product_id": before["a:1"], "counterpart_offer_id": "a:1", "actor": "kim",
+         "undoes": None, "identity_hash": 1}
+    )  # fmt: skip
+    decisions = arrives(shop, "d:1", ["a:1", "b:1", "c:1"])
+    assert {name: decisions[name]["product_id"] for name in before} == before

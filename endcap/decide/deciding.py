@@ -189,9 +189,10 @@ def _ask(state: State) -> None:
             if cluster is None or held_apart(cluster, target):
                 continue
             founding |= {other_id} if _lone(target) else set()
-            edge = doubt.edge
+            # What was settled stays where it is while somebody is asked whether it belongs elsewhere.
+            stays = state.inputs.before.get(offer_id) if offer_id in state.inputs.reopened else None
             state.rulings[offer_id] = Ruling(
-                offer_id, "to_review", None, round(edge.score, 4), doubt.code, doubt.words, target.product_id, other_id
+                offer_id, "to_review", stays, round(doubt.edge.score, 4), doubt.code, doubt.words, target.product_id, other_id
             )  # fmt: skip
             break
 

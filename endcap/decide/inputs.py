@@ -12,6 +12,7 @@ import pyarrow as pa
 from endcap.decide.answers import Answers, standing
 from endcap.decide.policy import Edge
 from endcap.decide.stated import agree
+from endcap.settings import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,18 @@ class Inputs:
     founders: Mapping[str, str]  # known product within reach -> its founding offer
     states: Mapping[str, str]  # known product within reach -> its state
     taken: frozenset[str]  # product ids that new ones must not repeat
+    reopened: frozenset[str] = frozenset()  # open offers of which nothing changed: another offer now links their product to a larger one
 
 
-def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table) -> Inputs:
-    """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged."""
+def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table, policy: Policy | None = None) -> Inputs:
+    """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged.
+
+    With a policy: where an open offer is alike to two products that could be one, the offers of the smaller are open too, so that the
+    two can be merged.
+    """
     con.register("open_ids", pa.table({"offer_id": open_ids}))
+    reopened = [] if policy is None else _reopened(con, policy)
+    con.register("open_ids", pa.table({"offer_id": pa.concat_arrays([open_ids, pa.array(reopened, pa.string())])}))
     con.register("touched_ids", pa.table({"offer_id": touched_ids}))
     redirects = dict(con.execute("SELECT product_id, merged_into FROM products WHERE merged_into IS NOT NULL").fetchall())
 
@@ -75,6 +83,7 @@ def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids:
         founders={product_id: founder for product_id, founder, _state in products},
         states={product_id: state for product_id, _founder, state in products},
         taken=frozenset(product_id for (product_id,) in con.execute("SELECT product_id FROM products").fetchall()),
+        reopened=frozenset(reopened),
     )
 
 
@@ -119,6 +128,39 @@ _OPEN_OFFERS = """
       ON b.offer_id = o.offer_id AND b.identity_hash <> o.identity_hash
     ORDER BY o.offer_id
 """
+
+
+# Settled offers of each product that an open offer may be linked to, with the open offer.
+_REACHED = """
+    WITH ends AS (
+        SELECT left_id AS open_id, right_id AS offer_id FROM pairs WHERE score >= $accept AND conflict IS NULL
+        UNION ALL SELECT right_id, left_id FROM pairs WHERE score >= $accept AND conflict IS NULL),
+    reached AS (
+        SELECT DISTINCT e.open_id, d.product_id FROM ends e SEMI JOIN open_ids o ON o.offer_id = e.open_id
+        ANTI JOIN open_ids n ON n.offer_id = e.offer_id JOIN decisions d ON d.offer_id = e.offer_id
+        WHERE d.kind = 'product' AND d.product_id IS NOT NULL),
+    several AS (SELECT open_id FROM reached GROUP BY open_id HAVING count(*) > 1)
+    SELECT r.open_id, r.product_id, d.offer_id, o.feed FROM reached r SEMI JOIN several s ON s.open_id = r.open_id
+    JOIN decisions d ON d.product_id = r.product_id AND d.kind = 'product' JOIN offers o ON o.offer_id = d.offer_id
+    ANTI JOIN open_ids n ON n.offer_id = d.offer_id ORDER BY 1, 2, 3
+"""
+
+
+def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[str]:
+    """The settled offers of products that one open offer links to a larger product of other feeds, in order."""
+    offers: dict[str, dict[str, str]] = {}
+    reached: dict[str, set[str]] = {}
+    for open_id, product_id, offer_id, feed in con.execute(_REACHED, {"accept": policy.accept}).fetchall():
+        offers.setdefault(product_id, {})[offer_id] = feed
+        reached.setdefault(open_id, set()).add(product_id)
+    smaller: set[str] = set()
+    for products in reached.values():
+        largest, *others = sorted(products, key=lambda one: (-len(offers[one]), one))
+        held = offers[largest]
+        smaller |= {
+            one for one in others if len(offers[one]) + len(held) <= policy.max_cluster and set(offers[one].values()).isdisjoint(held.values())
+        }  # fmt: skip
+    return sorted(offer_id for product_id in smaller for offer_id in offers[product_id])
 
 
 def _open_offers(con: duckdb.DuckDBPyConnection) -> dict[str, OpenOffer]:

@@ -45,7 +45,7 @@ def decide(
     `con` shows the tables with this run's offers, facts and pairs in them. `allowed` says from which likeness on links are made by machine.
     """
     touched_ids = pa.concat_arrays([_strings(touched_ids), _strings(vanished_ids)])
-    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides)
+    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, catalog.policy)
     rulings = rule(inputs, catalog.policy, allowed)
     vanished = _vanished_decisions(con, vanished_ids, run)
     was = _products_of(con)
