@@ -19,7 +19,7 @@ from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index,
 from endcap.match.reading import CODE, WORD
 
 # Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
-COMPARED, MOST_READ = 96, 2048
+COMPARED, MOST_READ = 96, 3072
 # No row holds all of those common tokens: so much of what they could add is reckoned with.
 REST_SHARE = np.float32(0.75)
 # How much each part of the similarity says. The price settles what the texts leave open.

@@ -19,7 +19,7 @@ SEARCHED = WORD | CODE | FORM
 NONE = np.zeros(0, dtype=np.int32)
 # Postings visited per offer, for tokens and for 3-grams: enough to see every row of a catalog of a few thousand, and constant work
 # per offer in one of millions. Longer postings are never visited; a base leaves those out that are twice as long.
-POSTINGS, GRAM_POSTINGS = 2000, 1000
+POSTINGS, GRAM_POSTINGS = 3000, 1000
 LEFT_OUT = 2 * POSTINGS
 
 
