@@ -40,6 +40,12 @@ def clean(text: str) -> str:
     return " ".join(text.split())
 
 
+def fold(text: str) -> str:
+    """Case, accents and compatibility forms taken away: 'Crème №5' and 'creme no5' become the same."""
+    folded = text.casefold()
+    return folded if folded.isascii() else unicodedata.normalize("NFKD", folded).casefold()
+
+
 def _unescaped(text: str) -> str:
     for _ in range(2):
         if not ENTITY.search(text):

@@ -29,7 +29,7 @@ from endcap.ops.tables import METADATA
 from endcap.review.override import answer
 from endcap.review.queue import waiting
 from endcap.serve.app import make_app
-from endcap.serve.sample_catalog import SampleHome
+from endcap.serve.sample_catalog import SampleGate, SampleHome
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -143,7 +143,7 @@ def test_every_table_and_column_is_described() -> None:
 
 
 def test_every_route_is_described() -> None:
-    served = make_app(SampleHome())
+    served = make_app(SampleHome(), SampleGate())
     described = text("api.md")
     for path, methods in served.openapi()["paths"].items():
         for method, route in methods.items():

@@ -30,7 +30,7 @@ from endcap.problems import BadInput
 from endcap.review.override import answer
 from endcap.review.queue import waiting
 from endcap.serve.app import make_app
-from endcap.serve.sample_catalog import SETTINGS, SampleHome
+from endcap.serve.sample_catalog import SETTINGS, SampleGate, SampleHome
 from endcap.settings import Matching
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -273,7 +273,7 @@ def with_bars(found: PairExplanation, bars: list[PairBar]) -> PairExplanation:
 
 def test_the_api_says_the_same_as_the_terminal(demo: Demo) -> None:
     home = Home(settings.read(demo.folder))
-    client = TestClient(make_app(home), base_url="http://localhost")
+    client = TestClient(make_app(home, SampleGate()), base_url="http://localhost")
     for one, other in some_pairs(home)[::16]:
         told = client.get("/api/v1/pairs", params={"left": other, "right": one})
         assert told.status_code == 200
@@ -284,7 +284,7 @@ def test_the_api_says_the_same_as_the_terminal(demo: Demo) -> None:
 
 
 def test_the_api_refuses_in_its_one_shape() -> None:
-    client = TestClient(make_app(SampleHome()), base_url="http://localhost")
+    client = TestClient(make_app(SampleHome(), SampleGate()), base_url="http://localhost")
     for query, status in (({"left": "nord:1", "right": "none:1"}, 404), ({"left": "nord:1", "right": "nord:1"}, 422), ({"left": "nord:1"}, 422)):
         told = client.get("/api/v1/pairs", params=query)
         assert told.status_code == status and set(told.json()["error"]) == {"code", "message", "hint"}

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from endcap.serve import problems_shown
 from endcap.serve.app import make_app
-from endcap.serve.sample_catalog import SampleHome
+from endcap.serve.gate import LEAST_ROLE
+from endcap.serve.sample_catalog import SampleGate, SampleHome
 from reference.markdown import code, page, plain, sentence_line, table
 from reference.shelves import built_in
 
 API_INTRO = """\
-`endcap serve` answers on loopback, read-only. Every answer is read from exactly one snapshot, named in the header `{header}`.
-The OpenAPI document is served at `/openapi.json`."""
+`endcap serve` answers on loopback. Every answer is read from exactly one snapshot, named in the header `{header}`.
+The OpenAPI document is served at `/openapi.json`.
+
+A browser comes in by the link that `endcap serve` prints, or by name and password; a program sends `Authorization: Bearer TOKEN`, a token made with
+`endcap token NAME`. Each route takes at least the role named beside it; what no role is named for, nobody may do."""
+
+
+def role_of(method: str, path: str) -> str:
+    """The least role a route takes, in words."""
+    routes = {(verb, re.sub(r":path}", "}", route)): role for (verb, route), role in LEAST_ROLE.items()}
+    return routes[method.upper(), path] or "anybody"
 
 
 def api_page() -> str:
     """The API's routes with parameters and answers, the shapes of the answers, and the pages for people."""
-    described = make_app(SampleHome()).openapi()
+    described = make_app(SampleHome(), SampleGate()).openapi()
     parts = [API_INTRO.format(header=problems_shown.SNAPSHOT_HEADER), "## Routes"]
     routes = [(path, method, one) for path, methods in described["paths"].items() for method, one in methods.items()]
     parts.append(
-        table(("route", "answer", "sentence"), ((code(f"{method.upper()} {path}"), answer_of(one), plain(one["description"])) for path, method, one in routes))
+        table(
+            ("route", "role", "answer", "sentence"),
+            ((code(f"{method.upper()} {path}"), role_of(method, path), answer_of(one), plain(one["description"])) for path, method, one in routes),
+        )
     )
     given = (
         (code(path), code(one["name"]), f"in the {one['in']}", json_type(one["schema"]), plain(one.get("description", "")))

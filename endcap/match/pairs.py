@@ -12,7 +12,7 @@ import pyarrow as pa
 from endcap.match import context, overlap
 from endcap.match.block import Candidates, find_similarity
 from endcap.match.index import Index
-from endcap.match.tokens import fold
+from endcap.text import fold
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from endcap.match.block import LETTER_SHARE, NAMING, PRICE_SHARE, TEXT_SHARE, TITLE_SHARE, UNKNOWN_PRICE
 from endcap.match.index import SEARCHED, Index
 from endcap.match.reading import CODE, FORM, WORD
-from endcap.match.tokens import fold
+from endcap.text import fold
 
 
 @dataclass(frozen=True)

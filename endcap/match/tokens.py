@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match import reading, synonyms
+from endcap.text import fold
 from endcap.units import find_pack_counts, find_quantities
 
 # Words far into a description say more about the seller than about the product.
@@ -86,12 +87,6 @@ def join(parts: Sequence[Tokens]) -> Tokens:
         else:
             joined[field.name] = np.concatenate(columns)
     return Tokens(**joined)
-
-
-def fold(text: str) -> str:
-    """Case, accents and compatibility forms taken away: 'Crème №5' and 'creme no5' become the same."""
-    folded = text.casefold()
-    return folded if folded.isascii() else unicodedata.normalize("NFKD", folded).casefold()
 
 
 def keys_of(offers: pa.Table) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 
-from endcap.ops.database import now
+from endcap.ops import audit
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
@@ -79,7 +82,127 @@ def last_undoable(home: Home, *, actor: str) -> int | None:
 def store(home: Home, **row: object) -> Override:
     """Append one row of OVERRIDES (its columns but team, snapshot and time) in a transaction of its own."""
     snapshot = home.snapshot()
-    values = {**row, "team": home.catalog.team, "snapshot_id": snapshot["snapshot_id"] if snapshot else "", "at": now()}
-    with home.engine.begin() as connection:
-        key = connection.execute(insert(OVERRIDES).values(values)).inserted_primary_key
-    return Override(int(key[0]) if key else 0, str(row["offer_id"]), str(row["action"]), values["product_id"], values["undoes"])  # type: ignore[arg-type]
+    with writing(home.engine) as connection:
+        return _append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", row)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A person's answer to what they were shown, as it comes from a page or a program.
+
+    `key` is the client's own and makes sending twice harmless; `over` names the answer of another person that this one knowingly overrules.
+    """
+
+    key: str
+    offer_id: str
+    action: str
+    product_id: str | None
+    counterpart_offer_id: str | None
+    identity_hash: int
+    evidence: str
+    model: str | None = None
+    reason_code: str = ""
+    note: str = ""
+    seconds: float | None = None
+    group_id: str | None = None
+    over: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one answer: stored, repeated (it was there already), conflict (another person's stands) or reused (the key is another's)."""
+
+    key: str
+    state: str
+    override_id: int | None
+    action: str
+    actor: str
+
+
+def give(home: Home, answers: Sequence[Given], *, actor: str) -> list[Outcome]:
+    """Store answers in one durable transaction; one that meets another person's standing answer is not stored but says so.
+
+    Raises BadInput for an unknown action or an answer without the product it is about, and then stores none.
+    """
+    for one in answers:
+        if one.action not in ACTIONS:
+            raise BadInput(f"there is no answer {one.action!r}", where="review", todo=f"use {', '.join(ACTIONS)}")
+        if one.action in ("same", "other", "different") and not one.product_id:
+            raise BadInput(f"{one.action} says nothing without a product", where=one.offer_id, todo="name the product that was shown")
+    snapshot = home.snapshot()
+    team, snapshot_id = home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else ""
+    taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
+    with writing(home.engine) as connection:
+        return [_give(connection, one, actor, team, snapshot_id, taken_in) for one in answers]
+
+
+def _give(connection: Connection, one: Given, actor: str, team: str, snapshot_id: str, taken_in: int) -> Outcome:
+    known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == one.key)).mappings().first()
+    if known is not None:
+        same = (known["actor"], known["offer_id"], known["action"], known["product_id"]) == (actor, one.offer_id, one.action, one.product_id)
+        return Outcome(one.key, "repeated" if same else "reused", known["override_id"], known["action"], known["actor"])
+    standing = _standing(connection, one.offer_id, taken_in)
+    if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action != "skip":
+        return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
+    row = {
+        "offer_id": one.offer_id, "action": one.action, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id, "actor": actor,
+        "reason_code": one.reason_code, "note": one.note, "undoes": None, "identity_hash": one.identity_hash, "group_id": one.group_id,
+        "evidence": one.evidence, "model": one.model, "seconds": one.seconds, "key": one.key,
+    }  # fmt: skip
+    return Outcome(one.key, "stored", _append(connection, team, snapshot_id, row).override_id, one.action, actor)
+
+
+def _standing(connection: Connection, offer_id: str, taken_in: int) -> RowMapping | None:
+    """The newest answer on an offer that no run has taken in yet and nobody took back."""
+    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
+    newest = (
+        select(OVERRIDES)
+        .where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.not_in(("undo", "skip")))
+        .where(OVERRIDES.c.override_id.not_in(undone)).order_by(OVERRIDES.c.override_id.desc()).limit(1)
+    )  # fmt: skip
+    return connection.execute(newest).mappings().first()
+
+
+def answered_since(home: Home, taken_in: int) -> tuple[set[str], set[str]]:
+    """(offers that have an answer after override `taken_in`, offers that were only put off), undone ones left out."""
+    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
+    standing = select(OVERRIDES.c.offer_id, OVERRIDES.c.action).where(
+        OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action != "undo", OVERRIDES.c.override_id.not_in(undone)
+    )
+    with home.engine.connect() as connection:
+        rows = connection.execute(standing).all()
+    answered = {row.offer_id for row in rows if row.action != "skip"}
+    return answered, {row.offer_id for row in rows} - answered
+
+
+def given_by(home: Home, actor: str) -> list[dict[str, Any]]:
+    """A person's own answers and undos in their order: action, seconds, undoes."""
+    mine = select(OVERRIDES.c.action, OVERRIDES.c.seconds, OVERRIDES.c.undoes).where(OVERRIDES.c.actor == actor).order_by(OVERRIDES.c.override_id)
+    with home.engine.connect() as connection:
+        return [dict(row) for row in connection.execute(mine).mappings()]
+
+
+def undo_last(home: Home, *, actor: str) -> list[Override]:
+    """Take back the person's newest standing answer, or all that were given as one with it; none where there is nothing to take back."""
+    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
+    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", OVERRIDES.c.override_id.not_in(undone))
+    snapshot = home.snapshot()
+    snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
+    with writing(home.engine) as connection:
+        last = connection.execute(mine.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
+        if last is None:
+            return []
+        group = [last] if last["group_id"] is None else connection.execute(mine.where(OVERRIDES.c.group_id == last["group_id"])).mappings().all()
+        return [_append(connection, home.catalog.team, snapshot_id, _undoing(row, actor)) for row in group]
+
+
+def _undoing(row: RowMapping, actor: str) -> dict[str, Any]:
+    kept = {name: row[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "group_id")}
+    return {**kept, "action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": row["override_id"]}
+
+
+def _append(connection: Connection, team: str, snapshot_id: str, row: dict[str, Any]) -> Override:
+    key = connection.execute(insert(OVERRIDES).values({**row, "team": team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
+    override_id = int(key[0]) if key else 0
+    audit.record(connection, row["actor"], row["action"], row["offer_id"], {"override": override_id, "product": row["product_id"], "undoes": row["undoes"]})
+    return Override(override_id, row["offer_id"], row["action"], row["product_id"], row["undoes"])

@@ -378,3 +378,10 @@ class Quarantine(Answer):
 
 class Health(Answer):
     status: str
+
+
+class Me(Answer):
+    """Who is asking."""
+
+    name: str
+    role: str

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from endcap.serve import answers, asking, asking_overview, asking_pair, asking_product
+from endcap.serve.gate import person_of
 from endcap.serve.problems_shown import shown
 from endcap.serve.reading import Reading
 from endcap.serve.templating import in_path
@@ -97,6 +98,13 @@ def deliveries(reading: Pinned) -> answers.Deliveries:
 def quarantine(reading: Pinned, delivery_id: str, page: Page = 1) -> answers.Quarantine:
     """The records of one delivery that broke the contract."""
     return asking.quarantine(reading, delivery_id, page)
+
+
+@ROUTER.get("/me")
+def me(request: Request, reading: Pinned) -> answers.Me:
+    """Who is asking."""
+    person = person_of(request)
+    return answers.Me(snapshot=reading.snapshot_id, name=person.name, role=person.role)
 
 
 @ROUTER.get("/health")

@@ -1,38 +1,44 @@
-"""The web application: pages from their shelf, the API, static files, one error shape."""
+"""The web application: pages from their shelf, the API, static files, one error shape, and a gate before every route."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 import endcap
 from endcap import shelf
-from endcap.serve import api
+from endcap.problems import BadInput
+from endcap.serve import api, api_review, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
-from endcap.serve.problems_shown import EveryAnswer, on_http, on_invalid, on_not_found
+from endcap.serve.gate import Gate, admit
+from endcap.serve.problems_shown import EveryAnswer, on_bad_input, on_http, on_invalid, on_not_found
 from endcap.serve.reading import Home, Readings
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def make_app(home: Home, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
-    """The application over one catalog, read-only.
+def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
+    """The application over one catalog.
 
-    In: the catalog's home, and the host names it answers to (others are refused, so that no foreign page can read it
-    through a name that leads here). Out: an ASGI application.
+    In: the catalog's home, the gate that tells who asks, and the host names it answers to (others are refused, so that no foreign page can
+    read it through a name that leads here). Out: an ASGI application.
     """
     app = FastAPI(
-        title="endcap", version=endcap.__version__, description="A product catalog at one snapshot, read-only.",
-        docs_url=None, redoc_url=None, responses={code: {"model": ProblemAnswer} for code in (404, 422, 500)},
+        title="endcap", version=endcap.__version__, description="A product catalog at one snapshot, and the review of what waits for a person.",
+        docs_url=None, redoc_url=None, dependencies=[Depends(admit)],
+        responses={code: {"model": ProblemAnswer} for code in (401, 403, 404, 422, 500)},
     )  # fmt: skip
-    for kind, handler in ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid)):
+    app.state.home, app.state.gate = home, gate
+    handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
+    for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
-    app.include_router(api.ROUTER)
+    for router in (api.ROUTER, api_review.ROUTER, signing_in.ROUTER):
+        app.include_router(router)
     for page in shelf.components("pages").values():
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -8,12 +8,12 @@ from typing import Any
 from anyio import to_thread
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from endcap.problems import Problem
+from endcap.problems import BadInput, Problem
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.reading import Readings
@@ -23,7 +23,8 @@ LOG = logging.getLogger("endcap.serve")
 STATIC = "/static/"
 SNAPSHOT_HEADER = "X-Endcap-Snapshot"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -32,7 +33,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-cache",
 }
-CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 410: "gone", 422: "invalid", 500: "failed"}
+CODES = {400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 410: "gone", 422: "invalid", 500: "failed"}
+HINTS = {
+    401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
+    404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json",
+}  # fmt: skip
 
 
 class EveryAnswer:
@@ -89,10 +94,18 @@ def _without_body(send: Send) -> Send:
 
 def shown(request: Request, status: int, code: str, message: str, hint: str) -> Response:
     """A problem as JSON, or as a page where a person's browser asks for one."""
-    for_people = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
-    if for_people:
+    if _for_people(request):
         return page_of(request, "problem.html", status=status, code=code, message=message, hint=hint)
     return JSONResponse(ProblemAnswer.model_validate({"error": {"code": code, "message": message, "hint": hint}}).model_dump(), status)
+
+
+def _for_people(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+async def on_bad_input(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadInput)
+    return shown(request, 422, CODES[422], error.sentence(), "correct it and send it again; nothing was stored")
 
 
 async def on_not_found(request: Request, error: Exception) -> Response:
@@ -102,7 +115,9 @@ async def on_not_found(request: Request, error: Exception) -> Response:
 
 async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    hint = "the routes are listed at /openapi.json" if error.status_code in (404, 405) else ""
+    if error.status_code == 401 and _for_people(request):
+        return RedirectResponse("/sign-in", 303)
+    hint = HINTS.get(error.status_code, "")
     message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
     return shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
 

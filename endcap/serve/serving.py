@@ -8,22 +8,26 @@ from collections.abc import Callable
 
 import uvicorn
 
+from endcap.ops import access
+from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
-from endcap.serve.reading import Home
+from endcap.serve.gate import HomeGate
 
 ADDRESS = "127.0.0.1"
 
 
-def serve_home(home: Home, *, port: int, seconds: float = 0, say: Callable[[str], None]) -> None:
+def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Callable[[str], None]) -> None:
     """Serve a catalog on loopback; returns when it is stopped (Ctrl-C, or by itself after `seconds` where they are not 0).
 
-    Port 0 takes a free one. `say` is told the address once it answers. Raises BadInput when the port is taken.
+    Port 0 takes a free one. `say` is told the address once it answers, with a link by which `name`, who started it, comes in once.
+    Raises BadInput when the port is taken.
     """
     with _listening(port) as listening:
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(make_app(home), log_level="warning", access_log=False, server_header=False))
-        say(f"serving {address}/, {address}/api/v1/overview and {address}/openapi.json (read-only; Ctrl-C stops it)")
+        server = uvicorn.Server(uvicorn.Config(make_app(home, HomeGate(home)), log_level="warning", access_log=False, server_header=False))
+        say(f"open {address}/enter?once={access.make_link(home.engine, name, 'admin')}")
+        say(f"the link works once, within 15 minutes; serving {address}/ and {address}/openapi.json (Ctrl-C stops it)")
         stop = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
         stop.daemon = True
         if seconds:

@@ -1,0 +1,268 @@
+"""What a person is shown of waiting items: the offer, the products it may belong to, and what differs, for many items at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Protocol
+
+from endcap.decide.stated import agree
+from endcap.text import fold
+
+MAX_CANDIDATES = 9
+# Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
+COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
+POPULAR_OFFERS, DEAR = 5, 1.5
+
+
+class Tables(Protocol):
+    """What showing needs: queries of one snapshot."""
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows of a query, with bound values."""
+        ...
+
+    def by_key(self, table: str, columns: str, condition: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """Current rows of a lake table by its key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One place in the queue."""
+
+    offer_id: str
+    supplier: str
+    category: str | None
+    reason_code: str
+    cost: float  # what leaving it is expected to cost: chance of an error x offers that hang on it
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a title; `shared` says whether the other title has it too."""
+
+    text: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """An offer as its seller sent it; `words` are the title's."""
+
+    offer_id: str
+    supplier: str
+    title: str
+    words: list[Word]
+    brand: str | None
+    gtin: str | None
+    mpn: str | None
+    price: str | None
+    quantity: str | None
+    description: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that both state; `same` says whether the two values agree."""
+
+    name: str
+    offer: str
+    other: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A product the offer may belong to, with its offer that resembles it most."""
+
+    product_id: str
+    title: str
+    offers: int
+    suppliers: int
+    likeness: float | None
+    nearest: Stated | None
+    fields: list[Difference]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An item as a person sees it. `evidence` is a hash of all that may have told them; an answer carries it back."""
+
+    offer_id: str
+    identity: str  # of the offer as shown; text, since scripts round large numbers
+    evidence: str
+    reason_code: str
+    reason: str
+    model: str | None
+    group: str
+    risks: list[str]
+    offer: Stated
+    choices: list[Choice]
+
+
+def queue(tables: Tables) -> list[Waiting]:
+    """Everything that waits for a person, the costliest first."""
+    rows = tables.rows("""
+        SELECT d.offer_id, o.supplier, p.category, d.reason_code,
+               least(d.confidence, 1 - d.confidence) * ln(2 + coalesce(p.offers, 0)) AS cost
+        FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
+        WHERE d.kind = 'product' AND d.action = 'to_review' ORDER BY cost DESC, d.offer_id
+    """)
+    return [Waiting(**row) for row in rows]
+
+
+def look_at(tables: Tables, offer_ids: Sequence[str]) -> list[Shown]:
+    """The items of these offers, in their order; those that no longer wait are left out."""
+    if not offer_ids:
+        return []
+    decided = {row["offer_id"]: row for row in tables.rows(
+        "SELECT offer_id, proposed_product_id, reason_code, reason, model FROM decisions "
+        f"WHERE kind = 'product' AND action = 'to_review' AND offer_id IN ({_marks(offer_ids)})", offer_ids)}  # fmt: skip
+    near = _near(tables, sorted(decided))
+    others = {other for found in near.values() for other, _score in found}
+    home_of = dict(_pairs_of(tables, "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL", others))
+    proposed = {row["proposed_product_id"] for row in decided.values()} - {None}
+    products = {row["product_id"]: row for row in _some(
+        tables, "SELECT product_id, title, offers, suppliers, price_min, price_max FROM products WHERE state = 'live'", "product_id",
+        proposed | set(home_of.values()))}  # fmt: skip
+    asked = sorted({*decided, *others})
+    offers = {row["offer_id"]: row for row in tables.by_key("offers", "*", f"offer_id IN ({_marks(asked)})", asked)} if asked else {}
+    facts = _facts(tables, asked)
+    return [
+        _shown(decided[one], near.get(one, []), home_of, products, offers, facts)
+        for one in offer_ids if one in decided and one in offers
+    ]  # fmt: skip
+
+
+def _shown(
+    decision: Mapping[str, Any], near: list[tuple[str, float]], home_of: Mapping[str, str], products: Mapping[str, Mapping[str, Any]],
+    offers: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Mapping[str, str]],
+) -> Shown:  # fmt: skip
+    offer = offers[decision["offer_id"]]
+    best: dict[str, tuple[str | None, float | None]] = {}
+    for other, score in sorted(near, key=lambda pair: (-pair[1], pair[0])):
+        if other in home_of and home_of[other] in products and other in offers:
+            best.setdefault(home_of[other], (other, score))
+    first = decision["proposed_product_id"]
+    if first in products:
+        best = {first: best.get(first, (None, None)), **{product: found for product, found in best.items() if product != first}}
+    choices = [_choice(offer, products[product], found, offers, facts) for product, found in list(best.items())[:MAX_CANDIDATES]]
+    first_choice = choices[0] if choices else None
+    differing = ", ".join(sorted(field.name for field in first_choice.fields if not field.same)) if first_choice else ""
+    told = [offer["offer_id"], offer["identity_hash"], decision["reason"], [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]]
+    group = " · ".join([offer["supplier"], decision["reason_code"].replace("_", " "), differing or "no field differs"])
+    return Shown(
+        offer["offer_id"], str(offer["identity_hash"]), hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], decision["reason_code"],
+        decision["reason"], decision["model"], group, _risks(offer, first_choice, products) if first_choice else [],
+        _stated(offer, first_choice.nearest.title if first_choice and first_choice.nearest else None), choices,
+    )  # fmt: skip
+
+
+def _choice(
+    offer: Mapping[str, Any], product: Mapping[str, Any], found: tuple[str | None, float | None], offers: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, Mapping[str, str]],
+) -> Choice:  # fmt: skip
+    other_id, likeness = found
+    other = offers.get(other_id) if other_id else None
+    fields = compare(_values(offer, facts), _values(other, facts)) if other else []
+    apart = [f"{field.name} {field.offer} against {field.other}" for field in fields if not field.same]
+    alike = [f"same {field.name}" for field in fields if field.same]
+    return Choice(
+        product["product_id"], product["title"], product["offers"], product["suppliers"], likeness, _stated(other, offer["title"]) if other else None,
+        fields, "; ".join([*alike, *apart]) or "no field is stated by both",
+    )  # fmt: skip
+
+
+def compare(left: Mapping[str, str], right: Mapping[str, str]) -> list[Difference]:
+    """The fields that both state, those that differ first."""
+    found = [Difference(name, left[name], right[name], agree(fold(left[name]), fold(right[name]))) for name in left if name in right]
+    return sorted(found, key=lambda field: field.same)
+
+
+def mark_words(title: str, other: str | None) -> list[Word]:
+    """The words of a title, each with whether the other title has it too, whatever the case and the marks and however joined ('500 ml', '500ml')."""
+    words = title.split()
+    if other is None:
+        return [Word(word, True) for word in words]
+    bare, known = [_bare(word) for word in words], [_bare(word) for word in other.split()]
+    joined = [one + next_one for one, next_one in pairwise(bare)]
+    others, others_joined = set(known), {one + next_one for one, next_one in pairwise(known)}
+    found = [one in others or one in others_joined for one in bare]
+    for place, both in enumerate(joined):
+        if both in others:
+            found[place] = found[place + 1] = True
+    return [Word(*both) for both in zip(words, found, strict=True)]
+
+
+def _bare(word: str) -> str:
+    return "".join(letter for letter in fold(word) if letter.isalnum())
+
+
+def _stated(offer: Mapping[str, Any], other_title: str | None) -> Stated:
+    price = f"{Decimal(offer['price']):,.2f} {offer['currency'] or ''}".strip() if offer["price"] is not None else None
+    description = (offer["description"] or "")[:300] or None
+    return Stated(
+        offer["offer_id"], offer["supplier"], offer["title"], mark_words(offer["title"], other_title), offer["brand"], offer["gtin"], offer["mpn"], price,
+        offer["quantity_text"], description, offer["url"],
+    )  # fmt: skip
+
+
+def _values(offer: Mapping[str, Any], facts: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    own = {"brand": offer["brand"], "GTIN": offer["gtin"], "part number": offer["mpn"]}
+    found = facts.get(offer["offer_id"], {})
+    return {name: value for name, value in {**own, **{name.replace("_", " "): found.get(name) for name in COMPARED}}.items() if value}
+
+
+def _risks(offer: Mapping[str, Any], choice: Choice, products: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    product, risks = products[choice.product_id], []
+    if choice.offers >= POPULAR_OFFERS:
+        risks.append(f"popular product: {choice.offers} offers")
+    middle = (product["price_min"] + product["price_max"]) / 2 if product["price_min"] and product["price_max"] else None
+    if offer["price"] and middle:
+        times = max(offer["price"] / middle, middle / offer["price"])
+        if times >= DEAR:
+            risks.append(f"price {times:.1f}x {'above' if offer['price'] > middle else 'below'} the product's")
+    return risks
+
+
+def _near(tables: Tables, offer_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+    """The compared offers of each, with the score."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    if not offer_ids:
+        return found
+    marks, wanted = _marks(offer_ids), set(offer_ids)
+    for row in tables.by_key("pairs", "left_id, right_id, score", f"(left_id IN ({marks}) OR right_id IN ({marks}))", [*offer_ids, *offer_ids]):
+        for one, other in ((row["left_id"], row["right_id"]), (row["right_id"], row["left_id"])):
+            if one in wanted:
+                found.setdefault(one, []).append((other, row["score"]))
+    return found
+
+
+def _facts(tables: Tables, offer_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    if offer_ids:
+        condition = f"offer_id IN ({_marks(offer_ids)}) AND attribute IN ({_marks(COMPARED)})"
+        for row in tables.by_key("facts", "offer_id, attribute, value, unit", condition, [*offer_ids, *COMPARED]):
+            found.setdefault(row["offer_id"], {})[row["attribute"]] = f"{row['value']} {row['unit'] or ''}".strip()
+    return found
+
+
+def _some(tables: Tables, query: str, column: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows of a query with WHERE, of the wanted values of a column only."""
+    values = sorted(wanted)
+    return tables.rows(f"{query} AND {column} IN ({_marks(values)})", values) if values else []
+
+
+def _pairs_of(tables: Tables, query: str, wanted: Iterable[str]) -> list[tuple[str, str]]:
+    return [(row["offer_id"], row["product_id"]) for row in _some(tables, query, "offer_id", wanted)]
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,163 @@
+"""The shapes of what the review API takes and sends."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from endcap.review.shown import Shown
+from endcap.serve.answers import Answer
+
+MOST_DECISIONS = 500
+
+
+class Word(BaseModel):
+    """A word of a title."""
+
+    text: str
+    shared: bool = Field(description="The other title has it too.")
+
+
+class Stated(BaseModel):
+    """An offer as its seller sent it."""
+
+    offer_id: str
+    supplier: str
+    title: str
+    words: list[Word]
+    brand: str | None
+    gtin: str | None
+    mpn: str | None
+    price: str | None
+    quantity: str | None
+    description: str | None
+    url: str | None
+
+
+class Difference(BaseModel):
+    """A field that both state."""
+
+    name: str
+    offer: str
+    other: str
+    same: bool
+
+
+class Choice(BaseModel):
+    """A product the offer may belong to, with its offer that resembles it most."""
+
+    product_id: str
+    title: str
+    offers: int
+    suppliers: int
+    likeness: float | None
+    nearest: Stated | None
+    fields: list[Difference]
+    words: str
+
+
+class Item(BaseModel):
+    """One doubtful decision with all that a person needs to see."""
+
+    offer_id: str
+    identity: str
+    evidence: str
+    reason_code: str
+    reason: str
+    model: str | None
+    group: str
+    risks: list[str]
+    offer: Stated
+    choices: list[Choice]
+
+
+class NextItems(Answer):
+    waiting: int
+    fitting: int
+    leased: int = Field(description="Of the fitting ones, those that others are looking at.")
+    suppliers: dict[str, int]
+    categories: dict[str, int]
+    reasons: dict[str, int]
+    items: list[Item]
+
+
+class Items(Answer):
+    items: list[Item]
+
+
+class Decision(BaseModel):
+    """One answer. `key` is the client's own: sent twice, it is stored once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=8, max_length=64)
+    offer_id: str = Field(max_length=400)
+    action: Literal["same", "different", "other", "new", "skip"]
+    product_id: str | None = Field(default=None, max_length=64)
+    counterpart_offer_id: str | None = Field(default=None, max_length=400)
+    identity: str = Field(pattern=r"^-?\d{1,19}$")
+    evidence: str = Field(max_length=16)
+    model: str | None = Field(default=None, max_length=64)
+    reason_code: str = Field(default="", max_length=40)
+    note: str = Field(default="", max_length=2000)
+    shown_ms: float | None = None
+    answered_ms: float | None = None
+    group_id: str | None = Field(default=None, max_length=64)
+    over: int | None = Field(default=None, description="Another person's answer that this one knowingly overrules.")
+
+
+class Decisions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    decisions: list[Decision] = Field(min_length=1, max_length=MOST_DECISIONS)
+
+
+class Outcome(BaseModel):
+    """stored, repeated (it was stored before), conflict (another person's answer stands) or reused (the key belongs to another answer)."""
+
+    key: str
+    state: str
+    override_id: int | None
+    action: str
+    actor: str
+
+
+class Outcomes(Answer):
+    outcomes: list[Outcome]
+
+
+class Undone(Answer):
+    count: int
+    items: list[Item]
+
+
+class Released(Answer):
+    count: int
+
+
+class Group(BaseModel):
+    """Items that the same evidence speaks about."""
+
+    group: str
+    count: int
+    offer_ids: list[str]
+
+
+class Groups(Answer):
+    groups: list[Group]
+
+
+class Stats(Answer):
+    answered: int
+    undone: int
+    timed: int
+    median_s: float | None
+    p90_s: float | None
+    by_action: dict[str, int]
+
+
+def item_of(shown: Shown) -> Item:
+    """An item in the API's shape."""
+    return Item.model_validate(asdict(shown))

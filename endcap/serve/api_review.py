@@ -1,0 +1,151 @@
+"""The review verbs under /api/v1/review: what to look at next, answers, undo, leases, groups."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from endcap.ops.home import Home
+from endcap.problems import BadInput
+from endcap.review import lease
+from endcap.review.override import Given, answered_since, give, given_by, undo_last
+from endcap.review.shown import Shown, Waiting, look_at, queue
+from endcap.serve import answers_review as answers
+from endcap.serve.api import Pinned
+from endcap.serve.gate import person_of
+from endcap.serve.reading import Reading
+
+ROUTER = APIRouter(prefix="/api/v1/review")
+MOST_AT_ONCE, MOST_GROUPED = 100, 500
+# Items looked at to find those that one answer can settle.
+GROUPED_OF = 2000
+IDLE_S = 60.0
+
+
+def home_of(request: Request) -> Home:
+    """The catalog's home, for writing to its operational database."""
+    home: Home = request.app.state.home
+    return home
+
+
+Writing = Annotated[Home, Depends(home_of)]
+Filter = Annotated[str, Query(max_length=400)]
+
+
+@ROUTER.get("/next")
+def next_items(
+    request: Request, reading: Pinned, home: Writing, n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40, supplier: Filter = "", category: Filter = "",
+    reason: Filter = "", skip: Annotated[str, Query(max_length=8000, description="Offer ids that the page has already, separated by line feeds.")] = "",
+) -> answers.NextItems:  # fmt: skip
+    """The next items for this person, leased to them, the costliest doubt first."""
+    person, had = person_of(request), set(skip.split("\n"))
+    waiting = _waiting(reading, home)
+    shown = [one for one in waiting if _fits(one, supplier, category, reason)]
+    elsewhere = lease.hidden(home, person.name)
+    free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
+    taken = lease.take(home, free, person.name, limit=n)
+    return answers.NextItems(
+        snapshot=reading.snapshot_id, waiting=len(waiting), fitting=len(shown), leased=sum(one.offer_id in elsewhere for one in shown),
+        suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
+        reasons=_counted(one.reason_code for one in waiting), items=[answers.item_of(item) for item in look_at(reading, taken)],
+    )  # fmt: skip
+
+
+@ROUTER.get("/items")
+def items(reading: Pinned, ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")]) -> answers.Items:
+    """The named items as a person sees them, whoever holds them; those that no longer wait are left out."""
+    return answers.Items(snapshot=reading.snapshot_id, items=[answers.item_of(item) for item in look_at(reading, ids.split("\n")[:MOST_GROUPED])])
+
+
+@ROUTER.post("/decisions")
+def decide(request: Request, reading: Pinned, home: Writing, given: answers.Decisions) -> answers.Outcomes:
+    """Store answers; all of them are durable when this returns, each once however often it is sent."""
+    person = person_of(request)
+    asked = [one.offer_id for one in given.decisions]
+    live = {row["offer_id"] for row in reading.rows(f"SELECT offer_id FROM decisions WHERE offer_id IN ({', '.join('?' * len(asked))})", asked)}
+    unknown = next((one for one in asked if one not in live), None)
+    if unknown is not None:
+        raise BadInput(f"there is no offer {unknown!r}", where="review", todo="ask for the next items again")
+    outcomes = give(home, [_given(one) for one in given.decisions], actor=person.name)
+    lease.release(home, person.name, [one.offer_id for one in given.decisions])
+    return answers.Outcomes(snapshot=reading.snapshot_id, outcomes=[answers.Outcome.model_validate(one, from_attributes=True) for one in outcomes])
+
+
+@ROUTER.post("/undo")
+def undo(request: Request, reading: Pinned, home: Writing) -> answers.Undone:
+    """Take back this person's last answer, or the last group of answers."""
+    taken_back = undo_last(home, actor=person_of(request).name)
+    items = look_at(reading, [one.offer_id for one in taken_back][:MOST_AT_ONCE])
+    return answers.Undone(snapshot=reading.snapshot_id, count=len(taken_back), items=[answers.item_of(item) for item in items])
+
+
+@ROUTER.post("/release")
+def release(request: Request, reading: Pinned, home: Writing) -> answers.Released:
+    """Give all leases of this person back."""
+    return answers.Released(snapshot=reading.snapshot_id, count=lease.release(home, person_of(request).name))
+
+
+@ROUTER.get("/groups")
+def groups(reading: Pinned, home: Writing) -> answers.Groups:
+    """Items that the same evidence speaks about, the largest groups first: by seller, reason and the fields that differ."""
+    shown = _grouped(reading)
+    open_now = {one.offer_id for one in _waiting(reading, home)}
+    members: dict[str, list[str]] = {}
+    for item in shown:
+        if item.offer_id in open_now:
+            members.setdefault(item.group, []).append(item.offer_id)
+    ordered = sorted(members.items(), key=lambda found: (-len(found[1]), found[0]))
+    return answers.Groups(
+        snapshot=reading.snapshot_id, groups=[answers.Group(group=name, count=len(ids), offer_ids=ids[:MOST_GROUPED]) for name, ids in ordered[:100]]
+    )
+
+
+@ROUTER.get("/stats")
+def stats(request: Request, reading: Pinned, home: Writing) -> answers.Stats:
+    """This person's own pace and doubts, of answers given on a page."""
+    mine = given_by(home, person_of(request).name)
+    undone = {row["undoes"] for row in mine if row["undoes"] is not None}
+    seconds = sorted(min(row["seconds"], IDLE_S) for row in mine if row["seconds"] is not None)
+    given = [row for row in mine if row["action"] != "undo"]
+    return answers.Stats(
+        snapshot=reading.snapshot_id, answered=len(given), undone=len(undone), timed=len(seconds),
+        median_s=statistics.median(seconds) if seconds else None, p90_s=seconds[int(0.9 * (len(seconds) - 1))] if seconds else None,
+        by_action=_counted(row["action"] for row in given),
+    )  # fmt: skip
+
+
+def _given(one: answers.Decision) -> Given:
+    seconds = None if one.shown_ms is None or one.answered_ms is None else max(0.0, (one.answered_ms - one.shown_ms) / 1000)
+    return Given(
+        one.key, one.offer_id, one.action, one.product_id, one.counterpart_offer_id, int(one.identity), one.evidence, one.model, one.reason_code, one.note,
+        seconds, one.group_id, one.over,
+    )  # fmt: skip
+
+
+def _waiting(reading: Reading, home: Home) -> list[Waiting]:
+    """The queue but for what was answered since the snapshot; what was put off comes last."""
+    everything = reading.keep("review queue", queue)
+    taken_in = json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)
+    answered, put_off = answered_since(home, taken_in)
+    return sorted((one for one in everything if one.offer_id not in answered), key=lambda one: one.offer_id in put_off)
+
+
+def _grouped(reading: Reading) -> list[Shown]:
+    def look(reading: Reading) -> list[Shown]:
+        ids = [one.offer_id for one in queue(reading)[:GROUPED_OF]]
+        return [item for first in range(0, len(ids), 200) for item in look_at(reading, ids[first : first + 200])]
+
+    return reading.keep("review groups", look)
+
+
+def _fits(one: Waiting, supplier: str, category: str, reason: str) -> bool:
+    return (not supplier or one.supplier == supplier) and (not category or one.category == category) and (not reason or one.reason_code == reason)
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))

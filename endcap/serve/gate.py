@@ -1,0 +1,94 @@
+"""Who may ask what: every route has its least role in one table, and what is not in it is refused to all."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastapi import HTTPException, Request
+from starlette.routing import Route
+
+from endcap.ops import access
+from endcap.ops.access import Person
+from endcap.ops.home import Home
+
+COOKIE = "endcap_session"
+OPEN = ""  # for all, signed in or not
+
+# (method, route) -> least role. A route that is missing here answers nobody, and a test fails.
+LEAST_ROLE: dict[tuple[str, str], str] = {
+    ("GET", "/sign-in"): OPEN,
+    ("POST", "/sign-in"): OPEN,
+    ("GET", "/enter"): OPEN,
+    ("POST", "/sign-out"): OPEN,
+    ("GET", "/api/v1/health"): OPEN,
+    **{("GET", page): "viewer" for page in (
+        "/", "/products", "/review", "/deliveries", "/quarantine/{delivery_id}", "/metrics", "/p/{product_id}", "/o/{offer_id:path}",
+    )},
+    **{("GET", f"/api/v1/{path}"): "viewer" for path in (
+        "overview", "products", "products/{product_id}", "offers/{offer_id:path}", "pairs", "review", "metrics", "snapshots", "deliveries",
+        "deliveries/{delivery_id}/quarantine", "me",
+    )},
+    ("GET", "/api/v1/review/next"): "reviewer",
+    ("GET", "/api/v1/review/items"): "reviewer",
+    ("GET", "/api/v1/review/groups"): "reviewer",
+    ("GET", "/api/v1/review/stats"): "reviewer",
+    ("POST", "/api/v1/review/decisions"): "reviewer",
+    ("POST", "/api/v1/review/undo"): "reviewer",
+    ("POST", "/api/v1/review/release"): "reviewer",
+}  # fmt: skip
+
+
+class Gate(Protocol):
+    """Tells who is asking."""
+
+    def who(self, request: Request) -> Person | None:
+        """The person, or None where nothing proves who it is."""
+        ...
+
+
+class HomeGate:
+    """Asks the catalog's operational database: a browser's session cookie, or a program's bearer token."""
+
+    def __init__(self, home: Home) -> None:
+        self._engine = home.engine
+
+    def who(self, request: Request) -> Person | None:
+        """The person of the token or session that came with the request."""
+        kind, _space, token = request.headers.get("authorization", "").partition(" ")
+        if kind:
+            return access.who(self._engine, token.strip(), "token") if kind.lower() == "bearer" else None
+        cookie = request.cookies.get(COOKIE)
+        return access.who(self._engine, cookie, "session") if cookie else None
+
+
+def admit(request: Request) -> None:
+    """Let a request through or raise: 401 where it must say who asks, 403 where that one may not, or where another site sent it."""
+    route = request.scope.get("route")
+    least = LEAST_ROLE.get((request.method, route.path)) if isinstance(route, Route) else None
+    if least is None:
+        raise HTTPException(403, "nobody may do this")
+    if request.method not in ("GET", "HEAD") and not request.headers.get("authorization"):
+        _check_same_site(request)
+    if least == OPEN:
+        return
+    person = request.app.state.gate.who(request)
+    if person is None:
+        raise HTTPException(401, "say who you are")
+    if not person.may(least):
+        raise HTTPException(403, f"this takes the role {least}; {person.name} is {person.role}")
+    request.state.person = person
+
+
+def person_of(request: Request) -> Person:
+    """Who is asking, as `admit` found."""
+    person: Person = request.state.person
+    return person
+
+
+def _check_same_site(request: Request) -> None:
+    """A browser says from which page a request comes; one that writes must come from ours (OWASP, fetch metadata)."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site != "same-origin":
+        raise HTTPException(403, "another site sent this")
+    if site is None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+        raise HTTPException(403, "this does not say which page it comes from")

@@ -1,0 +1,57 @@
+// Drawing an item. Everything from a feed goes in as text, never as markup.
+
+export function el(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== false && value !== undefined) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+function titleOf(stated) {
+  const words = stated.words.flatMap(({ text, shared }) => [shared ? text : el("mark", { class: "only", title: "only here" }, text), " "]);
+  return el("p", { class: "title", dir: "auto" }, ...words);
+}
+
+function side(stated, kind, head) {
+  const facts = [["Seller", stated.supplier], ["Price", stated.price], ["Brand", stated.brand], ["GTIN", stated.gtin], ["Part number", stated.mpn], ["Content", stated.quantity]];
+  return el("div", { class: `side ${kind}` }, el("h2", {}, head), titleOf(stated),
+    el("dl", {}, ...facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),
+    stated.description ? el("p", { class: "description detail", dir: "auto" }, stated.description) : null);
+}
+
+function fieldsOf(choice) {
+  if (!choice.fields.length) return el("p", { class: "quiet" }, "No field is stated by both.");
+  const rows = choice.fields.map((field) => el("tr", { class: field.same ? "agrees" : "conflicts" },
+    el("th", { scope: "row" }, field.name), el("td", { dir: "auto" }, field.offer), el("td", { dir: "auto" }, field.other),
+    el("td", {}, el("span", { class: `badge ${field.same ? "agrees" : "conflicts"}` }, field.same ? "same" : "differs"))));
+  return el("table", { class: "fields" },
+    el("thead", {}, el("tr", {}, ...["Field", "This offer", "The product's", "Together"].map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, ...rows));
+}
+
+function choiceLine(choice, number, chosen) {
+  return el("li", { class: chosen ? "chosen" : null },
+    el("button", { type: "button", "data-choose": String(number) }, el("kbd", {}, String(number)), el("span", { class: "name", dir: "auto" }, choice.nearest?.title ?? choice.title),
+      el("span", { class: "quiet words" }, `${choice.offers} ${choice.offers === 1 ? "offer" : "offers"} · ${choice.words}`)));
+}
+
+export function draw(item, keyOf, conflict) {
+  const first = item.choices[0];
+  const button = (verb, words, kind) => el("button", { type: "button", "data-verb": verb, class: kind }, words, el("kbd", {}, keyOf(verb)));
+  return [
+    conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} decided “${conflict.action}” meanwhile. `,
+      el("button", { type: "button", "data-verb": "keep" }, "Keep theirs ", el("kbd", {}, "k")), " ",
+      el("button", { type: "button", "data-verb": "overrule" }, "Mine holds ", el("kbd", {}, "a"))) : null,
+    el("p", { class: "why" }, ...item.risks.map((risk) => el("span", { class: "badge unknown" }, risk)), " ", item.reason),
+    el("div", { class: "sides" }, side(item.offer, "asked", "Offer as sent"),
+      first?.nearest ? side(first.nearest, "other", `Product with ${first.offers} ${first.offers === 1 ? "offer" : "offers"}`)
+        : el("div", { class: "side other" }, el("h2", {}, first ? "Product" : "No product resembles it"), first ? el("p", { class: "title", dir: "auto" }, first.title) : null)),
+    first ? fieldsOf(first) : null,
+    el("div", { class: "verbs" }, first ? button("same", "Same ", "yes") : null, first ? button("different", "Different ", "no") : null,
+      button("new", "New product ", ""), button("skip", "Put off ", ""), button("reason", "Reason ", ""), button("undo", "Undo ", "")),
+    item.choices.length > 1 ? el("div", { class: "choices" }, el("h2", {}, "Or one of these"),
+      el("ol", {}, ...item.choices.map((choice, place) => choiceLine(choice, place + 1, place === 0)))) : null,
+  ].filter(Boolean);
+}

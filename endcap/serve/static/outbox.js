@@ -1,0 +1,89 @@
+// Decisions on their way: kept in the browser until the server has them, sent in batches, each stored once by its key.
+
+const STORED = "endcap.outbox";
+const BATCH = 50;
+const LONGEST_WAIT_MS = 8000;
+
+export class Outbox {
+  constructor({ onOutcome, onState }) {
+    this.onOutcome = onOutcome;
+    this.onState = onState;
+    this.sending = null;
+    this.wait = 250;
+  }
+
+  all() {
+    try {
+      return JSON.parse(localStorage.getItem(STORED)) || [];
+    } catch {
+      return [];
+    }
+  }
+
+  _write(decisions) {
+    localStorage.setItem(STORED, JSON.stringify(decisions));
+  }
+
+  add(decisions) {
+    this._write([...this.all(), ...decisions]);
+    this.send();
+  }
+
+  takeBack() {
+    // The newest that nobody has sent yet; null where all are on their way.
+    if (this.sending) return null;
+    const all = this.all();
+    const last = all.at(-1);
+    if (!last) return null;
+    const group = last.group_id ? all.filter((one) => one.group_id === last.group_id) : [last];
+    this._write(all.filter((one) => !group.includes(one)));
+    return group;
+  }
+
+  send() {
+    this.sending ??= this._sendAll().finally(() => {
+      this.sending = null;
+      if (this.all().length && this.retry) setTimeout(() => this.send(), this.wait);
+    });
+    return this.sending;
+  }
+
+  async _sendAll() {
+    this.retry = false;
+    for (let all = this.all(); all.length; all = this.all()) {
+      const first = all[0];
+      const batch = first.group_id ? all.filter((one) => one.group_id === first.group_id) : all.filter((one) => !one.group_id).slice(0, BATCH);
+      let answer;
+      try {
+        answer = await fetch("/api/v1/review/decisions", {
+          method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ decisions: batch }), keepalive: batch.length < 20,
+        });
+      } catch {
+        return this._later("offline");
+      }
+      if (answer.status === 401) return this._later("signed out");
+      if (answer.status === 422 || answer.status === 403) {
+        this._drop(batch);
+        this.onState("refused", (await answer.json()).error.message);
+        continue;
+      }
+      if (!answer.ok) return this._later("failing");
+      const { outcomes } = await answer.json();
+      this._drop(batch);
+      this.wait = 250;
+      this.onState("online");
+      for (const outcome of outcomes) this.onOutcome(outcome, batch.find((one) => one.key === outcome.key));
+    }
+  }
+
+  _drop(batch) {
+    const gone = new Set(batch.map((one) => one.key));
+    this._write(this.all().filter((one) => !gone.has(one.key)));
+  }
+
+  _later(state) {
+    this.retry = true;
+    this.wait = Math.min(2 * this.wait, LONGEST_WAIT_MS);
+    this.onState(state);
+  }
+}

@@ -1,0 +1,338 @@
+// The review desk: one item at a time, the next one ready before the key is pressed, answers sent behind the person's back.
+
+import { Outbox } from "./outbox.js";
+import { draw, el } from "./drawing.js";
+import { STANDARD, WORDS, keyOf, listen, remap, setSingleKeys, singleKeys, standardKeys } from "./keys.js";
+
+const AHEAD = 40;
+const LOW = 20;
+const LAST = 10;
+const REASONS = {
+  p: ["pack", "pack differs"], z: ["size", "size differs"], c: ["colour", "colour differs"], m: ["model", "model differs"], b: ["bundle", "bundle or part"],
+  q: ["condition", "used or refurbished"], g: ["region", "another region"], d: ["brand", "brand differs"], k: ["category", "another kind of thing"],
+  i: ["insufficient", "too little is said"], w: ["seller_data", "the seller's data is wrong"],
+};
+
+const $ = (id) => document.getElementById(id);
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, session: 0 };
+const outbox = new Outbox({ onOutcome: heard, onState: tell });
+
+function tell(what, words = "") {
+  const notice = $("notice");
+  const said = {
+    offline: `The server does not answer. Go on: ${outbox.all().length} decisions are kept here and sent when it is back.`,
+    failing: `The server cannot store now. Go on: ${outbox.all().length} decisions are kept here.`,
+    "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
+    refused: words,
+  }[what];
+  notice.hidden = !said;
+  notice.textContent = said ?? "";
+}
+
+function heard(outcome, decision) {
+  if (outcome.state === "conflict") {
+    state.conflicts.set(decision.offer_id, { ...outcome, decision });
+    const last = state.last.find((one) => one.item.offer_id === decision.offer_id);
+    if (last) state.items.unshift(last.item);
+    show();
+  }
+}
+
+function filters() {
+  return Object.fromEntries(new FormData($("filters")).entries());
+}
+
+async function more() {
+  if (state.loading || state.ended) return state.loading;
+  const had = [...state.items.map((item) => item.offer_id), ...outbox.all().map((one) => one.offer_id)];
+  const asked = new URLSearchParams({ n: String(AHEAD), skip: had.slice(0, 100).join("\n"), ...filters() });
+  state.loading = (async () => {
+    try {
+      const answer = await fetch(`/api/v1/review/next?${asked}`);
+      if (answer.status === 401) return tell("signed out");
+      if (!answer.ok) return tell("failing");
+      const found = await answer.json();
+      const known = new Set([...had, ...outbox.all().map((one) => one.offer_id), ...state.items.map((item) => item.offer_id)]);
+      const fresh = found.items.filter((item) => !known.has(item.offer_id));
+      const wasEmpty = !state.items.length;
+      state.items.push(...fresh);
+      state.ended = fresh.length === 0;
+      Object.assign(state, { waiting: found.waiting - outbox.all().length, fitting: found.fitting, leased: found.leased });
+      options("supplier", found.suppliers);
+      options("category", found.categories);
+      options("reason", found.reasons);
+      if (wasEmpty) show();
+      else count();
+    } catch {
+      tell("offline");
+      setTimeout(more, 1000);
+    } finally {
+      state.loading = null;
+    }
+  })();
+  return state.loading;
+}
+
+function options(name, counts) {
+  const box = $("filters").elements[name];
+  const chosen = box.value;
+  box.replaceChildren(el("option", { value: "" }, "all"), ...Object.entries(counts).filter(([value]) => value).map(([value, n]) =>
+    el("option", { value, selected: value === chosen }, `${value.replaceAll("_", " ")} (${n})`)));
+}
+
+function count() {
+  $("left").textContent = state.waiting === null ? "…" : `${state.waiting.toLocaleString("en")} ${state.waiting === 1 ? "offer waits" : "offers wait"}`;
+}
+
+function show() {
+  const item = state.items[0];
+  count();
+  if (!item) return showNothing();
+  $("item").replaceChildren(...draw(item, keyOf, state.conflicts.get(item.offer_id)));
+  $("item").classList.toggle("detailed", state.detail);
+  state.shownAt = Date.now();
+  state.reason = "";
+  $("note").value = "";
+  if (state.items.length < LOW) more();
+}
+
+function showNothing() {
+  const chosen = Object.values(filters()).filter(Boolean).length;
+  const hidden = state.waiting - state.fitting;
+  const words = state.waiting === null ? "Loading" : state.leased ? `Others are looking at the last ${state.leased}. What they leave comes back within five minutes.`
+    : chosen && hidden > 0 ? `Nothing here; ${chosen} ${chosen === 1 ? "filter hides" : "filters hide"} ${hidden}.`
+    : "Nothing needs you. Decisions the machine is unsure of appear after a run.";
+  $("item").replaceChildren(el("p", { class: "empty" }, words));
+}
+
+function decisionOf(item, action, choice, more = {}) {
+  return {
+    key: crypto.randomUUID(), offer_id: item.offer_id, action, product_id: choice?.product_id ?? null, counterpart_offer_id: choice?.nearest?.offer_id ?? null,
+    identity: item.identity, evidence: item.evidence, model: item.model, reason_code: state.reason, note: $("note").value, shown_ms: state.shownAt,
+    answered_ms: Date.now(), ...more,
+  };
+}
+
+function decide(action, place = 0) {
+  const item = state.items[0];
+  if (!item) return;
+  const choice = action === "new" || action === "skip" ? item.choices[0] : item.choices[place];
+  if (!choice && action !== "new" && action !== "skip") return;
+  const conflict = state.conflicts.get(item.offer_id);
+  const decision = decisionOf(item, action, choice, conflict ? { over: conflict.override_id } : {});
+  state.conflicts.delete(item.offer_id);
+  state.items.shift();
+  remember(item, action === "other" ? `candidate ${place + 1}` : action);
+  if (action !== "skip") state.waiting -= 1;
+  show();
+  announce(action);
+  outbox.add([decision]);
+}
+
+function remember(item, words) {
+  state.last.unshift({ item, words });
+  state.last.length = Math.min(state.last.length, 200);
+  state.session += 1;
+  rail();
+}
+
+function rail() {
+  $("last").replaceChildren(...state.last.slice(0, LAST).map(({ item, words }) => el("li", {}, el("b", {}, words), " ", el("span", { dir: "auto" }, item.offer.title))));
+  $("session").replaceChildren(...[["This session", String(state.session)], ["Not sent yet", String(outbox.all().length)]].map(([name, value]) =>
+    el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+function announce(action) {
+  const words = { same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off" }[action];
+  $("left").textContent = `${words}. ${state.waiting} left`;
+}
+
+async function undo() {
+  const unsent = outbox.takeBack();
+  if (unsent) {
+    const back = unsent.map((one) => state.last.find(({ item }) => item.offer_id === one.offer_id)?.item).filter(Boolean);
+    return putBack(back, unsent.length);
+  }
+  await outbox.send();
+  try {
+    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
+    if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
+    const { count: undone, items } = await answer.json();
+    putBack(items, undone);
+  } catch {
+    tell("offline");
+  }
+}
+
+function putBack(items, undone) {
+  const back = new Set(items.map((item) => item.offer_id));
+  state.items = [...items, ...state.items.filter((item) => !back.has(item.offer_id))];
+  state.last = state.last.filter(({ item }) => !back.has(item.offer_id));
+  state.waiting += undone;
+  state.session = Math.max(0, state.session - undone);
+  rail();
+  show();
+  $("left").textContent = undone ? `Taken back. ${state.waiting} left` : "Nothing to take back";
+}
+
+async function batch() {
+  const item = state.items[0];
+  if (!item) return;
+  const answer = await fetch("/api/v1/review/groups");
+  if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
+  const { groups } = await answer.json();
+  const group = groups.find((one) => one.group === item.group);
+  if (!group || group.count < 2) {
+    $("left").textContent = "No other item has the same evidence";
+    return;
+  }
+  const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: group.offer_ids.join("\n") })}`);
+  if (!looked.ok) return tell("failing");
+  askBatch(group, (await looked.json()).items);
+}
+
+function askBatch(group, items) {
+  const sure = [...items].sort((one, other) => (one.choices[0]?.likeness ?? 0) - (other.choices[0]?.likeness ?? 0));
+  const samples = [...new Set([...sure.slice(0, 2), ...items.filter((_, place) => place % Math.ceil(items.length / 5) === 0)])].slice(0, 7);
+  const all = (action) => el("button", { type: "button", "data-batch": action }, `All ${items.length}: ${action}`);
+  $("item").replaceChildren(
+    el("h2", {}, `${items.length} items with the same evidence`), el("p", { class: "why" }, group.group),
+    el("ul", { class: "samples" }, ...samples.map((item) => el("li", {}, el("span", { dir: "auto" }, item.offer.title), el("span", { class: "quiet", dir: "auto" }, item.choices[0]?.nearest?.title ?? "no product")))),
+    el("div", { class: "verbs" }, all("same"), all("different"), all("new"), el("button", { type: "button", "data-batch": "" }, "Back")));
+  $("item").onclick = (event) => {
+    const action = event.target.closest("[data-batch]")?.dataset.batch;
+    if (action === undefined) return;
+    $("item").onclick = null;
+    if (action) decideAll(items, action);
+    else show();
+  };
+}
+
+function decideAll(items, action) {
+  const group = crypto.randomUUID();
+  const fit = items.filter((item) => action === "new" || item.choices.length);
+  const ids = new Set(fit.map((item) => item.offer_id));
+  const decisions = fit.map((item) => decisionOf(item, action, item.choices[0], { group_id: group }));
+  state.items = state.items.filter((item) => !ids.has(item.offer_id));
+  for (const item of fit) remember(item, `${action} (of ${fit.length})`);
+  state.waiting -= fit.length;
+  outbox.add(decisions);
+  show();
+}
+
+function settleConflict(theirs) {
+  const item = state.items[0];
+  const conflict = item && state.conflicts.get(item.offer_id);
+  if (!conflict) return;
+  if (theirs) {
+    state.conflicts.delete(item.offer_id);
+    state.items.shift();
+    show();
+    return;
+  }
+  const again = { ...conflict.decision, key: crypto.randomUUID(), over: conflict.override_id };
+  state.conflicts.delete(item.offer_id);
+  state.items.shift();
+  remember(item, again.action);
+  outbox.add([again]);
+  show();
+}
+
+function askReason() {
+  $("reasons").replaceChildren(...Object.entries(REASONS).map(([key, [code, words]]) =>
+    el("label", {}, el("input", { type: "radio", name: "reason", value: code, checked: state.reason === code }), ` ${words} `, el("kbd", {}, key))));
+  $("note-box").showModal();
+}
+
+function showHelp() {
+  $("single-keys").checked = singleKeys();
+  $("key-list").replaceChildren(el("table", {}, el("tbody", {}, ...Object.keys(STANDARD).map((verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]),
+    el("td", {}, el("input", { class: "key", value: keyOf(verb), maxlength: "1", "data-remap": verb, "aria-label": `Key for: ${WORDS[verb]}` })))),
+  el("tr", {}, el("th", { scope: "row" }, "that candidate"), el("td", {}, el("kbd", {}, "1"), " to ", el("kbd", {}, "9"))))));
+  $("help").showModal();
+}
+
+function showPalette() {
+  const pages = { Overview: "/", Products: "/products", Deliveries: "/deliveries", Metrics: "/metrics" };
+  const commands = [...Object.entries(WORDS).map(([verb, words]) => [words, () => act(verb)]), ...Object.entries(pages).map(([name, path]) => [`go to ${name}`, () => location.assign(path)])];
+  const list = () => {
+    const typed = $("command").value.toLowerCase();
+    const found = commands.filter(([words]) => words.toLowerCase().includes(typed));
+    $("commands").replaceChildren(...found.map(([words, run], place) => {
+      const line = el("li", { role: "option", "aria-selected": String(place === 0) }, words);
+      line.onclick = () => { $("palette").close(); run(); };
+      return line;
+    }));
+    return found;
+  };
+  $("command").value = "";
+  $("command").oninput = list;
+  $("command").onkeydown = (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    const found = list();
+    $("palette").close();
+    found[0]?.[1]();
+  };
+  list();
+  $("palette").showModal();
+}
+
+function act(verb, key = "") {
+  if (["same", "different", "new", "skip"].includes(verb)) decide(verb);
+  else if (verb === "choose") Number(key) === 1 ? decide("same") : decide("other", Number(key) - 1);
+  else if (verb === "undo") undo();
+  else if (verb === "reason") askReason();
+  else if (verb === "help") showHelp();
+  else if (verb === "palette") showPalette();
+  else if (verb === "batch") batch();
+  else if (verb === "evidence") { state.detail = !state.detail; $("item").classList.toggle("detailed", state.detail); }
+  else if (verb === "open" && state.items[0]?.choices[0]) open(`/p/${encodeURIComponent(state.items[0].choices[0].product_id)}`, "_blank", "noopener");
+  else if (verb === "keep") settleConflict(true);
+  else if (verb === "overrule") settleConflict(false);
+}
+
+listen(act);
+document.addEventListener("keydown", (event) => {
+  const item = state.items[0];
+  if (!item || !state.conflicts.has(item.offer_id) || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (event.key === "k") settleConflict(true);
+  else if (event.key === "a") settleConflict(false);
+});
+$("item").addEventListener("click", (event) => {
+  const pressed = event.target.closest("button");
+  if (pressed?.dataset.verb) act(pressed.dataset.verb);
+  else if (pressed?.dataset.choose) act("choose", pressed.dataset.choose);
+});
+$("note-box").addEventListener("keydown", (event) => {
+  if (event.target instanceof HTMLTextAreaElement || !REASONS[event.key]) return;
+  state.reason = REASONS[event.key][0];
+  $("note-box").close();
+});
+$("note-box").addEventListener("close", () => {
+  state.reason = document.querySelector("input[name=reason]:checked")?.value ?? state.reason;
+});
+$("key-list").addEventListener("input", (event) => {
+  if (event.target.dataset.remap && event.target.value) { remap(event.target.dataset.remap, event.target.value); showHelpAgain(); }
+});
+function showHelpAgain() {
+  $("help").close();
+  showHelp();
+  show();
+}
+$("single-keys").addEventListener("change", (event) => setSingleKeys(event.target.checked));
+$("reset-keys").addEventListener("click", () => { standardKeys(); showHelpAgain(); });
+$("filters").addEventListener("change", () => {
+  history.replaceState(null, "", `?${new URLSearchParams(Object.entries(filters()).filter(([, value]) => value))}`);
+  Object.assign(state, { items: [], ended: false });
+  more();
+});
+addEventListener("focus", () => outbox.all().length && outbox.send());
+
+for (const [name, value] of new URLSearchParams(location.search)) {
+  const box = $("filters").elements[name];
+  if (box) { box.append(el("option", { value }, value)); box.value = value; }
+}
+rail();
+outbox.send();
+more().then(() => state.items.length || show());

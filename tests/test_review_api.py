@@ -1,0 +1,307 @@
+"""Reviewing over HTTP: who may do what, answers that are stored once, leases that hide, conflicts that are said, and undo."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from endcap import settings
+from endcap.ops import access, audit
+from endcap.ops.home import Home
+from endcap.ops.tables import AUDIT, OVERRIDES, PASSES, USERS
+from endcap.problems import BadInput
+from endcap.review import lease
+from endcap.review.shown import mark_words
+from endcap.serve.app import make_app
+from endcap.serve.gate import COOKIE, LEAST_ROLE, HomeGate
+
+SAME_SITE = {"sec-fetch-site": "same-origin"}
+NEXT, DECISIONS, UNDO = "/api/v1/review/next", "/api/v1/review/decisions", "/api/v1/review/undo"
+
+
+@pytest.fixture
+def home(copy_of_demo: Path) -> Home:
+    return Home(settings.read(copy_of_demo))
+
+
+def client_of(home: Home, name: str = "", role: str = "") -> TestClient:
+    """A browser of a person, or of nobody."""
+    client = TestClient(make_app(home, HomeGate(home)), base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False)
+    if name:
+        client.headers.update(SAME_SITE)
+        client.get("/enter", params={"once": access.make_link(home.engine, name, role)})
+        assert client.cookies.get(COOKIE)
+    return client
+
+
+def items(client: TestClient, n: int = 5, **filters: str) -> list[dict[str, Any]]:
+    answer = client.get(NEXT, params={"n": n, **filters})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+def decision(item: dict[str, Any], action: str = "same", **more: Any) -> dict[str, Any]:
+    choice = item["choices"][0] if item["choices"] else {}
+    return {
+        "key": uuid.uuid4().hex, "offer_id": item["offer_id"], "action": action if item["choices"] else "new", "product_id": choice.get("product_id"),
+        "counterpart_offer_id": (choice.get("nearest") or {}).get("offer_id"), "identity": item["identity"], "evidence": item["evidence"],
+        "model": item["model"], "shown_ms": 1000.0, "answered_ms": 2500.0, **more,
+    }  # fmt: skip
+
+
+def send(client: TestClient, *decisions: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = client.post(DECISIONS, json={"decisions": list(decisions)})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["outcomes"]
+    return found
+
+
+def stored(home: Home) -> list[dict[str, Any]]:
+    with home.engine.connect() as connection:
+        return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]
+
+
+# --- who may do what ------------------------------------------------------------------------------------------------
+
+
+def all_routes(home: Home) -> Iterator[tuple[str, str]]:
+    """(method, path) of everything the application answers, but for files and the description itself."""
+    app = make_app(home, HomeGate(home))
+    found = {(route.path, method) for router in app.router.routes if hasattr(router, "original_router")
+             for route in router.original_router.routes for method in route.methods}  # fmt: skip
+    assert {(path, method.upper()) for path, methods in app.openapi()["paths"].items() for method in methods} <= {
+        (path.replace(":path}", "}"), method) for path, method in found
+    }
+    yield from ((method, path) for path, method in found if method != "HEAD")
+
+
+def test_every_route_has_its_least_role(home: Home) -> None:
+    assert set(LEAST_ROLE) == set(all_routes(home))
+    assert set(LEAST_ROLE.values()) <= {"", *access.ROLES}
+
+
+def test_the_matrix_of_roles_holds_over_http(home: Home) -> None:
+    """Every route of the API asked as each kind of person (THREATS C4): never more than the table says, and never less."""
+    clients = {role: client_of(home, role, role) for role in access.ROLES}
+    nobody = client_of(home)
+    nobody.headers.update(SAME_SITE)
+    asked = 0
+    for (method, path), least in sorted(LEAST_ROLE.items()):
+        address = re.sub(r"\{[^}]*\}", "x", path)
+        for role, client in (("nobody", nobody), *clients.items()):
+            if path == "/sign-out":
+                continue
+            answer = client.request(method, address, json={} if method == "POST" else None)
+            allowed = least == "" or (role != "nobody" and access.ROLES.index(role) >= access.ROLES.index(least))
+            refused = answer.status_code in (401, 403) and not path.startswith(("/sign-in", "/enter"))
+            assert refused is not allowed, (method, path, role, answer.status_code)
+            assert answer.status_code < 500
+            asked += 1
+    assert asked >= 120
+
+
+def test_a_page_sends_strangers_to_sign_in_and_a_program_gets_a_sentence(home: Home) -> None:
+    page = client_of(home).get("/review", headers={"accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in")
+    told = client_of(home).get("/api/v1/overview")
+    assert told.status_code == 401 and told.json()["error"]["code"] == "not_signed_in"
+
+
+@pytest.mark.parametrize("headers", [
+    {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"sec-fetch-site": "none"}, {}, {"origin": "http://evil.example"}, {"origin": "null"},
+])  # fmt: skip
+@pytest.mark.parametrize("path", [path for (method, path) in LEAST_ROLE if method == "POST"])
+def test_a_write_from_another_site_is_refused(home: Home, headers: dict[str, str], path: str) -> None:
+    client = client_of(home, "rita", "admin")
+    del client.headers["sec-fetch-site"]
+    assert client.post(path, json={}, headers=headers).status_code == 403
+    assert client.get(NEXT).status_code == 200 and stored(home) == [], "the session lives and nothing was stored"
+
+
+def test_a_link_works_once_and_a_session_ends_at_once(home: Home) -> None:
+    secret = access.make_link(home.engine, "rita", "reviewer")
+    client = client_of(home)
+    assert client.get("/enter", params={"once": secret}).headers["location"] == "/review"
+    assert client.get("/api/v1/me").json()["name"] == "rita"
+    assert client_of(home).get("/enter", params={"once": secret}).status_code == 401
+    cookie = client.cookies.get(COOKIE)
+    client.post("/sign-out", headers=SAME_SITE)
+    client.cookies.set(COOKIE, cookie or "")
+    assert client.get("/api/v1/me").status_code == 401
+    with home.engine.connect() as connection:
+        kept = " ".join(str(value) for row in connection.execute(select(PASSES)).all() for value in row)
+    assert secret not in kept and (cookie or "?") not in kept, "only hashes are kept"
+
+
+def test_the_cookie_is_for_this_site_and_no_script(home: Home) -> None:
+    answer = client_of(home).get("/enter", params={"once": access.make_link(home.engine, "rita", "viewer")})
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(answer.headers["set-cookie"].split("; "))
+
+
+def test_passwords_sign_in_and_guesses_learn_nothing(home: Home) -> None:
+    access.add_user(home.engine, "rita", "reviewer", team="audio", password="correct horse battery", actor="boss")
+    client = client_of(home)
+    client.headers.update(SAME_SITE)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    answers = [
+        client.post("/sign-in", content=f"name={name}&password={password}", headers=form)
+        for name, password in (("rita", "wrong"), ("nobody", "wrong"), ("rita", ""))
+    ]
+    assert {answer.status_code for answer in answers} == {401} and len({answer.text for answer in answers}) == 1
+    assert client.post("/sign-in", content="name=rita&password=correct+horse+battery", headers=form).status_code == 303
+    assert client.get("/api/v1/me").json()["role"] == "reviewer"
+    with home.engine.connect() as connection:
+        assert str(connection.execute(select(USERS.c.password)).scalar()).startswith("$argon2id$")
+    access.add_user(home.engine, "rita", "viewer", team="audio", password=None, actor="boss")
+    assert client.get("/api/v1/me").status_code == 401, "another role ends what was open"
+
+
+def test_a_programs_token_needs_no_cookie_and_can_be_ended(home: Home) -> None:
+    token = access.make_token(home.engine, "import", "reviewer", days=1, actor="boss")
+    client = client_of(home)
+    client.headers["authorization"] = f"Bearer {token}"
+    (item, *_rest) = items(client)
+    assert send(client, decision(item))[0]["state"] == "stored" and stored(home)[0]["actor"] == "import"
+    person = access.who(home.engine, token, "token")
+    assert person and access.end(home.engine, person.pass_id, actor="boss")
+    assert client.get("/api/v1/me").status_code == 401
+    assert access.who(home.engine, token, "session") is None, "a token is no session"
+
+
+@pytest.mark.parametrize(("role", "days"), [("king", 1.0), ("viewer", 0.0), ("viewer", 400.0), ("viewer", float("nan"))])
+def test_a_token_of_no_role_or_no_time_is_refused(home: Home, role: str, days: float) -> None:
+    with pytest.raises(BadInput):
+        access.make_token(home.engine, "import", role, days=days, actor="boss")
+
+
+def test_secrets_are_in_no_table_that_readers_see(home: Home) -> None:
+    with home.connect() as con:
+        names = {name for (name,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    assert "overrides" in names and not names & {"users", "passes"}
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_person_answers_is_stored_with_what_they_saw(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    (item, *_rest) = items(client)
+    (outcome,) = send(client, decision(item, "same", reason_code="pack", note="six against one"))
+    (row,) = stored(home)
+    assert outcome["state"] == "stored" and outcome["override_id"] == row["override_id"]
+    assert (row["offer_id"], row["action"], row["actor"], row["reason_code"], row["seconds"]) == (item["offer_id"], "same", "rita", "pack", 1.5)
+    assert (row["evidence"], row["model"], str(row["identity_hash"])) == (item["evidence"], item["model"], item["identity"]) and row["snapshot_id"]
+    assert item["offer_id"] not in {one["offer_id"] for one in items(client, 100)}
+    assert audit.verify(home.engine).broken is None
+    with home.engine.connect() as connection:
+        assert ("rita", "same", item["offer_id"]) in connection.execute(select(AUDIT.c.actor, AUDIT.c.verb, AUDIT.c.object)).all()
+
+
+def test_the_same_answer_sent_again_is_stored_once(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    answers = [decision(item) for item in items(client, 10)]
+    assert {one["state"] for one in send(client, *answers)} == {"stored"}
+    assert {one["state"] for one in send(client, *answers)} == {"repeated"}
+    assert send(client, {**answers[0], "action": "new"})[0]["state"] == "reused"
+    assert len(stored(home)) == 10
+
+
+def test_another_persons_answer_stands_until_it_is_overruled_knowingly(home: Home) -> None:
+    rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
+    (item, *_rest) = [one for one in items(rita) if one["choices"]]
+    (hers,) = send(rita, decision(item, "same"))
+    (his,) = send(karl, decision(item, "different"))
+    assert (his["state"], his["action"], his["actor"], his["override_id"]) == ("conflict", "same", "rita", hers["override_id"])
+    assert len(stored(home)) == 1
+    assert send(karl, decision(item, "different", over=hers["override_id"]))[0]["state"] == "stored"
+    assert [row["actor"] for row in stored(home)] == ["rita", "karl"]
+
+
+def test_leases_hide_items_from_others_and_come_back(home: Home) -> None:
+    rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
+    hers, his = ({one["offer_id"] for one in items(client, 8)} for client in (rita, karl))
+    assert hers and his and not hers & his
+    assert {one["offer_id"] for one in items(rita, 8)} == hers, "her own stay hers"
+    assert rita.post("/api/v1/review/release", json={}).json()["count"] == len(hers)
+    assert hers & {one["offer_id"] for one in items(karl, 100)}
+    (item, *_rest) = items(karl)
+    assert send(rita, decision(item))[0]["state"] == "stored", "a lease blocks nobody's answer"
+
+
+def test_a_lease_ends_by_itself(home: Home) -> None:
+    assert lease.take(home, ["a:1", "a:2"], "rita", limit=5, seconds=0.2) == ["a:1", "a:2"]
+    assert lease.take(home, ["a:1", "a:3"], "karl", limit=5) == ["a:3"] and lease.hidden(home, "karl") == {"a:1", "a:2"}
+    time.sleep(0.25)
+    assert lease.take(home, ["a:1"], "karl", limit=5) == ["a:1"] and lease.hidden(home, "karl") == set()
+
+
+def test_undo_walks_back_answer_by_answer_and_groups_as_one(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    first, *rest = items(client, 6)
+    send(client, decision(first))
+    group = uuid.uuid4().hex
+    send(client, *[decision(item, "new", group_id=group) for item in rest])
+    taken_back = client.post(UNDO, json={}).json()
+    assert taken_back["count"] == 5 and {one["offer_id"] for one in taken_back["items"]} == {one["offer_id"] for one in rest}
+    assert [one["offer_id"] for one in client.post(UNDO, json={}).json()["items"]] == [first["offer_id"]]
+    assert client.post(UNDO, json={}).json()["count"] == 0
+    assert {one["offer_id"] for one in (first, *rest)} <= {one["offer_id"] for one in items(client, 100)}
+    stats = client.get("/api/v1/review/stats").json()
+    assert (stats["answered"], stats["undone"], stats["median_s"]) == (6, 6, 1.5)
+
+
+def test_groups_hold_items_of_the_same_evidence(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    groups = client.get("/api/v1/review/groups").json()["groups"]
+    assert groups and [one["count"] for one in groups] == sorted((one["count"] for one in groups), reverse=True)
+    shown = client.get("/api/v1/review/items", params={"ids": "\n".join(groups[0]["offer_ids"])}).json()["items"]
+    assert {one["group"] for one in shown} == {groups[0]["group"]} and len(shown) == groups[0]["count"]
+
+
+def test_filters_count_what_they_hide(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    whole = client.get(NEXT, params={"n": 1}).json()
+    supplier, count = next(iter(whole["suppliers"].items()))
+    found = client.get(NEXT, params={"n": 100, "supplier": supplier}).json()
+    assert found["fitting"] == count <= whole["waiting"] == sum(whole["suppliers"].values())
+    assert {one["offer"]["supplier"] for one in found["items"]} == {supplier}
+
+
+@pytest.mark.parametrize("wrong", [
+    {"offer_id": "nosuch:1"}, {"action": "maybe"}, {"identity": "x"}, {"key": "short"}, {"action": "same", "product_id": None}, {"more": 1},
+])  # fmt: skip
+def test_a_wrong_answer_stores_nothing_of_its_batch(home: Home, wrong: dict[str, Any]) -> None:
+    client = client_of(home, "rita", "reviewer")
+    one, other = (decision(item) for item in items(client, 2))
+    answer = client.post(DECISIONS, json={"decisions": [one, {**other, **wrong}]})
+    assert answer.status_code == 422 and answer.json()["error"]["code"] == "invalid" and stored(home) == []
+
+
+def test_an_answer_reaches_the_next_run(home: Home, copy_of_demo: Path) -> None:
+    from endcap import flow
+
+    client = client_of(home, "rita", "reviewer")
+    item = next(one for one in items(client, 20) if one["choices"] and one["choices"][0]["nearest"])
+    send(client, decision(item, "same"))
+    flow.run(settings.read(copy_of_demo))
+    with Home(settings.read(copy_of_demo)).connect() as con:
+        rows = dict(con.execute("SELECT offer_id, product_id FROM decisions WHERE kind = 'product'").fetchall())
+    assert rows[item["offer_id"]] == rows[item["choices"][0]["nearest"]["offer_id"]]
+    assert item["offer_id"] not in {one["offer_id"] for one in items(client, 100)}
+
+
+@pytest.mark.parametrize(("title", "other", "only"), [
+    ("Cola Apfel 500 ml", "COLA elderflower 500ML", ["Apfel"]), ("WH-1000 XM4", "WH1000XM4 black", []), ("a b", None, []),
+    ("red mug", "blue mug", ["red"]), ("Tasse (6 Stück)", "Tasse 6 stück", []),
+])  # fmt: skip
+def test_only_words_that_the_other_lacks_are_marked(title: str, other: str | None, only: list[str]) -> None:
+    assert [word.text for word in mark_words(title, other) if not word.shared] == only
