@@ -52,7 +52,7 @@ def _read_key(out: Console) -> str:
 def _valid(key: str, item: ReviewItem) -> bool:
     if key in ("y", "n"):
         return bool(item.candidates)
-    return key in KEYS or (key.isdigit() and 1 <= int(key) <= len(item.candidates))
+    return key in KEYS or (key.isdecimal() and 1 <= int(key) <= len(item.candidates))
 
 
 def _answer(home: Home, item: ReviewItem, key: str, actor: str) -> Override:
