@@ -25,9 +25,7 @@ TITLE_LETTERS = 1000
 BATCH_OFFERS = 8192
 DIGIT = re.compile(r"\d")
 # Letters of Han, Hiragana and Katakana, which stand beside each other without spaces between words.
-_UNSPACED = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-)
+_UNSPACED = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 UNSPACED, UNSPACED_RUN = re.compile(f"[{_UNSPACED}]"), re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 COLUMNS = ("offer_id", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json")
 
