@@ -74,7 +74,7 @@ def _ask(item: AuditItem, head: str) -> str:
     while True:
         typer.echo("> ", nl=False)
         line = sys.stdin.readline()
-        key = line.strip().lower()[:1] if line else "q"
+        key = line.strip().lower() if line else "q"
         if key in ("y", "n", "s", "q"):
             return key
         typer.echo("y same product   n different   s skip   q stop")
