@@ -94,9 +94,9 @@ def _fold(base: Base, batches: list[tuple[Rows, np.ndarray]]) -> Store:
 
 def _version() -> str:
     """What the arrays depend on besides the offers: the text of the code that makes them."""
-    from endcap import units
+    from endcap import text, units
 
-    sources = [Path(str(module.__file__)).read_bytes() for module in (reading, synonyms, tokens, units, index, store)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (reading, synonyms, tokens, text, units, index, store)]
     return f"{zlib.crc32(b''.join(sources)):08x}"
 
 

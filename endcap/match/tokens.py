@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match import reading, synonyms
+from endcap.text import TITLE_LETTERS
 from endcap.units import find_pack_counts, find_quantities
 
 # Words far into a description say more about the seller than about the product.
 TAIL_LETTERS = 400
-TITLE_LETTERS = 1000
 BATCH_OFFERS = 8192
 DIGIT = re.compile(r"\d")
 # Letters of Han, Hiragana and Katakana, which stand beside each other without spaces between words.
