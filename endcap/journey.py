@@ -168,7 +168,7 @@ def usable_champion(journey: Journey) -> Model | None:
         if model_id is None:
             continue
         try:
-            model = Model.load(journey.home.model_folder(model_id))
+            model = Model.stored(journey.home.model_folder(model_id), model_id)
         except BadInput as problem:
             refused = refused or f"the champion {model_id} cannot be used: {problem.what} ({problem.where})"
             continue
@@ -191,7 +191,7 @@ def learned_anew(journey: Journey, model: Model | None) -> bool:
     if not journey.new_champion or before is None:
         return False
     try:
-        return model.stack is not None or Model.load(journey.home.model_folder(before)).stack is not None
+        return model.stack is not None or Model.stored(journey.home.model_folder(before), before).stack is not None
     except BadInput:  # nobody knows what the stored pairs hold
         return True
 

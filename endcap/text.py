@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 
+# A title's letters beyond these name nothing new; what compares or understands titles reads no further, so that its time is bounded.
+TITLE_LETTERS = 1000
 # Zero-width and direction marks, soft hyphens, and control characters other than white space.
 INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"

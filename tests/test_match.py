@@ -18,8 +18,9 @@ from endcap.checks import check_all
 from endcap.match import Model, explain_pair, fit_labelled, match_offers, rescore
 from endcap.match.block import find_candidates, share_key
 from endcap.match.checks import check_feature
-from endcap.match.explain import index_offers
+from endcap.match.explain import index_offers, read_records
 from endcap.match.matching import Matched
+from endcap.match.reading import CODE, WORD
 from endcap.match.sample import OFFERS, sample_pairs
 from endcap.match.tokens import hash_texts, join, read_tokens
 from endcap.problems import BadInput
@@ -227,6 +228,13 @@ def test_codes_are_read_with_and_without_separators() -> None:
     hashes = hash_texts(["WH-1000XM4", "wh 1000 xm4", "WH1000XM4", "wh1000xm5", "", None])
     assert hashes[0] == hashes[1] == hashes[2] != hashes[3]
     assert hashes[4] == hashes[5] == 0
+
+
+def test_scripts_without_spaces_are_read_in_pairs_of_letters_which_have_words() -> None:
+    (record,) = read_records([{"title": "晨光電気ケトル2升AC100 家 がくdesk 7"}])
+    said = {record.shown[f"token {token}"] for token in record.only(WORD)}
+    assert said == {"晨光", "光電", "電気", "気ケ", "ケト", "トル", "2", "升", "AC100", "家", "がく", "desk", "7"}
+    assert {record.shown[f"token {token}"] for token in record.only(CODE)} == {"AC100"}
 
 
 @pytest.mark.parametrize("name", shelf.names("features"))

@@ -44,15 +44,17 @@ def ask_all(home: Home, *, actor: str, limit: int) -> None:
 
 
 def _read_key(out: Console) -> str:
+    """The one key of a line, `?` for anything longer ('none' is no 'n', '12' no '1'); nothing when input ends."""
     out.print("> ", end="")
     line = sys.stdin.readline()
-    return line.strip().lower()[:1] or "?" if line else ""
+    key = line.strip().lower()
+    return (key if len(key) == 1 else "?") if line else ""
 
 
 def _valid(key: str, item: ReviewItem) -> bool:
     if key in ("y", "n"):
         return bool(item.candidates)
-    return key in KEYS or (key.isdigit() and 1 <= int(key) <= len(item.candidates))
+    return key in KEYS or (key.isdecimal() and 1 <= int(key) <= len(item.candidates))
 
 
 def _answer(home: Home, item: ReviewItem, key: str, actor: str) -> Override:

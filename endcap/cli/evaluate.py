@@ -36,7 +36,7 @@ def match(
     """Measure the classification of given pairs, on test."""
     from endcap.learn.evaluate.match import evaluate_match
 
-    _show(evaluate_match(folder, labels=int(labels) if labels.isdigit() else labels, choice=choice, seed=seed), as_json)
+    _show(evaluate_match(folder, labels=int(labels) if labels.isdecimal() else labels, choice=choice, seed=seed), as_json)
 
 
 def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json = False) -> None:

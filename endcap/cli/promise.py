@@ -12,12 +12,14 @@ import typer
 from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_catalog
 
 if TYPE_CHECKING:
+    from endcap.ops.home import Home
     from endcap.review.audit import AuditItem, Side
 
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
 
 
 def audit(
+    what: Annotated[str, typer.Argument(help="'verify' checks the record of everything that people did; without it links are judged.")] = "",
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
@@ -33,6 +35,9 @@ def audit(
     from endcap.review.audit import answer_audit, draw
 
     home_ = Home(read_catalog(folder, home=home))
+    if what:
+        _verify(home_, what)
+        return
     if home_.snapshot() is None:
         raise BadInput("there is no catalog yet", where=str(home_.path), todo="run `endcap run` first")
     with home_.connect() as con:
@@ -47,6 +52,19 @@ def audit(
             answer_audit(home_, item, same=key == "y", actor=actor(by))
             given += 1
     typer.echo(f"{given} audits kept; `endcap run` takes them in, `endcap promise` says what they prove.")
+
+
+def _verify(home: Home, what: str) -> None:
+    from endcap.ops.audit import verify
+    from endcap.problems import BadInput
+
+    if what != "verify":
+        raise BadInput(f"audit knows no {what!r}", where="audit", todo="give verify, or nothing")
+    found = verify(home.engine)
+    if found.broken is not None:
+        typer.echo(f"endcap: the audit is broken: {found.words}; the {found.rows} rows before it are whole. Restore the database from a backup.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"the audit is whole: {found.rows} rows, each sealed with the one before")
 
 
 def promise(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
@@ -74,7 +92,7 @@ def _ask(item: AuditItem, head: str) -> str:
     while True:
         typer.echo("> ", nl=False)
         line = sys.stdin.readline()
-        key = line.strip().lower()[:1] if line else "q"
+        key = line.strip().lower() if line else "q"
         if key in ("y", "n", "s", "q"):
             return key
         typer.echo("y same product   n different   s skip   q stop")

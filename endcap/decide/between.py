@@ -266,7 +266,7 @@ def _stored_pair(home: Home, con: duckdb.DuckDBPyConnection, left: PairOffer, ri
         return None
     row = found[0]
     folder = home.model_folder(row["model"])
-    model = match.Model.load(folder) if folder.is_dir() else None
+    model = match.Model.stored(folder, row["model"]) if folder.is_dir() else None
     return _Pair(_edge(left, right, row["score"], row["conflict"], inputs), row["features"], model, row["run"], row["model"], None)
 
 
@@ -275,7 +275,7 @@ def _found_pair(home: Home, con: duckdb.DuckDBPyConnection, left: PairOffer, rig
     model_id = home.manifest(snapshot_id).models.get("match")
     if model_id is None:
         return None
-    model = match.Model.load(home.model_folder(model_id))
+    model = match.Model.stored(home.model_folder(model_id), model_id)
     offers = con.sql(f"SELECT {', '.join(match.REACH_COLUMNS)} FROM offers ORDER BY offer_id").to_arrow_table()
     found = match.find_reach(offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model)
     return _Pair(_edge(left, right, found.score, found.conflict, inputs), found.features, model, None, model_id, found)

@@ -81,7 +81,7 @@ def _candidates(home: Home, con: duckdb.DuckDBPyConnection, offer: dict[str, Any
     model_id = home.manifest().models.get("match")
     if model_id is None:
         return []
-    model = Model.load(home.model_folder(model_id))
+    model = Model.stored(home.model_folder(model_id), model_id)
     found = []
     for other_id, title, product_id, score, conflict, features in con.execute(_CANDIDATES, {"id": offer["offer_id"]}).fetchall():
         other = _one(con, "SELECT * FROM offers WHERE offer_id = ?", other_id) or {}

@@ -20,6 +20,7 @@ from endcap import shelf
 from endcap.infer.attributes import Found, OfferText, best
 from endcap.infer.known import Known, remembered
 from endcap.schema import Fact, arrow_schema
+from endcap.text import TITLE_LETTERS
 
 LEAST_CONFIDENCE = 0.05
 _COLUMNS = ("title", "feed", "brand", "description", "category_path", "quantity_text", "details_json")
@@ -66,7 +67,7 @@ def offer_texts(batch: pa.RecordBatch) -> Iterator[OfferText]:
     """The texts of Offer rows."""
     rows: Iterator[Any] = zip(*(batch.column(name).to_pylist() for name in _COLUMNS), strict=True)
     for title, feed, brand, description, category_path, quantity_text, details in rows:
-        yield OfferText(title, feed, brand, description, category_path, quantity_text, json.loads(details) if details else {})
+        yield OfferText(title[:TITLE_LETTERS], feed, brand, description, category_path, quantity_text, json.loads(details) if details else {})
 
 
 def _append(columns: dict[str, list[Any]], offer_id: str, attribute: str, version: int, found: Found, known_id: str) -> None:

@@ -24,6 +24,7 @@ from endcap.infer.categories import MOST_LESSONS, Categories, Lessons, PathKey, 
 from endcap.infer.taxonomy import Category, read_taxonomy
 from endcap.infer.title_model import TitleModel
 from endcap.problems import BadInput
+from endcap.text import TITLE_LETTERS
 
 FORMAT = 1
 MOST_TITLES = 40_000  # titles read to count how far a brand's mention can be trusted
@@ -99,6 +100,7 @@ def learn_known(offers: pa.Table, taxonomy_file: Path | None, *, seed: int) -> K
     """
     house = read_taxonomy(taxonomy_file) if taxonomy_file else ()
     offers = offers.select(["offer_id", "feed", "title", "brand", "category_path"])
+    offers = offers.set_column(2, "title", pc.utf8_slice_codeunits(offers["title"], 0, TITLE_LETTERS))
     counted = offers.group_by(["feed", "brand"]).aggregate([("offer_id", "count")])
     statements = _rows(counted, "feed", "brand", "offer_id_count")
     with_brand = _sample(offers.filter(pc.is_valid(pc.field("brand"))), MOST_TITLES, seed)

@@ -37,9 +37,7 @@ def _put_in_production(home: Home, model_id: str, *, action: str, actor: str, re
     champion = home.champion(KIND)
     if model_id == champion:
         raise BadInput(f"{model_id} is the champion already", where=action, todo="see `endcap model history`")
-    found = Model.load(home.model_folder(model_id))
-    if found.model_id != model_id:
-        raise BadInput(f"the model stored as {model_id} hashes to {found.model_id}", where=str(home.models_folder), todo="train again")
+    Model.stored(home.model_folder(model_id), model_id)
     snapshot = home.snapshot()
     data_version = snapshot["snapshot_id"] if snapshot else ""
     return record(home, model_id, action=action, previous=champion, actor=actor, reason=reason, data_version=data_version)

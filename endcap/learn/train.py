@@ -81,7 +81,7 @@ def train(home: Home, *, seed: int) -> TrainResult:
     champion_id = home.champion("match") or manifest.models.get("match")
     if champion_id is None:
         raise BadInput("there is nothing to improve yet", where=str(home.path), todo="run `endcap run` first")
-    champion = Model.load(home.model_folder(champion_id))
+    champion = Model.stored(home.model_folder(champion_id), champion_id)
     lake = home.lake()
     with home.connect() as con:
         labels = labels_from_overrides(con, manifest.run)

@@ -16,7 +16,7 @@ from endcap.match.index import Index, build_index
 from endcap.match.record import Record, record_at
 from endcap.match.score import Model
 from endcap.match.stack import WORDS as LEARNED_WORDS
-from endcap.match.tokens import COLUMNS, hash_texts, hash_words, read_tokens
+from endcap.match.tokens import COLUMNS, hash_texts, hash_words, read_tokens, unspaced_forms
 from endcap.units import find_quantities
 
 WORD_FORM = re.compile(r"[^\W_]+(?:[-/._,][^\W_]+)*")
@@ -83,7 +83,8 @@ def _shown(record: Record, offer: dict[str, Any]) -> Record:
     text = " ".join(str(offer[name]) for name in ("title", "mpn", "quantity_text", "details_json", "brand", "description") if offer.get(name))
     quantities = [quantity.text for part in ("title", "quantity_text") if offer.get(part) for quantity in find_quantities(str(offer[part]))]
     shown["quantities"] = ", ".join(dict.fromkeys(quantities)) or "none"
-    written = [form for match in WORD_FORM.finditer(text) for form in {match.group(), *re.split(r"[-/._,]", match.group())}]
+    words = [form for match in WORD_FORM.finditer(text) for form in {match.group(), *re.split(r"[-/._,]", match.group())}]
+    written = [form for word in words for form in (word, *unspaced_forms(word))]
     for token, form in sorted(zip(hash_words(written).tolist(), written, strict=True)):
         shown.setdefault(f"token {token}", form)
     record.shown.update(shown)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from endcap.match import context, overlap
 from endcap.match.block import Candidates, find_similarity
 from endcap.match.index import Index
-from endcap.text import fold
+from endcap.text import TITLE_LETTERS, fold
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Pairs:
     def folded_titles(self) -> tuple[list[str], list[str]]:
         """The titles of both sides without case and accents."""
         rows, places = np.unique(np.concatenate([self.left, self.right]), return_inverse=True)
-        known = [fold(str(title)) for title in self.titles.take(pa.array(rows)).to_pylist()]
+        known = [fold(str(title)[:TITLE_LETTERS]) for title in self.titles.take(pa.array(rows)).to_pylist()]
         left, right = places[: self.size].tolist(), places[self.size :].tolist()
         return [known[place] for place in left], [known[place] for place in right]
 

@@ -1,7 +1,8 @@
 """Compiled reading of text: from code points to token hashes, flags and character 3-grams.
 
 All functions take folded text as uint32 code points with a class per code point, so that a batch of offers is read
-without touching Python objects. Hashes are FNV-1a over code points with a final mix: stable over machines and runs.
+without touching Python objects. Hashes are FNV-1a over code points with a final mix: stable over machines and runs. Scripts that put
+no space between words (Chinese, Japanese) are read as overlapping pairs of letters, since nothing says where a word ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ TAIL = 8  # a word of the description or the details
 NUMBER = 16  # a bare number of the title
 COLOUR = 32  # a colour in the title or the details
 
-OTHER, LETTER, DIGIT, SKIPPED, JOINER, POINT = 0, 1, 2, 3, 4, 5
+OTHER, LETTER, DIGIT, SKIPPED, JOINER, POINT, UNSPACED = 0, 1, 2, 3, 4, 5, 6
+LETTERS, DIGITS, PAIRED = 1, 2, 4  # what a run holds; one of a script without spaces holds nothing else
 TITLE_FIELD, MPN_FIELD, DETAIL_FIELD, TAIL_FIELD = 0, 1, 2, 3
 FIELDS = 4
 GRAM_BUCKETS = 1 << 17
@@ -47,7 +49,7 @@ def hash_span(text: np.ndarray, kinds: np.ndarray, start: int, end: int) -> np.u
     value = _OFFSET
     for i in range(start, end):
         kind = kinds[text[i]]
-        if kind in (LETTER, DIGIT):
+        if kind in (LETTER, DIGIT, UNSPACED):
             value = (value ^ np.uint64(text[i])) * _PRIME
         elif kind == POINT and start < i < end - 1 and kinds[text[i - 1]] == DIGIT and kinds[text[i + 1]] == DIGIT:
             if _only_zeros(text, i + 1, end):
@@ -65,22 +67,26 @@ def _only_zeros(text: np.ndarray, start: int, end: int) -> bool:
 def _find_runs(
     text: np.ndarray, kinds: np.ndarray, start: int, end: int, run_start: np.ndarray, run_end: np.ndarray, run_kind: np.ndarray, run_linked: np.ndarray,
 ) -> int:  # fmt: skip
-    """Split a span into runs of letters and digits; kind bits: 1 letters, 2 digits; linked: one joiner stands before."""
+    """Split a span into runs of letters and digits, or of a script without spaces; linked: one joiner stands before."""
     count, i = 0, start
     gap = 2
     while i < end and count < run_start.size:
         kind = kinds[text[i]]
-        if kind not in (LETTER, DIGIT):
+        if kind not in (LETTER, DIGIT, UNSPACED):
             gap = gap + 1 if kind in (JOINER, POINT) else gap + (2 if kind != SKIPPED else 0)
             i += 1
             continue
         run_start[count], bits = i, 0
         while i < end:
             kind = kinds[text[i]]
-            if kind == LETTER:
-                bits |= 1
-            elif kind == DIGIT:
-                bits |= 2
+            if kind == UNSPACED:
+                if bits & (LETTERS | DIGITS):
+                    break
+                bits |= PAIRED
+            elif kind in (LETTER, DIGIT):
+                if bits & PAIRED:
+                    break
+                bits |= LETTERS if kind == LETTER else DIGITS
             elif kind == POINT:
                 if not (i + 1 < end and kinds[text[i + 1]] == DIGIT and kinds[text[i - 1]] == DIGIT):
                     break
@@ -111,9 +117,9 @@ def _is_code(text: np.ndarray, kinds: np.ndarray, start: int, end: int, bits: in
             size += 1
             seen_letter = True
             letters_after += 1
-    if bits == 2:
+    if bits == DIGITS:
         return size >= 5
-    if bits != 3 or size < 4:
+    if bits != LETTERS | DIGITS or size < 4:
         return False
     return mixed_order or leading > 4 or letters_after > 3
 
@@ -128,12 +134,32 @@ def _meaning(value: np.uint64, known: np.ndarray, read_as: np.ndarray) -> tuple[
 
 
 @numba.njit(cache=True)
+def _read_pairs(text: np.ndarray, kinds: np.ndarray, start: int, end: int, flag: int, hashes: np.ndarray, flags: np.ndarray, count: int) -> int:
+    """A run of a script without spaces: every two letters beside each other; a single letter as it is."""
+    last, first = -1, count
+    for i in range(start, end):
+        if kinds[text[i]] != UNSPACED:
+            continue
+        if last >= 0:
+            hashes[count], flags[count] = hash_span(text, kinds, last, i + 1), flag
+            count += 1
+        last = i
+    if count == first:
+        hashes[count], flags[count] = hash_span(text, kinds, start, end), flag
+        count += 1
+    return count
+
+
+@numba.njit(cache=True)
 def _read_words(
-    text: np.ndarray, kinds: np.ndarray, runs: int, run_start: np.ndarray, run_end: np.ndarray, plain: int, known: np.ndarray, read_as: np.ndarray,
-    hashes: np.ndarray, flags: np.ndarray, count: int,
+    text: np.ndarray, kinds: np.ndarray, runs: int, run_start: np.ndarray, run_end: np.ndarray, run_kind: np.ndarray, plain: int, known: np.ndarray,
+    read_as: np.ndarray, hashes: np.ndarray, flags: np.ndarray, count: int,
 ) -> int:  # fmt: skip
     """The words of details or description."""
     for r in range(runs):
+        if run_kind[r] == PAIRED:
+            count = _read_pairs(text, kinds, run_start[r], run_end[r], plain, hashes, flags, count)
+            continue
         value, colour = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
         hashes[count] = value
         flags[count] = plain | (colour if plain & FORM else 0)
@@ -147,19 +173,22 @@ def _read_title(
     read_as: np.ndarray, hashes: np.ndarray, flags: np.ndarray, count: int,
 ) -> int:  # fmt: skip
     for r in range(runs):
-        value, flag = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
-        flag |= WORD
-        if run_kind[r] == 2:
-            flag |= NUMBER
-        if _is_code(text, kinds, run_start[r], run_end[r], run_kind[r]):
-            flag |= CODE
-        hashes[count], flags[count] = value, flag
-        count += 1
-        if r + 1 < runs and (run_kind[r] | run_kind[r + 1]) & 2 and run_end[r + 1] - run_start[r] <= MAX_JOINED:
+        if run_kind[r] == PAIRED:
+            count = _read_pairs(text, kinds, run_start[r], run_end[r], WORD, hashes, flags, count)
+        else:
+            value, flag = _meaning(hash_span(text, kinds, run_start[r], run_end[r]), known, read_as)
+            flag |= WORD
+            if run_kind[r] == DIGITS:
+                flag |= NUMBER
+            if _is_code(text, kinds, run_start[r], run_end[r], run_kind[r]):
+                flag |= CODE
+            hashes[count], flags[count] = value, flag
+            count += 1
+        if r + 1 < runs and (run_kind[r] | run_kind[r + 1]) in (DIGITS, LETTERS | DIGITS) and run_end[r + 1] - run_start[r] <= MAX_JOINED:
             hashes[count] = hash_span(text, kinds, run_start[r], run_end[r + 1])
             flags[count] = FORM
             count += 1
-        if r + 2 < runs and (run_kind[r] | run_kind[r + 1] | run_kind[r + 2]) == 3 and run_end[r + 2] - run_start[r] <= MAX_JOINED:
+        if r + 2 < runs and (run_kind[r] | run_kind[r + 1] | run_kind[r + 2]) == LETTERS | DIGITS and run_end[r + 2] - run_start[r] <= MAX_JOINED:
             hashes[count] = hash_span(text, kinds, run_start[r], run_end[r + 2])
             flags[count] = FORM
             count += 1
@@ -179,7 +208,7 @@ def _read_chains(
             last += 1
             bits |= run_kind[last]
         if last > r and run_end[last] - run_start[r] <= 2 * MAX_JOINED:
-            code = bits & 2 and _is_code(text, kinds, run_start[r], run_end[last], bits)
+            code = bits & DIGITS and _is_code(text, kinds, run_start[r], run_end[last], bits)
             hashes[count] = hash_span(text, kinds, run_start[r], run_end[last])
             flags[count] = plain | (CODE if code else 0)
             count += 1
@@ -255,7 +284,7 @@ def read_batch(
                 kept += 1
             elif field != MPN_FIELD:
                 plain = TAIL | (FORM if field == DETAIL_FIELD else 0)
-                kept = _read_words(text, kinds, runs, run_start, run_end, plain, known, read_as, hashes, flags, kept)
+                kept = _read_words(text, kinds, runs, run_start, run_end, run_kind, plain, known, read_as, hashes, flags, kept)
                 kept = _read_chains(text, kinds, runs, run_start, run_end, run_kind, run_linked, plain, hashes, flags, kept)
         count = _merge_equal(hashes, flags, 0, kept, out_hashes, out_flags, count)
         starts[offer + 1], gram_starts[offer + 1] = count, gram_count
@@ -268,7 +297,7 @@ def hash_spans(text: np.ndarray, kinds: np.ndarray, bounds: np.ndarray) -> np.nd
     hashes = np.zeros(bounds.size - 1, np.uint64)
     for i in range(hashes.size):
         for place in range(bounds[i], bounds[i + 1]):
-            if kinds[text[place]] == LETTER or kinds[text[place]] == DIGIT:
+            if kinds[text[place]] in (LETTER, DIGIT, UNSPACED):
                 hashes[i] = hash_span(text, kinds, bounds[i], bounds[i + 1])
                 break
     return hashes

@@ -9,7 +9,7 @@ import numpy as np
 from endcap.match.block import LETTER_SHARE, NAMING, PRICE_SHARE, TEXT_SHARE, TITLE_SHARE, UNKNOWN_PRICE
 from endcap.match.index import SEARCHED, Index
 from endcap.match.reading import CODE, FORM, WORD
-from endcap.text import fold
+from endcap.text import TITLE_LETTERS, fold
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def record_at(index: Index, row: int, title: str, near: tuple[np.ndarray, np.nda
     return Record(
         row=row,
         feed=int(index.feeds[row]),
-        title=fold(title),
+        title=fold(title[:TITLE_LETTERS]),
         flags=dict(zip(hashes, tokens.flags.row(row).tolist(), strict=True)),
         rarity=dict(zip(hashes, index.weights[span].tolist(), strict=True)),
         grams=dict(zip(grams.tolist(), index.gram_rarity[grams].tolist(), strict=True)),

@@ -114,7 +114,7 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path) -> Model:
-        """Read what `save` wrote. Raises BadInput when it is missing, of another kind, or was altered."""
+        """Read what `save` wrote. Raises BadInput when it is missing, of another kind, or was altered; see `stored` for what a catalog keeps."""
         where = f"{folder.name}/{SETTINGS_FILE}"
         try:
             given = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
@@ -124,11 +124,21 @@ class Model:
             texts = {name: (folder / name).read_text(encoding="utf-8") for name in given["stack"]}
             stack = Stack.from_texts(texts) if texts else None
             model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"], stack)
-        except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("the pair scorer cannot be read", where=where, todo="name another model or fit a new one with `endcap train`") from None
         if model.model_id != given.get("model_id"):
             raise BadInput("the pair scorer was altered after it was saved", where=where, todo="roll back to another model or fit a new one")
         _check_features(model.names, where)
+        _check_trees(model, where)
+        return model
+
+    @classmethod
+    def stored(cls, folder: Path, model_id: str) -> Model:
+        """As `load`, of the folder that is to hold this very model: the files of another one are refused too, with BadInput."""
+        model = cls.load(folder)
+        if model.model_id != model_id:
+            where, todo = f"{model_id}/{SETTINGS_FILE}", "roll back to another model or fit a new one"
+            raise BadInput(f"the files kept as {model_id} are those of the pair scorer {model.model_id}", where=where, todo=todo)
         return model
 
     def _described(self) -> str:
@@ -222,6 +232,13 @@ def _check_features(names: tuple[str, ...], where: str) -> None:
     unknown = sorted(set(names) - set(feature_names()) - set(LEARNED))
     if unknown:
         raise BadInput(f"the pair scorer needs features that are not on the shelf: {', '.join(unknown)}", where=where, todo="install the plugin that has them")
+
+
+def _check_trees(model: Model, where: str) -> None:
+    """LightGBM ends the process on some texts that are not its own, so that their head and end are looked at before it sees them."""
+    head, end = f"\nfeature_names={' '.join(model.names)}\n", "\nend of trees\n"
+    if not model.parts or not all(part.startswith("tree\n") and head in part and end in part for part in model.parts):
+        raise BadInput("the pair scorer holds no trees over its features", where=where, todo="roll back to another model or fit a new one")
 
 
 def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:

@@ -17,14 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match import reading, synonyms
-from endcap.text import fold
+from endcap.text import TITLE_LETTERS, fold
 from endcap.units import find_pack_counts, find_quantities
 
 # Words far into a description say more about the seller than about the product.
 TAIL_LETTERS = 400
-TITLE_LETTERS = 1000
 BATCH_OFFERS = 8192
 DIGIT = re.compile(r"\d")
+# Letters of Han, Hiragana and Katakana, which stand beside each other without spaces between words.
+_UNSPACED = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+UNSPACED, UNSPACED_RUN = re.compile(f"[{_UNSPACED}]"), re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 COLUMNS = ("offer_id", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json")
 
 
@@ -158,6 +160,14 @@ def hash_words(words: Sequence[str]) -> np.ndarray:
     return np.where(known[places] == hashes, meant[places], hashes)
 
 
+def unspaced_forms(word: str) -> list[str]:
+    """What a word that holds letters of a script without spaces is read as: pairs of those, and what stands between; nothing for other words."""
+    if not UNSPACED.search(word):
+        return []
+    runs = [match.group() for match in UNSPACED_RUN.finditer(word)]
+    return [form for run in runs for form in ([run[i : i + 2] for i in range(len(run) - 1)] if UNSPACED.match(run) and len(run) > 1 else [run])]
+
+
 def _read_details(details: list[dict[str, str]]) -> tuple[Ragged, Ragged]:
     """Names and values of details; a value with colours in it is those colours, whatever the language."""
     start = _starts(np.array([len(detail) for detail in details], dtype=np.int64))
@@ -233,6 +243,8 @@ def _code_points(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def _kind(letter: str) -> int:
     if letter.isdecimal():
         return reading.DIGIT
+    if UNSPACED.match(letter):
+        return reading.UNSPACED
     if letter.isalnum():
         return reading.LETTER
     if letter in "-/_":

@@ -88,7 +88,7 @@ def _sheet(content: bytes, options: Options) -> pa.RecordBatch:
     try:
         book = fastexcel.read_excel(content)
         given = text_option(options, "sheet", "1")
-        if given not in book.sheet_names and not (given.isdigit() and 1 <= int(given) <= len(book.sheet_names)):
+        if given not in book.sheet_names and not (given.isdecimal() and 1 <= int(given) <= len(book.sheet_names)):
             raise Unreadable("no_sheet", f"it has no sheet {quoted(given)}, only {listed(book.sheet_names)}", "correct options.sheet")
         which: str | int = given if given in book.sheet_names else int(given) - 1
         return book.load_sheet(which, header_row=None, skip_rows=0, dtypes="string").to_arrow()
