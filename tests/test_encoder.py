@@ -41,7 +41,7 @@ def test_without_the_extra_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch)
         raise ImportError(name)
 
     monkeypatch.setattr(encoding, "import_module", missing)
-    with pytest.raises(BadInput, match=r"the neural extra is not installed \(safetensors.torch\); pip install endcap\[neural\]\."):
+    with pytest.raises(BadInput, match=r"the neural extra is not installed \(torch\); pip install endcap\[neural\]\."):
         Encoder.load_base()
     with pytest.raises(BadInput, match="the neural extra is not installed"):
         fit_encoder(TEXTS, PRODUCTS, [(0, 1)], seed=7)

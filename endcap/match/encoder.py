@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -60,13 +61,13 @@ class Encoder:
 
         Raises BadInput when the extra is not installed or the folder holds no such model.
         """
-        safetensors = _extra("safetensors.torch")
+        _extra("torch")
         folder = folder or _base_folder()
         try:
             content = (folder / "model.safetensors").read_bytes()
-            weights = {name: tensor for name, tensor in safetensors.load(content).items() if tensor.is_floating_point()}
+            weights = {name: tensor for name, tensor in _read_tensors(content).items() if tensor.is_floating_point()}
             (folder / "tokenizer.json").stat()
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError) as error:
             raise BadInput(f"the base encoder cannot be read: {error}", where=str(folder), todo="reinstall the extra or name another folder") from None
         return cls(folder, hashlib.sha256(content).hexdigest()[:12], weights, {"max_tokens": MAX_TOKENS})
 
@@ -76,7 +77,7 @@ class Encoder:
         distinct = sorted(set(texts), key=lambda text: (len(text), text))
         place = {text: number for number, text in enumerate(distinct)}
         vectors = np.zeros((len(distinct), self.weights["embeddings.word_embeddings.weight"].shape[1]), dtype=np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread(torch):
             for start in range(0, len(distinct), BATCH):
                 vectors[start : start + BATCH] = _forward(torch, self.weights, *self._tokens(torch, distinct[start : start + BATCH])).numpy()
         return vectors[[place[text] for text in texts]]
@@ -100,17 +101,16 @@ class Encoder:
     @classmethod
     def load(cls, folder: Path, base: Path | None = None) -> Encoder:
         """Read what `save` wrote. Raises BadInput when it is missing, was altered, or belongs to another base."""
-        safetensors = _extra("safetensors.torch")
+        start = cls.load_base(base)
         where = f"{folder.name}/{SETTINGS_FILE}"
         try:
             given = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
             if not isinstance(given, dict) or given.get("format") != FORMAT:
                 raise BadInput("this is not a text encoder of endcap", where=where, todo="name another model or fit a new one with `endcap train`")
-            layers = {name: tensor.float() for name, tensor in safetensors.load((folder / WEIGHTS_FILE).read_bytes()).items()}
+            layers = {name: tensor.float() for name, tensor in _read_tensors((folder / WEIGHTS_FILE).read_bytes()).items()}
             settings, base_id, encoder_id = dict(given["settings"]), given["base_id"], given["encoder_id"]
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        except (OSError, ValueError, KeyError, TypeError):
             raise BadInput("the text encoder cannot be read", where=where, todo="name another model or fit a new one with `endcap train`") from None
-        start = cls.load_base(base)
         if start.base_id != base_id:
             raise BadInput("the text encoder belongs to another base model", where=where, todo="install the version of the extra it was fitted with")
         encoder = cls(start.base, base_id, {**start.weights, **layers}, settings)
@@ -154,17 +154,18 @@ def fit_encoder(
     parameters = [weights[name] for name in sorted(trained)]
     optimizer = torch.optim.AdamW(parameters, lr=tuning.rate, weight_decay=0.01)
     warm = max(1, tuning.steps // 10)
-    for step, rows in enumerate(_batches(products, rivals, tuning, seed)):
-        for group in optimizer.param_groups:
-            group["lr"] = tuning.rate * min((step + 1) / warm, (tuning.steps - step) / (tuning.steps - warm + 1))
-        # Brain floats halve the time of a step; the weights and the loss stay in full precision.
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            vectors = _forward(torch, weights, *base._tokens(torch, [texts[row] for row in rows]))
-        loss = _contrastive(torch, vectors.float(), torch.tensor(products[rows]), tuning.temperature)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+    with _one_thread(torch):
+        for step, rows in enumerate(_batches(products, rivals, tuning, seed)):
+            for group in optimizer.param_groups:
+                group["lr"] = tuning.rate * min((step + 1) / warm, (tuning.steps - step) / (tuning.steps - warm + 1))
+            # Brain floats halve the time of a step; the weights and the loss stay in full precision.
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                vectors = _forward(torch, weights, *base._tokens(torch, [texts[row] for row in rows]))
+            loss = _contrastive(torch, vectors.float(), torch.tensor(products[rows]), tuning.temperature)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
     # Halved now, so that a fitted encoder and one read from its file say the same.
     tuned = {name: tensor.detach().half().float() if name in trained else base.weights[name] for name, tensor in weights.items()}
     settings = {**base.settings, "seed": seed, "steps": tuning.steps, "products_a_step": tuning.products_a_step}
@@ -233,6 +234,25 @@ def _forward(torch: Any, weights: Mapping[str, Any], ids: Any, mask: Any) -> Any
         hidden = norm(f"{name}.output.LayerNorm", hidden + linear(f"{name}.output.dense", inner))
     kept = mask[:, :, None].float()
     return functional.normalize((hidden * kept).sum(1) / kept.sum(1), dim=1)
+
+
+@contextmanager
+def _one_thread(torch: Any) -> Iterator[None]:
+    """The order of additions depends on the number of threads, and so would the last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _read_tensors(content: bytes) -> dict[str, Any]:
+    """Tensors by name from the bytes of a safetensors file. Raises ValueError when they are none."""
+    try:
+        return dict(_extra("safetensors.torch").load(content))
+    except _extra("safetensors").SafetensorError as error:
+        raise ValueError(str(error)) from None
 
 
 def _base_folder() -> Path:
