@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from endcap.learn.evaluate.encoded import fit_logistic, read_known
+from endcap.learn.evaluate.match import evaluate_match
+from endcap.learn.evaluate.tables import read_split, read_tables
 from endcap.match import encoder as encoding
 from endcap.match.encoder import Encoder, Tuning, fit_encoder, offer_text
 from endcap.match.product_memory import COLUMNS, memory_columns
@@ -142,3 +145,32 @@ def test_an_altered_or_foreign_encoder_is_refused(tmp_path: Path) -> None:
     (tmp_path / encoding.WEIGHTS_FILE).write_bytes(b"not weights")
     with pytest.raises(BadInput, match="cannot be read"):
         Encoder.load(tmp_path)
+
+
+# --- weighed in by `endcap evaluate match --encoder` -------------------------------------------------------------------
+
+
+def test_products_are_known_as_the_labels_of_train_connect_them(tmp_path: Path) -> None:
+    for feed in ("left", "right"):
+        (tmp_path / f"{feed}.csv").write_text("id,title\n" + "\n".join(f"{n},{feed} thing {n}" for n in range(4)))
+    for split, rows in (("train", "0,0,1\n1,0,1\n2,2,0\n"), ("valid", "3,3,1\n"), ("test", "3,2,0\n")):
+        (tmp_path / f"{split}.csv").write_text("ltable_id,rtable_id,label\n" + rows)
+    tables = read_tables(tmp_path)
+    known = read_known(tables, read_split(tmp_path, "train", tables))
+    of = {offer_id: int(known.product[row]) for offer_id, row in tables.row_of.items()}
+    assert of["left:0"] == of["right:0"] == of["left:1"] != of["left:2"]
+    assert {name for name, product in of.items() if product < 0} == {"left:3", "right:1", "right:3"}, "valid and test say nothing of a product"
+    assert known.rivals == [tuple(sorted((of["left:2"], of["right:2"])))]
+
+
+def test_the_logistic_part_finds_the_weights_that_made_the_labels() -> None:
+    random = np.random.default_rng(7)
+    columns = random.normal(size=(4000, 2))
+    labels = (random.random(4000) < 1 / (1 + np.exp(-(2 * columns[:, 0] - columns[:, 1] + 0.5)))).astype(float)
+    assert np.allclose(fit_logistic(columns, labels), [2, -1, 0.5], atol=0.2)
+    assert np.isfinite(fit_logistic(columns, (columns[:, 0] > 0).astype(float))).all(), "labels that one column decides wholly"
+
+
+def test_the_encoder_is_for_all_labels_only(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="tuned on all labels"):
+        evaluate_match(tmp_path, labels="none", encoder=True)
