@@ -30,13 +30,14 @@ def match(
     folder: Folder,
     labels: Labels = "all",
     choice: Annotated[str, typer.Option("--choose", help="How a number of labels is chosen: active, as a reviewer would be asked, or random.")] = "active",
+    encoder: Annotated[bool, typer.Option("--encoder", help="Weigh in a text encoder tuned on train; needs the extra endcap[neural].")] = False,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
     """Measure the classification of given pairs, on test."""
     from endcap.learn.evaluate.match import evaluate_match
 
-    _show(evaluate_match(folder, labels=int(labels) if labels.isdecimal() else labels, choice=choice, seed=seed), as_json)
+    _show(evaluate_match(folder, labels=int(labels) if labels.isdecimal() else labels, choice=choice, encoder=encoder, seed=seed), as_json)
 
 
 def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json = False) -> None:

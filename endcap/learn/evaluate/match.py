@@ -10,6 +10,7 @@ import numpy as np
 
 from endcap.learn.choose import choose
 from endcap.learn.crossing import cross_fitted_scores
+from endcap.learn.evaluate.encoded import blended_scores
 from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, quality
 from endcap.learn.evaluate.tables import SPLITS, Judged, judge_all, read_split, read_tables
 from endcap.match.score import STACK_LABELS, Model, fit_labelled, fit_stacked
@@ -21,15 +22,18 @@ THRESHOLD_LABELS = 500
 CHOICES = ("active", "random")
 
 
-def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "active", seed: int = 7) -> dict[str, Any]:
+def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "active", encoder: bool = False, seed: int = 7) -> dict[str, Any]:
     """Classify the pairs of test.csv: {dataset, labels, precision, recall, f1, threshold, threshold_from, pairs, contradictions, cpu_s, peak_mb}.
 
     labels 'all' learns from train and chooses the threshold on valid, with cross-fitted scores of train beside; 'none' sees no label; a number
     learns from that many pairs of train and valid, chosen one after the other as a reviewer would be asked ('active') or drawn by seed
     ('random'), and from THRESHOLD_LABELS on chooses the threshold among them by cross-fitting. The two tables are the context; labels of test
-    are only counted. Pairs that are labelled both ways count as contradictions and are learned from with half the weight each. Raises
-    BadInput on a folder of another shape.
+    are only counted. Pairs that are labelled both ways count as contradictions and are learned from with half the weight each. With `encoder`
+    and all labels, a text encoder tuned on train is weighed in on valid. Raises BadInput on a folder of another shape, or without the extra
+    that the encoder needs.
     """
+    if encoder and labels != "all":
+        raise BadInput("the text encoder is tuned on all labels of train", where="--encoder", todo="leave out --labels")
     if choice not in CHOICES:
         raise BadInput(f"there is no choice {choice!r}", where="--choose", todo=f"give {' or '.join(CHOICES)}")
     clock = time.process_time()
@@ -48,9 +52,12 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     else:
         pool, known = (np.concatenate([part[split] for split in ("train", "valid")]) for part in (places, same))
         model, columns, threshold, source = _fit_few(judged, pool, known, _count(labels), choice, seed)
-    predicted = model.score(columns[places["test"]]) >= threshold
+    scores = model.score(columns[places["test"]])
+    if encoder:
+        scores, threshold = blended_scores(tables, given, {split: model.log_odds(columns[places[split]]) for split in SPLITS[1:]}, seed=seed)
+    predicted = scores >= threshold
     counted = quality(predicted, same["test"] == 1, int((same["test"] == 1).sum()))
-    head = {"dataset": tables.name, "labels": labels, **counted, "threshold": threshold, "threshold_from": source}
+    head = {"dataset": tables.name, "labels": labels, **({"encoder": True} if encoder else {}), **counted, "threshold": threshold, "threshold_from": source}
     return {**head, "pairs": len(given["test"].pairs), "contradictions": int((weights < 1).sum()), **cost(clock)}
 
 
