@@ -35,6 +35,9 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@# Tests of pages need a real browser: Debian's, where it can be installed; without it they fail in CI and are skipped elsewhere.
+	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium > /dev/null; } || echo "no Chromium here: tests of pages will not run"
 	@# A small world compiles the matching kernels once, so that no later command waits for it.
 	$(BIN)/endcap demo --dir .venv/first-world --offers 400 --days 1 --json > /dev/null 2>&1
 	@touch .venv/ready

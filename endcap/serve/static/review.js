@@ -14,7 +14,7 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, session: 0 };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, session: 0, said: "" };
 const outbox = new Outbox({ onOutcome: heard, onState: tell });
 
 function tell(what, words = "") {
@@ -81,7 +81,13 @@ function options(name, counts) {
 }
 
 function count() {
-  $("left").textContent = state.waiting === null ? "…" : `${state.waiting.toLocaleString("en")} ${state.waiting === 1 ? "offer waits" : "offers wait"}`;
+  const waits = state.waiting === null ? "…" : `${state.waiting.toLocaleString("en")} ${state.waiting === 1 ? "offer waits" : "offers wait"}`;
+  $("left").textContent = state.said ? `${state.said}. ${waits}` : waits;
+}
+
+function say(words) {
+  state.said = words;
+  count();
 }
 
 function show() {
@@ -143,8 +149,7 @@ function rail() {
 }
 
 function announce(action) {
-  const words = { same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off" }[action];
-  $("left").textContent = `${words}. ${state.waiting} left`;
+  say({ same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off" }[action]);
 }
 
 async function undo() {
@@ -172,7 +177,7 @@ function putBack(items, undone) {
   state.session = Math.max(0, state.session - undone);
   rail();
   show();
-  $("left").textContent = undone ? `Taken back. ${state.waiting} left` : "Nothing to take back";
+  say(undone ? "Taken back" : "Nothing to take back");
 }
 
 async function batch() {
@@ -183,7 +188,7 @@ async function batch() {
   const { groups } = await answer.json();
   const group = groups.find((one) => one.group === item.group);
   if (!group || group.count < 2) {
-    $("left").textContent = "No other item has the same evidence";
+    say("No other item has the same evidence");
     return;
   }
   const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: group.offer_ids.join("\n") })}`);

@@ -1,0 +1,444 @@
+"""The review desk in a real browser: keys alone, answers that outlive the network and the server, undo, states, and accessibility."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import select
+
+from endcap import settings
+from endcap.ops import access, audit
+from endcap.ops.home import Home
+from endcap.ops.tables import OVERRIDES
+from endcap.review.override import Given, give
+
+pytestmark = pytest.mark.xdist_group("browser")
+NEXT = "**/api/v1/review/next*"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium: install Debian's package chromium (make setup does, run by root)")
+        pytest.skip("no Chromium here (Debian's package chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Desk:
+    """A served catalog, and people at its desk."""
+
+    folder: Path
+    browser: Browser
+    port: int
+    server: subprocess.Popen[str] | None = None
+    contexts: list[BrowserContext] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def home(self) -> Home:
+        return Home(settings.read(self.folder))
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(self.folder), "--port", str(self.port)]
+        self.server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert self.server.stdout is not None
+        line = self.server.stdout.readline()
+        assert line.startswith("open http://127.0.0.1:"), line
+        for _attempt in range(100):
+            with socket.socket() as asked:
+                if asked.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        assert self.server is not None
+        self.server.send_signal(signal.SIGKILL)
+        self.server.wait()
+        if self.server.stdout:
+            self.server.stdout.close()
+
+    def person(self, name: str = "rita", **given: Any) -> Page:
+        """A browser of its own, come in by a link."""
+        context = self.browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **given})
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
+        page.goto(f"{self.address}/enter?once={access.make_link(self.home.engine, name, 'reviewer')}")
+        return page
+
+    def stored(self) -> list[dict[str, Any]]:
+        with self.home.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]
+
+
+@pytest.fixture
+def desk(copy_of_demo: Path, browser: Browser) -> Iterator[Desk]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    made = Desk(copy_of_demo, browser, port)
+    made.start()
+    yield made
+    for context in made.contexts:
+        context.close()
+    made.kill()
+    assert made.errors == []
+
+
+def title(page: Page) -> str:
+    return page.locator(".side.asked .title").inner_text()
+
+
+def sent(page: Page) -> None:
+    """Wait until nothing is on its way any more."""
+    page.wait_for_function("() => (localStorage.getItem('endcap.outbox') || '[]') === '[]'", timeout=20_000)
+
+
+def ready(page: Page) -> Page:
+    page.wait_for_selector(".side.asked .title")
+    return page
+
+
+def served(page: Page, items: list[dict[str, Any]], waiting: int | None = None, **more: Any) -> None:
+    """Answer for the server, once with these items and then with none."""
+    left = [items]
+
+    def answer(route: Any) -> None:
+        found = left.pop() if left else []
+        n = len(items) if waiting is None else waiting
+        told = {"snapshot": "s", "waiting": n, "fitting": len(items), "leased": 0, "suppliers": {}, "categories": {}, "reasons": {}, "items": found, **more}
+        route.fulfill(content_type="application/json", body=json.dumps(told))
+
+    page.route(NEXT, answer)
+
+
+def item_of(text: str, number: int = 0) -> dict[str, Any]:
+    stated = {
+        "offer_id": f"x:{number}", "supplier": text, "title": text, "words": [{"text": word, "shared": False} for word in text.split()], "brand": text,
+        "gtin": None, "mpn": text, "price": "1.00 EUR", "quantity": text, "description": text, "url": None,
+    }  # fmt: skip
+    fields = [{"name": "colour", "offer": text, "other": text, "same": False}]
+    choice = {"product_id": "P1", "title": text, "offers": 3, "suppliers": 2, "likeness": 0.5, "nearest": stated, "fields": fields, "words": text}
+    return {
+        "offer_id": f"x:{number}", "identity": "1", "evidence": "e", "reason_code": "doubtful", "reason": text, "model": None, "group": "g", "risks": [text],
+        "offer": stated, "choices": [choice, {**choice, "product_id": "P2"}],
+    }  # fmt: skip
+
+
+def test_a_queue_is_cleared_by_keys_alone_and_every_answer_is_stored_once(desk: Desk) -> None:
+    page = ready(desk.person())
+    seen = []
+    for number in range(60):
+        if page.locator(".side.asked").count() == 0:
+            break
+        seen.append(title(page))
+        page.keyboard.press("yn0s"[number % 4])
+        page.wait_for_function("(before) => document.querySelector('.side.asked .title')?.innerText !== before", arg=seen[-1])
+        assert page.evaluate("document.activeElement === document.body"), "focus stays where keys work"
+    sent(page)
+    rows = desk.stored()
+    assert len(seen) >= 30 and len(rows) == len(seen) == len({row["key"] for row in rows})
+    assert {row["actor"] for row in rows} == {"rita"} and all(row["evidence"] and row["seconds"] is not None and row["snapshot_id"] for row in rows)
+    assert audit.verify(desk.home.engine).broken is None
+
+
+def test_the_next_item_is_there_before_the_server_answers(desk: Desk) -> None:
+    page = ready(desk.person())
+
+    def slowly(route: Any) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/api/v1/review/decisions", slowly)
+    took = page.evaluate("""async () => {
+        const times = [];
+        for (let number = 0; number < 8; number += 1) {
+            const before = document.querySelector('.side.asked .title').innerText, start = performance.now();
+            document.dispatchEvent(new KeyboardEvent('keydown', { key: 'n', bubbles: true }));
+            if (document.querySelector('.side.asked .title').innerText === before) throw new Error('the next item was not there');
+            times.push(performance.now() - start);
+            await new Promise((done) => setTimeout(done, 50));
+        }
+        return times;
+    }""")
+    assert len(took) == 8
+    sent(page)
+    assert len(desk.stored()) == 8
+
+
+def test_answers_outlive_a_closed_tab(desk: Desk) -> None:
+    page = ready(desk.person())
+    context = desk.contexts[-1]
+    page.route("**/api/v1/review/decisions", lambda route: route.abort())
+    for _number in range(15):
+        page.keyboard.press("n")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    page.close()
+    assert desk.stored() == []
+    again = context.new_page()
+    again.goto(f"{desk.address}/review")
+    sent(again)
+    assert len(desk.stored()) == len({row["key"] for row in desk.stored()}) == 15
+
+
+def test_answers_outlive_a_killed_server(desk: Desk) -> None:
+    page = ready(desk.person())
+    for number in range(20):
+        page.keyboard.press("n")
+        if number == 7:
+            desk.kill()
+    desk.start()
+    sent(page)
+    rows = desk.stored()
+    assert len(rows) == len({row["key"] for row in rows}) == 20 and audit.verify(desk.home.engine).broken is None
+
+
+def test_undo_goes_back_through_everything_across_a_reload(desk: Desk) -> None:
+    page = ready(desk.person())
+    first = title(page)
+    for key in "ynyn0yn":
+        page.keyboard.press(key)
+    sent(page)
+    for _number in range(3):
+        page.keyboard.press("u")
+        page.wait_for_timeout(150)
+    page.reload()
+    ready(page)
+    for _number in range(4):
+        page.keyboard.press("u")
+        page.wait_for_timeout(250)
+    expect(page.locator(".side.asked .title")).to_have_text(first)
+    rows = desk.stored()
+    undone = {row["undoes"] for row in rows if row["undoes"]}
+    assert len(undone) == 7 and {row["override_id"] for row in rows if row["action"] != "undo"} == undone
+
+
+def test_two_people_are_shown_different_items(desk: Desk) -> None:
+    hers, his = ready(desk.person("rita")), desk.person("karl")
+    his.wait_for_selector("#item > *")
+    mine = set(hers.evaluate("fetch('/api/v1/review/next?n=100').then(a => a.json()).then(a => a.items.map(i => i.offer_id))"))
+    theirs = set(his.evaluate("fetch('/api/v1/review/next?n=100').then(a => a.json()).then(a => a.items.map(i => i.offer_id))"))
+    assert mine and not mine & theirs
+
+
+def test_another_persons_answer_is_shown_and_settled_by_a_key(desk: Desk) -> None:
+    page = ready(desk.person())
+    item = page.evaluate("fetch('/api/v1/review/next?n=1').then(a => a.json()).then(a => a.items[0])")
+    given = Given("k" * 32, item["offer_id"], "new", None, None, int(item["identity"]), item["evidence"])
+    give(desk.home, [given], actor="karl")
+    page.keyboard.press("n")
+    expect(page.locator("#item .notice")).to_contain_text("karl decided “new” meanwhile")
+    page.keyboard.press("a")
+    sent(page)
+    assert [(row["actor"], row["action"]) for row in desk.stored()] == [("karl", "new"), ("rita", "different")]
+
+
+def test_typing_a_note_decides_nothing_and_the_reason_is_stored(desk: Desk) -> None:
+    page = ready(desk.person())
+    before = title(page)
+    page.keyboard.press("r")
+    page.locator("#note").focus()
+    page.keyboard.type("yn0s1u yes no")
+    page.keyboard.press("Escape")
+    assert title(page) == before and desk.stored() == []
+    page.keyboard.press("r")
+    page.locator("#note-box").press("p")
+    page.keyboard.press("n")
+    sent(page)
+    (row,) = desk.stored()
+    assert (row["reason_code"], row["note"]) == ("pack", "yn0s1u yes no")
+
+
+def test_keys_can_be_changed_and_switched_off_and_stay_so(desk: Desk) -> None:
+    page = ready(desk.person())
+    page.keyboard.press("?")
+    page.locator("[data-remap=different]").fill("x")
+    page.locator("#help button[value=close]").click()
+    page.reload()
+    before = title(ready(page))
+    page.keyboard.press("n")
+    assert title(page) == before
+    page.keyboard.press("x")
+    page.wait_for_function("(before) => document.querySelector('.side.asked .title')?.innerText !== before", arg=before)
+    page.keyboard.press("?")
+    page.locator("#single-keys").uncheck()
+    page.locator("#help button[value=close]").click()
+    now = title(page)
+    page.keyboard.press("x")
+    page.keyboard.press("y")
+    assert title(page) == now
+    sent(page)
+    assert len(desk.stored()) == 1
+
+
+def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) -> None:
+    page = ready(desk.person())
+    groups = page.evaluate("fetch('/api/v1/review/groups').then(a => a.json()).then(a => a.groups)")
+    largest = groups[0]
+    assert largest["count"] > 1, "the demo asks the same of several offers"
+    shown = page.evaluate("(ids) => fetch('/api/v1/review/items?ids=' + encodeURIComponent(ids)).then(a => a.json())", largest["offer_ids"][0])
+    page.route(NEXT, lambda route: route.fulfill(content_type="application/json", body=json.dumps(
+        {"snapshot": "s", "waiting": 50, "fitting": 50, "leased": 0, "suppliers": {}, "categories": {}, "reasons": {}, "items": shown["items"]})))  # fmt: skip
+    page.reload()
+    ready(page)
+    page.keyboard.press("b")
+    page.get_by_role("button", name=f"All {largest['count']}: different").click()
+    sent(page)
+    rows = desk.stored()
+    assert {row["offer_id"] for row in rows} <= set(largest["offer_ids"]) and len({row["group_id"] for row in rows}) == 1
+    page.keyboard.press("u")
+    expect(page.locator("#left")).to_contain_text("Taken back")
+    assert len([row for row in desk.stored() if row["action"] == "undo"]) == len(rows)
+
+
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "javascript:alert(1)", "{{7*7}}", "</p><form action=//evil>",
+    "<iframe srcdoc='<script>alert(1)</script>'>", "\u202eabc", "&lt;b&gt;",
+]  # fmt: skip
+
+
+def test_markup_in_titles_stays_text(desk: Desk) -> None:
+    page = desk.person()
+    served(page, [item_of(text, number) for number, text in enumerate(HOSTILE)])
+    page.reload()
+    for text in HOSTILE:
+        assert title(ready(page)) == " ".join(text.split())
+        assert page.locator("#item script, #item img, #item svg, #item iframe, #item form, #item b").count() == 0
+        page.keyboard.press("s")
+
+
+LONG = "Ultrakompressionsgarantieverlängerungsversicherung" * 4
+SCRIPTS = [LONG, "قهوة عربية محمصة 500 غرام " * 8, "日本製ステンレス電気ケトル一・五リットル" * 8, "word " * 44]
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_long_titles_in_any_script_overflow_nothing(desk: Desk, width: int) -> None:
+    page = desk.person(viewport={"width": width, "height": 800})
+    served(page, [item_of(text, number) for number, text in enumerate(SCRIPTS)])
+    page.reload()
+    for _text in SCRIPTS:
+        ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        sides = [page.locator(f".side.{side}").bounding_box() or {} for side in ("asked", "other")]
+        apart = sides[0]["x"] + sides[0]["width"] <= sides[1]["x"] + 1 or sides[0]["y"] + sides[0]["height"] <= sides[1]["y"] + 1
+        assert apart, "the two sides stand beside or under each other"
+        page.keyboard.press("s")
+
+
+def test_every_state_says_what_it_is(desk: Desk) -> None:
+    page = desk.person()
+    for told, words in (
+        ({"waiting": 0}, "Nothing needs you"), ({"waiting": 9, "leased": 9}, "Others are looking at the last 9"),
+    ):  # fmt: skip
+        page.unroute(NEXT)
+        served(page, [], told["waiting"], **{name: value for name, value in told.items() if name != "waiting"})
+        page.reload()
+        expect(page.locator("#item")).to_contain_text(words)
+    page.unroute(NEXT)
+    page.route(NEXT, lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    page.unroute(NEXT)
+    page.context.clear_cookies()
+    page.goto(f"{desk.address}/review")
+    assert page.url.endswith("/sign-in")
+
+
+def test_a_session_that_ends_loses_nothing(desk: Desk) -> None:
+    page = ready(desk.person())
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.keyboard.press("n")
+    expect(page.locator("#notice")).to_contain_text("Your session has ended; nothing is lost")
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    sent(page)
+    assert len(desk.stored()) == 1
+
+
+# --- accessibility --------------------------------------------------------------------------------------------------
+
+TAGS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
+    page = ready(desk.person(color_scheme=scheme))
+    found: dict[str, list[str]] = {}
+
+    def look(name: str) -> None:
+        found[name] = [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in Axe().run(page, options=TAGS).response["violations"]]
+
+    look("review")
+    for key, selector in (("?", "#help"), ("Control+k", "#palette"), ("r", "#note-box")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"{selector}[open]")
+        look(selector)
+        page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.wait_for_timeout(300)
+    look("batch")
+    product = desk.home.connect().execute("SELECT product_id FROM products WHERE state = 'live' ORDER BY 1 LIMIT 1").fetchone()
+    offer = desk.home.connect().execute("SELECT offer_id FROM offers ORDER BY 1 LIMIT 1").fetchone()
+    for path in ("/", "/products", f"/p/{product[0]}", f"/o/{offer[0]}", "/deliveries", "/metrics", "/review?kind=category", "/products?q=zzzz", "/p/none"):
+        page.goto(desk.address + path)
+        look(path)
+    page.context.clear_cookies()
+    page.goto(desk.address)
+    look("sign-in")
+    assert {name: wrong for name, wrong in found.items() if wrong} == {} and len(found) == 15
+
+
+def test_the_desk_works_without_a_mouse_from_the_link_on(desk: Desk) -> None:
+    page = ready(desk.person())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    names = []
+    for _step in range(24):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.dataset.verb || document.activeElement.tagName"))
+        box = page.evaluate("(() => { const one = document.activeElement.getBoundingClientRect(); return [one.width, one.height]; })()")
+        assert min(box) >= 18 or names[-1] in ("BODY", "A"), names[-1]
+    assert {"same", "different", "new", "skip", "undo"} <= set(names), "every verb can be reached"
+    page.keyboard.press("Control+k")
+    page.keyboard.type("go to met")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/metrics")
+
+
+def test_the_page_is_light_and_asks_nobody_else(desk: Desk) -> None:
+    page = desk.person()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    ready(page)
+    assert asked and all(url.startswith(desk.address) for url in asked)
+    static = Path(settings.__file__).parent / "serve" / "static"
+    weight = sum(len(gzip.compress(file.read_bytes())) for file in static.iterdir())
+    assert weight < 60_000 and re.search(r"endcap\.css", " ".join(asked))
