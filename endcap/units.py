@@ -210,7 +210,8 @@ _NAMED_COUNTS = {
     "single": 1, "einzel": 1, "twin": 2, "double": 2, "doppel": 2, "duo": 2, "zweier": 2, "triple": 3, "trio": 3, "dreier": 3,
     "quad": 4, "vierer": 4, "fünfer": 5, "sechser": 6, "zehner": 10,
 }  # fmt: skip
-_NAMED_HINTS = ("pack", " of ", "set", "box", "lot", "x", "×", "karton", "tray")
+# What every match of the above holds: most titles are seen at once to hold none.
+_NAMED_HINT = re.compile(r"pack|set|box|case|lot|bundle|tray|karton|[x×]\s?\d", re.IGNORECASE)
 # 'N x' before these is a dimension or a cross-section, not a number of pieces.
 _NOT_PACKED = (LENGTH, "mm2", "MP", "Hz", "%", "s", "dpi")
 
@@ -221,8 +222,7 @@ def find_pack_counts(text: str) -> list[PackCount]:
     Dimensions ('20x30 cm'), screen resolutions ('1920x1080'), model codes ('X200') and speeds ('16x DVD') are not counts.
     """
     found = [PackCount(count, match.start(), match.end()) for match in _COUNT.finditer(text) if (count := _counted(match, text)) > 0]
-    lowered = text.lower()
-    if any(hint in lowered for hint in _NAMED_HINTS):
+    if _NAMED_HINT.search(text):
         named = (PackCount(_named(match), match.start(), match.end()) for match in _NAMED.finditer(text))
         counts = [count for count in named if count.count > 0]
         apart = [count for count in found if not any(one.start < count.end and count.start < one.end for one in counts)]
