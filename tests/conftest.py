@@ -17,6 +17,13 @@ import pytest
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tests of one group share what is dear to make; where the workers' plugin groups nothing it is made twice, unseen but for the time."""
+    grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+    if getattr(session.config.option, "loadgroup", False) and grouped and not any("@" in item.nodeid for item in grouped):
+        pytest.exit("--dist loadgroup groups no tests: this pytest-xdist does not fit this pytest", returncode=4)
+
+
 @dataclass(frozen=True)
 class Ran:
     """How a command ended."""

@@ -401,6 +401,7 @@ def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
         page.wait_for_selector(f"{selector}[open]")
         look(selector)
         page.keyboard.press("Escape")
+        page.wait_for_selector(f"{selector}:not([open])", state="attached")
     page.keyboard.press("b")
     page.wait_for_timeout(300)
     look("batch")
