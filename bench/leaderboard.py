@@ -63,6 +63,10 @@ ROWS: list[Row] = [
         "pairs, all labels", "f1", "match", {"abt-buy": "95.5", "amazon-google": "80.5", "wdc-computers-medium": "86.5", "wdcproducts-medium": "76"},
         "--labels", "all",
     ),
+    *_matching(
+        "pairs, all labels and an encoder (`endcap[neural]`)", "f1", "match", {"wdc-computers-medium": "88", "wdcproducts-medium": "80"},
+        "--labels", "all", "--encoder",
+    ),
     *_matching("pairs, 100 chosen labels", "f1", "match", {"abt-buy": "94.5", "amazon-google": "71"}, "--labels", "100"),
     *_matching("pairs, no label", "f1", "match", {"abt-buy": "91", "amazon-google": "69"}, "--labels", "none"),
     *_matching("link, no label", "f1", "link", {"abt-buy-full": "92", "amazon-google-full": "68"}, "--labels", "none"),

@@ -220,6 +220,7 @@ def decide_all(journey: Journey) -> Rows:
         decided = decide(
             con, journey.catalog, open_ids=open_ids_of(con, journey, overrides), touched_ids=journey.touched, vanished_ids=journey.vanished,
             overrides=overrides, model_id=journey.champion or "", run=journey.run, allowed=allowed,
+            answered_after=journey.lake.manifest.override_sequence, today=str(con.execute("SELECT coalesce(max(date), '') FROM deliveries").fetchall()[0][0]),
         )  # fmt: skip
     journey.say(f"{decided.decisions.num_rows:,} decisions, {decided.products.num_rows:,} products rebuilt")
     yield schema.Decision, decided.decisions

@@ -240,8 +240,7 @@ def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.
     """
     if journey.new_champion or journey.models.get("promise", "") != journey.lake.manifest.models.get("promise", ""):
         return all_offers(con)
-    answered = overrides.filter(pc.greater(overrides["override_id"], journey.lake.manifest.override_sequence))
-    con.register("answered", answered.select(["offer_id"]))
+    con.register("answered", pa.table({"offer_id": pa.array(_answered_since(overrides, journey.lake.manifest.override_sequence), pa.string())}))
     con.register("moved", pa.table({"offer_id": changed_or_vanished(journey)}))
     con.register("changed", pa.table({"offer_id": journey.changed}))
     return con.sql("""
@@ -252,6 +251,13 @@ def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.
         SELECT offer_id FROM offers WHERE offer_id IN (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked)
         ORDER BY offer_id
     """).to_arrow_table()["offer_id"].combine_chunks()  # fmt: skip
+
+
+def _answered_since(overrides: pa.Table, sequence: int) -> list[str]:
+    """Offers whose place somebody answered or took an answer back; what was answered and taken back within changes nothing."""
+    rows = [row for row in overrides.to_pylist() if row["override_id"] > sequence]
+    within = {row["override_id"] for row in rows} & {row["undoes"] for row in rows}
+    return sorted({row["offer_id"] for row in rows if row["field"] is None and not {row["override_id"], row["undoes"]} & within})
 
 
 def hold_suspicious(journey: Journey, accept: Sequence[str]) -> None:

@@ -155,7 +155,7 @@ class Decision(Row):
     WRITER: ClassVar = "decide"
 
     offer_id: str
-    kind: str  # product | category
+    kind: str  # product | category | value:<field>, where suppliers contradict what a person set
     action: str  # linked | new_product | to_review | accepted
     product_id: str | None  # the product the offer belongs to; None while it waits for a person
     proposed_product_id: str | None  # what a person is asked about

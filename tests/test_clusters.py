@@ -252,7 +252,8 @@ class Shop:
 
 OVERRIDE = pa.schema(
     [("override_id", pa.int64()), ("offer_id", pa.string()), ("action", pa.string()), ("product_id", pa.string()), ("counterpart_offer_id", pa.string()),
-     ("actor", pa.string()), ("undoes", pa.int64()), ("identity_hash", pa.int64())]
+     ("actor", pa.string()), ("undoes", pa.int64()), ("identity_hash", pa.int64()),
+     *((name, pa.string()) for name in ("field", "value", "said", "role", "until"))]
 )  # fmt: skip
 NAMES = [f"{feed}:{number}" for feed in "abcd" for number in (1, 2)]
 CATALOG = Catalog.model_construct(policy=POLICY, feeds={})

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 PLACING = ("same", "other", "new")
+# Answers about one field of a product; a lock holds whatever the suppliers say later.
+SET, LOCK = "set", "lock"
+ABOUT_FIELDS = (SET, LOCK)
+# Whose word counts more, the later one among equals (docs/precedence.md).
+WEIGHT = {"reviewer": 1, "lead": 2, "admin": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +32,31 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldAnswer:
+    """A person's word on one field of a product, with what the suppliers said of it then."""
+
+    value: str
+    said: str | None
+    override_id: int
+    actor: str
+    locked: bool
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """All overrides in force: must-links (placed) and cannot-links by offer, from products (apart) and from other offers (apart_offers)."""
 
     placed: dict[str, Placement] = field(default_factory=dict)
     apart: dict[str, frozenset[str]] = field(default_factory=dict)
     apart_offers: dict[str, frozenset[str]] = field(default_factory=dict)  # both ways
+    fields: dict[tuple[str, str], FieldAnswer] = field(default_factory=dict)  # (product, field)
 
 
-def standing(overrides: pa.Table, resolve: Callable[[str], str]) -> Answers:
+def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = "") -> Answers:
     """Read the append-only overrides (in the order of their ids) into what holds now; undone rows count for nothing.
 
-    `resolve` follows redirects of merged products.
+    `resolve` follows redirects of merged products; `today` is the newest delivery date, past which an answer may no longer hold.
     """
     rows = overrides.to_pylist()
     undone = {row["undoes"] for row in rows if row["undoes"] is not None}
@@ -45,7 +64,7 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str]) -> Answers:
     apart: dict[str, set[str]] = {}
     pairs: set[tuple[str, str]] = set()
     for row in rows:
-        if row["override_id"] in undone or row["action"] in ("undo", "skip"):
+        if row["override_id"] in undone or row["action"] in ("undo", "skip", *ABOUT_FIELDS):
             continue
         offer_id, product_id = row["offer_id"], resolve(row["product_id"]) if row["product_id"] else None
         counterpart = row["counterpart_offer_id"]
@@ -61,7 +80,23 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str]) -> Answers:
             placed[offer_id] = Placement(target, counterpart, row["override_id"], row["identity_hash"], row["action"], row["actor"])
         elif offer_id in placed and (placed[offer_id].product_id == product_id or placed[offer_id].counterpart == counterpart):
             del placed[offer_id]
-    return Answers(placed, {offer_id: frozenset(products) for offer_id, products in sorted(apart.items())}, _both_ways(pairs))
+    kept_apart = {offer_id: frozenset(products) for offer_id, products in sorted(apart.items())}
+    return Answers(placed, kept_apart, _both_ways(pairs), _about_fields(rows, undone, resolve, today))
+
+
+def _about_fields(rows: list[dict[str, Any]], undone: set[int], resolve: Callable[[str], str], today: str) -> dict[tuple[str, str], FieldAnswer]:
+    """For each field of a product the word that counts most: a lock, then a lead's, then a reviewer's; the last among equals."""
+    found: dict[tuple[str, str], FieldAnswer] = {}
+    for row in rows:
+        expired = bool(row.get("until")) and today > row["until"]
+        if row["action"] not in ABOUT_FIELDS or row["override_id"] in undone or expired:
+            continue
+        locked = row["action"] == LOCK
+        answer = FieldAnswer(row["value"], row["said"], row["override_id"], row["actor"], locked, 9 if locked else WEIGHT.get(row["role"], 1))
+        key = (resolve(row["product_id"]), row["field"])
+        if key not in found or answer.weight >= found[key].weight:
+            found[key] = answer
+    return dict(sorted(found.items()))
 
 
 def _both_ways(pairs: set[tuple[str, str]]) -> dict[str, frozenset[str]]:

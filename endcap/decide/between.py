@@ -201,7 +201,7 @@ _OFFER = """
 _PAIR = "SELECT features, score, conflict, model, run FROM pairs WHERE left_id = ? AND right_id = ?"
 _ANSWERS = """
     SELECT override_id, offer_id, action, actor, "at", product_id, counterpart_offer_id FROM overrides
-    WHERE action NOT IN ('undo', 'skip') AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
+    WHERE action NOT IN ('undo', 'skip') AND field IS NULL AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
       AND ((offer_id = $left AND (counterpart_offer_id = $right OR product_id = $right_product))
         OR (offer_id = $right AND (counterpart_offer_id = $left OR product_id = $left_product)))
     ORDER BY override_id

@@ -108,9 +108,25 @@ def _hold_answers(state: State) -> None:
             continue
         settled.setdefault(product_id, {})[offer_id] = offer.feed
         state.rulings[offer_id] = _answered(offer, product_id, placement)
+    _restore(state, settled)
     for product_id, offers in sorted(settled.items()):
         state.clusters.add_product(product_id, offers)
         state.members[product_id] = set(offers)
+
+
+def _restore(state: State, settled: dict[str, dict[str, str]]) -> None:
+    """Where an answer was taken back the decision before it holds again (promise P9), unless another answer forbids it."""
+    answers = state.inputs.answers
+    for offer_id, was in sorted(state.inputs.restored.items()):
+        beside = settled.get(was.product_id or "", {})
+        forbidden = was.product_id in answers.apart.get(offer_id, ()) or not answers.apart_offers.get(offer_id, frozenset()).isdisjoint(beside)
+        if offer_id in state.rulings or forbidden:
+            continue
+        if was.product_id is not None:
+            settled.setdefault(was.product_id, {})[offer_id] = state.inputs.offers[offer_id].feed
+        state.rulings[offer_id] = Ruling(
+            offer_id, was.action, was.product_id, was.confidence, was.reason_code, was.reason, was.proposed_product_id, was.counterpart_offer_id
+        )  # fmt: skip
 
 
 def _own_product(state: State, offer_id: str) -> str:

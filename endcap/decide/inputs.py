@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -29,6 +29,20 @@ class OpenOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """What was decided of an offer before a person's answer that was taken back, and the run that took the answer in."""
+
+    run: int
+    action: str
+    product_id: str | None
+    confidence: float
+    reason_code: str
+    reason: str
+    proposed_product_id: str | None
+    counterpart_offer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything one run of deciding looks at, by id."""
 
@@ -42,17 +56,19 @@ class Inputs:
     states: Mapping[str, str]  # known product within reach -> its state
     taken: frozenset[str]  # product ids that new ones must not repeat
     reopened: frozenset[str] = frozenset()  # open offers of which nothing changed: another offer now links their product to a larger one
+    restored: Mapping[str, Restored] = field(default_factory=dict)  # open offers whose answer was taken back, with what was decided before it
 
 
-def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table, policy: Policy | None = None) -> Inputs:
+def read_inputs(
+    con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table, policy: Policy | None = None, *,
+    answered_after: int = 0, model_id: str = "", today: str = "",
+) -> Inputs:  # fmt: skip
     """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged.
 
     With a policy: where an open offer is alike to two products that could be one, the offers of the smaller are open too, so that the
-    two can be merged.
+    two can be merged. Answers up to override `answered_after` were taken in by earlier runs; what was decided before one of them that was
+    taken back since is restored, as long as the offer and the model are what they were. `today` is the newest delivery date.
     """
-    con.register("open_ids", pa.table({"offer_id": open_ids}))
-    reopened = [] if policy is None else _reopened(con, policy)
-    con.register("open_ids", pa.table({"offer_id": pa.concat_arrays([open_ids, pa.array(reopened, pa.string())])}))
     con.register("touched_ids", pa.table({"offer_id": touched_ids}))
     redirects = dict(con.execute("SELECT product_id, merged_into FROM products WHERE merged_into IS NOT NULL").fetchall())
 
@@ -61,7 +77,10 @@ def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids:
             product_id = redirects[product_id]
         return product_id
 
-    answers = standing(overrides, resolve)
+    answers = standing(overrides, resolve, today)
+    con.register("open_ids", pa.table({"offer_id": open_ids}))
+    reopened = [] if policy is None else _reopened(con, policy, answers)
+    con.register("open_ids", pa.table({"offer_id": pa.concat_arrays([open_ids, pa.array(reopened, pa.string())])}))
     offers = _open_offers(con)
     before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall()}
     placements = [placement for offer_id, placement in answers.placed.items() if offer_id in offers]
@@ -84,6 +103,7 @@ def read_inputs(con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids:
         states={product_id: state for product_id, _founder, state in products},
         taken=frozenset(product_id for (product_id,) in con.execute("SELECT product_id FROM products").fetchall()),
         reopened=frozenset(reopened),
+        restored=_restored(con, overrides, offers, answers, answered_after, model_id),
     )
 
 
@@ -130,6 +150,17 @@ _OPEN_OFFERS = """
 """
 
 
+# The decision before the first one that an answer made, for answers that were taken in and taken back since.
+_RESTORED = """
+    WITH made AS (
+        SELECT l.offer_id, min(l.run) AS run FROM decisions_log l SEMI JOIN taken_back t ON t.override_id = l.override_id
+        SEMI JOIN open_ids USING (offer_id) WHERE l.kind = 'product' GROUP BY l.offer_id)
+    SELECT l.offer_id, l.identity_hash, l.model, l.decided_by, m.run, l.action, l.product_id, l.confidence, l.reason_code, l.reason, l.proposed_product_id,
+           l.counterpart_offer_id
+    FROM decisions_log l JOIN made m ON m.offer_id = l.offer_id AND l.run < m.run WHERE l.kind = 'product'
+    QUALIFY row_number() OVER (PARTITION BY l.offer_id ORDER BY l.run DESC) = 1 AND NOT l.gone ORDER BY l.offer_id
+"""
+
 # Settled offers of each product that an open offer may be linked to, with the open offer.
 _REACHED = """
     WITH ends AS (
@@ -146,13 +177,17 @@ _REACHED = """
 """
 
 
-def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[str]:
-    """The settled offers of products that one open offer links to a larger product of other feeds, in order."""
+def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy, answers: Answers) -> list[str]:
+    """The settled offers of products that one open offer links to a larger product of other feeds, in order.
+
+    An offer of which a person said where it belongs, or does not, is no reason to look at others again.
+    """
     offers: dict[str, dict[str, str]] = {}
     reached: dict[str, set[str]] = {}
     for open_id, product_id, offer_id, feed in con.execute(_REACHED, {"accept": policy.accept}).fetchall():
         offers.setdefault(product_id, {})[offer_id] = feed
-        reached.setdefault(open_id, set()).add(product_id)
+        if open_id not in answers.placed and open_id not in answers.apart:
+            reached.setdefault(open_id, set()).add(product_id)
     smaller: set[str] = set()
     for products in reached.values():
         largest, *others = sorted(products, key=lambda one: (-len(offers[one]), one))
@@ -161,6 +196,22 @@ def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[str]:
             one for one in others if len(offers[one]) + len(held) <= policy.max_cluster and set(offers[one].values()).isdisjoint(held.values())
         }  # fmt: skip
     return sorted(offer_id for product_id in smaller for offer_id in offers[product_id])
+
+
+def _restored(
+    con: duckdb.DuckDBPyConnection, overrides: pa.Table, offers: Mapping[str, OpenOffer], answers: Answers, after: int, model_id: str
+) -> dict[str, Restored]:
+    rows = overrides.select(["override_id", "undoes"]).to_pylist()
+    taken_back = [row["undoes"] for row in rows if row["undoes"] is not None and row["override_id"] > after >= row["undoes"]]
+    if not taken_back:
+        return {}
+    con.register("taken_back", pa.table({"override_id": pa.array(taken_back, pa.int64())}))
+    found: dict[str, Restored] = {}
+    for offer_id, identity_hash, model, decided_by, *was in con.execute(_RESTORED).fetchall():
+        unchanged = identity_hash == offers[offer_id].identity_hash and decided_by == "machine" and model == model_id
+        if unchanged and offer_id not in answers.placed:
+            found[offer_id] = Restored(*was)
+    return found
 
 
 def _open_offers(con: duckdb.DuckDBPyConnection) -> dict[str, OpenOffer]:

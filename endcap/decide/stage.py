@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from endcap import schema
 from endcap.decide.deciding import Ruling, rule
+from endcap.decide.fields import carried_along, spoken_of, value_rows
 from endcap.decide.inputs import Inputs, read_inputs
 from endcap.decide.policy import policy_id
 from endcap.decide.products import rebuild_products
@@ -36,27 +37,44 @@ class Decided:
 
 def decide(
     con: duckdb.DuckDBPyConnection, catalog: Catalog, *, open_ids: pa.Array, touched_ids: pa.Array, vanished_ids: pa.Array,
-    overrides: pa.Table, model_id: str, run: int, allowed: Thresholds | None = None,
+    overrides: pa.Table, model_id: str, run: int, allowed: Thresholds | None = None, answered_after: int = 0,
+    today: str = "",
 ) -> Decided:  # fmt: skip
     """Decide the open offers and rebuild the products of all touched ones.
 
     `open_ids`: offers whose place is to be decided (new, changed, answered by a person, or all under a new model);
     `touched_ids`: offers of which anything changed, e.g. a price; `vanished_ids`: offers no longer delivered.
-    `con` shows the tables with this run's offers, facts and pairs in them. `allowed` says from which likeness on links are made by machine.
+    `con` shows the tables with this run's offers, facts and pairs in them. `allowed` says from which likeness on links are made by machine;
+    answers up to override `answered_after` were taken in before; `today` is the newest delivery date, past which an answer may hold no more.
     """
     touched_ids = pa.concat_arrays([_strings(touched_ids), _strings(vanished_ids)])
-    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, catalog.policy)
+    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, catalog.policy, answered_after=answered_after, model_id=model_id, today=today)
     rulings = rule(inputs, catalog.policy, allowed)
     vanished = _vanished_decisions(con, vanished_ids, run)
     was = _products_of(con)
     now = {offer_id: ruling.product_id for offer_id, ruling in rulings.items() if ruling.product_id}
-    touched = set(now.values()) | set(inputs.before.values()) | set(was.values())
+    touched = set(now.values()) | set(inputs.before.values()) | set(was.values()) | spoken_of(con, overrides, answered_after)
     members = _members(con, touched, rulings)
     merged = _merged(inputs, touched, members, now)
     trust = {name: feed.trust for name, feed in catalog.feeds.items()}
-    products = rebuild_products(con, members, touched, merged, trust, run)
-    decisions = pa.concat_tables([_decision_rows(inputs, rulings, catalog.policy, model_id, run), _category_rows(con, catalog.policy, run), vanished])
+    products, doubts = rebuild_products(con, members, touched, merged, trust, run, carried_along(inputs.answers.fields, merged), _as_of(inputs))
+    decisions = pa.concat_tables(
+        [
+            _decision_rows(inputs, rulings, catalog.policy, model_id, run), _category_rows(con, catalog.policy, run), vanished,
+            value_rows(con, doubts, touched, set(_strings(vanished_ids).to_pylist()), policy_id(catalog.policy), run),
+        ]
+    )  # fmt: skip
     return Decided(decisions, products, _events(inputs, now, was, products, run))
+
+
+def _as_of(inputs: Inputs) -> dict[str, int]:
+    """Products that an answer had changed which was taken back, with the run before which their values stood without it."""
+    found: dict[str, int] = {}
+    for offer_id, was in inputs.restored.items():
+        for product_id in (was.product_id, inputs.before.get(offer_id)):
+            if product_id is not None:
+                found[product_id] = min(was.run, found.get(product_id, was.run))
+    return found
 
 
 def _strings(array: Any) -> pa.Array:

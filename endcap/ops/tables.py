@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "002"
+HEAD = "003"
 
 METADATA = MetaData()
 
@@ -50,7 +50,7 @@ OVERRIDES = _table(
     "overrides", "review",
     Column("override_id", Integer, primary_key=True, autoincrement=True),
     Column("offer_id", String(400), nullable=False),
-    Column("action", String(16), nullable=False),  # same | different | other | new | skip | undo
+    Column("action", String(16), nullable=False),  # same | different | other | new | skip | undo; of a product's field: set | lock
     Column("product_id", String(64)),  # what was asked about (different) or chosen (same, other)
     Column("counterpart_offer_id", String(400)),
     Column("actor", String(120), nullable=False),
@@ -66,6 +66,11 @@ OVERRIDES = _table(
     Column("model", String(64)),  # the model whose evidence was shown
     Column("seconds", Float),  # from shown to answered
     Column("key", String(64)),  # the client's own: the same answer sent twice is stored once
+    Column("field", String(80)),  # of a product, where the answer is about one of its values; offer_id is then its founder
+    Column("value", Text),  # what a person says instead
+    Column("said", Text),  # what the suppliers said of it then; while they say so, nobody is asked again
+    Column("role", String(16)),  # the person's then: a lead's word is not taken back by a reviewer's
+    Column("until", String(16)),  # the last delivery date for which it holds
 )  # fmt: skip
 Index("overrides_key", OVERRIDES.c.key, unique=True)
 

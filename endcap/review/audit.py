@@ -25,7 +25,8 @@ _DRAWN = f"""
     JOIN pairs p ON p.left_id = least(d.offer_id, c.offer_id) AND p.right_id = greatest(d.offer_id, c.offer_id)
     WHERE d.kind = 'product' AND d.decided_by = 'machine' AND p.score >= {LEAST}
       AND (d.action = 'linked' OR d.reason_code IN ('doubtful', 'no_promise'))
-      AND NOT EXISTS (SELECT 1 FROM overrides v WHERE v.offer_id = d.offer_id AND v.counterpart_offer_id = c.offer_id AND v.action <> 'skip')
+      AND NOT EXISTS (
+          SELECT 1 FROM overrides v WHERE v.offer_id = d.offer_id AND v.counterpart_offer_id = c.offer_id AND v.action <> 'skip' AND v.field IS NULL)
     ORDER BY md5(d.offer_id || $seed), d.offer_id LIMIT $count
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
 
 from endcap.ops import audit
 from endcap.ops.database import now, writing
@@ -15,7 +15,8 @@ from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
 
-ACTIONS = ("same", "different", "other", "new", "skip")
+PLACED = ("same", "different", "other", "new")
+ACTIONS = (*PLACED, "skip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,16 @@ def undo(home: Home, override_id: int, *, actor: str) -> Override:
     )  # fmt: skip
 
 
+def not_undone() -> ColumnElement[bool]:
+    """The condition that an answer was not taken back."""
+    return OVERRIDES.c.override_id.not_in(select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None)))
+
+
 def last_undoable(home: Home, *, actor: str) -> int | None:
     """The newest answer of a person that is not undone."""
-    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
     newest = (
         select(OVERRIDES.c.override_id)
-        .where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", OVERRIDES.c.override_id.not_in(undone))
+        .where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", not_undone())
         .order_by(OVERRIDES.c.override_id.desc())
         .limit(1)
     )
@@ -83,7 +88,7 @@ def store(home: Home, **row: object) -> Override:
     """Append one row of OVERRIDES (its columns but team, snapshot and time) in a transaction of its own."""
     snapshot = home.snapshot()
     with writing(home.engine) as connection:
-        return _append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", row)
+        return append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +154,22 @@ def _give(connection: Connection, one: Given, actor: str, team: str, snapshot_id
         "reason_code": one.reason_code, "note": one.note, "undoes": None, "identity_hash": one.identity_hash, "group_id": one.group_id,
         "evidence": one.evidence, "model": one.model, "seconds": one.seconds, "key": one.key,
     }  # fmt: skip
-    return Outcome(one.key, "stored", _append(connection, team, snapshot_id, row).override_id, one.action, actor)
+    return Outcome(one.key, "stored", append(connection, team, snapshot_id, row).override_id, one.action, actor)
 
 
 def _standing(connection: Connection, offer_id: str, taken_in: int) -> RowMapping | None:
     """The newest answer on an offer that no run has taken in yet and nobody took back."""
-    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
     newest = (
         select(OVERRIDES)
-        .where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.not_in(("undo", "skip")))
-        .where(OVERRIDES.c.override_id.not_in(undone)).order_by(OVERRIDES.c.override_id.desc()).limit(1)
+        .where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(PLACED))
+        .where(not_undone()).order_by(OVERRIDES.c.override_id.desc()).limit(1)
     )  # fmt: skip
     return connection.execute(newest).mappings().first()
 
 
 def answered_since(home: Home, taken_in: int) -> tuple[set[str], set[str]]:
     """(offers that have an answer after override `taken_in`, offers that were only put off), undone ones left out."""
-    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
-    standing = select(OVERRIDES.c.offer_id, OVERRIDES.c.action).where(
-        OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action != "undo", OVERRIDES.c.override_id.not_in(undone)
-    )
+    standing = select(OVERRIDES.c.offer_id, OVERRIDES.c.action).where(OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(ACTIONS), not_undone())
     with home.engine.connect() as connection:
         rows = connection.execute(standing).all()
     answered = {row.offer_id for row in rows if row.action != "skip"}
@@ -184,8 +185,7 @@ def given_by(home: Home, actor: str) -> list[dict[str, Any]]:
 
 def undo_last(home: Home, *, actor: str) -> list[Override]:
     """Take back the person's newest standing answer, or all that were given as one with it; none where there is nothing to take back."""
-    undone = select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None))
-    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", OVERRIDES.c.override_id.not_in(undone))
+    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", not_undone())
     snapshot = home.snapshot()
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     with writing(home.engine) as connection:
@@ -193,15 +193,16 @@ def undo_last(home: Home, *, actor: str) -> list[Override]:
         if last is None:
             return []
         group = [last] if last["group_id"] is None else connection.execute(mine.where(OVERRIDES.c.group_id == last["group_id"])).mappings().all()
-        return [_append(connection, home.catalog.team, snapshot_id, _undoing(row, actor)) for row in group]
+        return [append(connection, home.catalog.team, snapshot_id, _undoing(row, actor)) for row in group]
 
 
 def _undoing(row: RowMapping, actor: str) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "group_id")}
+    kept = {name: row[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "group_id", "field", "value")}
     return {**kept, "action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": row["override_id"]}
 
 
-def _append(connection: Connection, team: str, snapshot_id: str, row: dict[str, Any]) -> Override:
+def append(connection: Connection, team: str, snapshot_id: str, row: dict[str, Any]) -> Override:
+    """Add one row of OVERRIDES within a writer's transaction, and its line to the audit."""
     key = connection.execute(insert(OVERRIDES).values({**row, "team": team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
     override_id = int(key[0]) if key else 0
     audit.record(connection, row["actor"], row["action"], row["offer_id"], {"override": override_id, "product": row["product_id"], "undoes": row["undoes"]})

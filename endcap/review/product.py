@@ -1,0 +1,278 @@
+"""What a person does to a product: set or lock one of its values, split offers off it, merge it into another.
+
+Everything is stored as overrides, those of one deed under one group, so that one undo takes all of it back. A split or a merge is said
+between offers: products come and go with the clusters, and what a person said of two offers stays (promise P4).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product as pairs_of
+from typing import Any
+
+from sqlalchemy import RowMapping, func, or_, select
+
+from endcap import gtin, shelf
+from endcap.decide.answers import LOCK, SET, WEIGHT
+from endcap.decide.identity import new_product_id
+from endcap.ops.database import writing
+from endcap.ops.home import Home
+from endcap.ops.tables import OVERRIDES
+from endcap.problems import BadInput
+from endcap.review.override import append, not_undone
+from endcap.review.shown import Tables
+
+STATED_FIELDS = ("title", "gtin", "mpn")
+MOST_OFFERS, MOST_ROWS, MOST_CHARACTERS = 200, 2000, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and what that one may."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What was stored: the group that one undo takes back, its overrides, and whether it had been stored before under the same key."""
+
+    group_id: str
+    override_ids: tuple[int, ...]
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a split or merge would do at the next run: products with the offers they would have."""
+
+    product_id: str  # the one that stays
+    other_id: str  # the new one, or the one that ends
+    offers: int  # of the one that stays
+    other_offers: int  # that move
+    samples: tuple[str, ...]  # titles of offers that move
+    contradictions: tuple[str, ...]  # earlier answers that say otherwise, in words
+
+
+class Outweighed(Exception):
+    """Somebody whose word counts more has decided this field."""
+
+
+class Changed(Exception):
+    """The product is not what the person saw any more."""
+
+
+def fields() -> tuple[str, ...]:
+    """The fields of a product that a person can set."""
+    return (*STATED_FIELDS, *shelf.names("attributes"))
+
+
+def version_of(home: Home, tables: Tables, product_id: str) -> str:
+    """Short text that changes with every run or answer that touches the product. Raises BadInput where there is no such live product."""
+    row = _live(tables, product_id)
+    offer_ids = _offers_of(tables, product_id)
+    about = or_(OVERRIDES.c.product_id == product_id, OVERRIDES.c.offer_id.in_(offer_ids[:MOST_OFFERS]))
+    with home.engine.connect() as connection:
+        newest = connection.execute(select(func.max(OVERRIDES.c.override_id)).where(about)).scalar()
+    return f"{row['run']}-{newest or 0}"
+
+
+def set_field(
+    home: Home, tables: Tables, product_id: str, field: str, value: str, by: Actor, *, key: str, lock: bool = False, note: str = "", until: str | None = None
+) -> Deed:
+    """Store that a field of a product is `value`, whatever the suppliers say until they say something new; a lock holds beyond that.
+
+    Raises BadInput for an unknown field or a value that cannot be, Outweighed where a lead's word or a lock stands and `by` is no lead.
+    """
+    row = _live(tables, product_id)
+    value = _checked(field, value)
+    if lock and WEIGHT.get(by.role, 0) < WEIGHT["lead"]:
+        raise Outweighed(f"only a lead locks a value; {by.name} is {by.role}")
+    said = _said(home, tables, product_id, field, row)
+    stored = {
+        "offer_id": row["founded_by"], "action": LOCK if lock else SET, "product_id": product_id, "counterpart_offer_id": None, "reason_code": "", "note": note,
+        "undoes": None, "identity_hash": 0, "field": field, "value": value, "said": said, "until": until,
+    }  # fmt: skip
+    return _store(home, [stored], by, key, check=lambda rows: _refuse_outweighed(rows, product_id, field, by))
+
+
+def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "") -> Deed:
+    """Store that these offers are a product of their own. Raises BadInput where they are not some, but not all, of the product's."""
+    leaving, staying = _parted(tables, product_id, offer_ids)
+    identity = _identities(tables, [*leaving, *staying])
+    own = new_product_id(leaving[0], {one["product_id"] for one in tables.rows("SELECT product_id FROM products")})
+    apart = [(one, other) for one, other in pairs_of(leaving, staying)][:MOST_ROWS]
+    rows = [_row("different", one, other, product_id, identity, note) for one, other in apart if (one, other) != (leaving[0], staying[0])]
+    rows.append(_row("new", leaving[0], staying[0], product_id, identity, note))
+    rows += [_row("same", one, leaving[0], own, identity, note) for one in leaving[1:]]
+    return _store(home, rows, by, key)
+
+
+def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "") -> Deed:
+    """Store that all offers of a product belong to another one. Raises BadInput where one of the two is not live, or they are one."""
+    if product_id == into:
+        raise BadInput("a product cannot be merged into itself", where=product_id, todo="name another product")
+    _live(tables, product_id), _live(tables, into)
+    moving, anchor = _offers_of(tables, product_id), _offers_of(tables, into)[0]
+    if len(moving) > MOST_OFFERS:
+        raise BadInput(f"{product_id} has {len(moving):,} offers", where="merge", todo=f"merge the smaller product; at most {MOST_OFFERS} offers move at once")
+    identity = _identities(tables, [*moving, anchor])
+    return _store(home, [_row("same", one, anchor, into, identity, note) for one in moving], by, key)
+
+
+def effect_of_split(tables: Tables, product_id: str, offer_ids: Sequence[str]) -> Effect:
+    """What `split` would do."""
+    leaving, staying = _parted(tables, product_id, offer_ids)
+    own = new_product_id(leaving[0], {one["product_id"] for one in tables.rows("SELECT product_id FROM products")})
+    return Effect(product_id, own, len(staying), len(leaving), _titles(tables, leaving), _contradictions(tables, leaving, leaving, ("different", "new")))
+
+
+def effect_of_merge(tables: Tables, product_id: str, into: str) -> Effect:
+    """What `merge` would do."""
+    _live(tables, product_id), _live(tables, into)
+    moving, there = _offers_of(tables, product_id), _offers_of(tables, into)
+    return Effect(into, product_id, len(there), len(moving), _titles(tables, moving), _contradictions(tables, moving, there, ("different", "new")))
+
+
+def take_back(home: Home, override_id: int, by: Actor) -> Deed:
+    """Undo an answer, with all that were given as one with it. Raises BadInput where there is nothing to undo, Outweighed as `set_field`."""
+    snapshot = home.snapshot()
+    with writing(home.engine) as connection:
+        row = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == override_id, not_undone())).mappings().first()
+        if row is None or row["action"] == "undo":
+            raise BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
+        if row["actor"] != by.name and WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
+            raise Outweighed(f"{row['actor']} ({row['role']}) said this; {by.name} is {by.role}")
+        together = OVERRIDES.c.override_id == override_id if row["group_id"] is None else OVERRIDES.c.group_id == row["group_id"]
+        rows = connection.execute(select(OVERRIDES).where(together, OVERRIDES.c.action != "undo", not_undone())).mappings().all()
+        kept = ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "group_id", "field", "value")
+        group, ids = str(row["group_id"] or override_id), []
+        for one in rows:
+            undoing = {name: one[name] for name in kept} | {"action": "undo", "actor": by.name, "role": by.role, "reason_code": "", "note": ""}
+            stored = append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", undoing | {"undoes": one["override_id"]})
+            ids.append(stored.override_id)
+    return Deed(group, tuple(ids), repeated=False)
+
+
+# --- how it is stored -----------------------------------------------------------------------------------------------
+
+
+def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, check: Any = None) -> Deed:
+    """All rows in one durable transaction under the client's key; nothing is stored where they are there already."""
+    snapshot = home.snapshot()
+    group_id = secrets.token_hex(8)
+    with writing(home.engine) as connection:
+        known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == key)).mappings().first()
+        if known is not None:
+            _refuse_other(known, rows[0], by)
+            stored = select(OVERRIDES.c.override_id).where(OVERRIDES.c.group_id == known["group_id"], OVERRIDES.c.action != "undo")
+            return Deed(known["group_id"], tuple(connection.execute(stored).scalars()), repeated=True)
+        if check is not None:
+            check(connection.execute(select(OVERRIDES).where(OVERRIDES.c.product_id == rows[0]["product_id"], not_undone())).mappings().all())
+        ids = []
+        for number, row in enumerate(rows):
+            said = row | {"actor": by.name, "role": by.role, "group_id": group_id, "key": key if number == 0 else None}
+            ids.append(append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", said).override_id)
+    return Deed(group_id, tuple(ids), repeated=False)
+
+
+def _refuse_other(known: RowMapping, row: Mapping[str, Any], by: Actor) -> None:
+    told = ("action", "offer_id", "product_id", "field", "value")
+    if known["actor"] != by.name or any(known[name] != row.get(name) for name in told):
+        raise BadInput("this key was used for something else", where="idempotency key", todo="make a new key for every new answer")
+
+
+def _refuse_outweighed(rows: Sequence[RowMapping], product_id: str, field: str, by: Actor) -> None:
+    for row in rows:
+        told = row["action"] in (SET, LOCK) and row["product_id"] == product_id and row["field"] == field
+        if told and WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
+            raise Outweighed(f"{row['actor']} ({row['role']}) set the {field} of {product_id}; ask one whose word counts as much")
+
+
+def _row(action: str, offer_id: str, other: str, product_id: str, identity: Mapping[str, int], note: str) -> dict[str, Any]:
+    return {
+        "offer_id": offer_id, "action": action, "product_id": product_id, "counterpart_offer_id": other, "reason_code": "", "note": note, "undoes": None,
+        "identity_hash": identity[offer_id],
+    }  # fmt: skip
+
+
+# --- what is looked up ----------------------------------------------------------------------------------------------
+
+
+def _live(tables: Tables, product_id: str) -> dict[str, Any]:
+    found = tables.rows("SELECT * FROM products WHERE product_id = ? AND state = 'live'", [product_id])
+    if not found:
+        raise BadInput(f"there is no live product {product_id!r}", where="review", todo="look it up again; it may have been merged")
+    return found[0]
+
+
+def _offers_of(tables: Tables, product_id: str) -> list[str]:
+    found = tables.rows("SELECT offer_id FROM decisions WHERE kind = 'product' AND product_id = ? ORDER BY offer_id", [product_id])
+    return [row["offer_id"] for row in found]
+
+
+def _parted(tables: Tables, product_id: str, offer_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(offers that leave, offers that stay), each in order."""
+    _live(tables, product_id)
+    all_offers, chosen = _offers_of(tables, product_id), set(offer_ids)
+    foreign = sorted(chosen.difference(all_offers))
+    if foreign:
+        raise BadInput(f"{foreign[0]!r} is no offer of {product_id}", where="split", todo="look at the product again")
+    leaving, staying = [one for one in all_offers if one in chosen], [one for one in all_offers if one not in chosen]
+    if not leaving or not staying:
+        raise BadInput("a split leaves at least one offer on each side", where=product_id, todo="choose some of its offers, but not all")
+    if len(leaving) * len(staying) > MOST_ROWS:
+        raise BadInput(f"{len(leaving):,} of {len(all_offers):,} offers cannot be split off at once", where=product_id, todo="choose fewer offers")
+    return leaving, staying
+
+
+def _identities(tables: Tables, offer_ids: Sequence[str]) -> dict[str, int]:
+    marks = ", ".join("?" * len(offer_ids))
+    return {row["offer_id"]: row["identity_hash"] for row in tables.by_key("offers", "offer_id, identity_hash", f"offer_id IN ({marks})", list(offer_ids))}
+
+
+def _titles(tables: Tables, offer_ids: Sequence[str]) -> tuple[str, ...]:
+    shown = list(offer_ids[:5])
+    found = {row["offer_id"]: row["title"] for row in tables.by_key("offers", "offer_id, title", f"offer_id IN ({', '.join('?' * len(shown))})", shown)}
+    return tuple(found[one] for one in shown if one in found)
+
+
+def _contradictions(tables: Tables, ones: Sequence[str], others: Sequence[str], actions: Sequence[str]) -> tuple[str, ...]:
+    """Standing answers that keep two of the offers apart."""
+    marks = (", ".join("?" * len(group)) for group in (actions, ones, others, ones, others))
+    found = tables.rows(
+        "SELECT actor, action, offer_id, counterpart_offer_id FROM overrides WHERE action IN ({}) AND override_id NOT IN "
+        "(SELECT undoes FROM overrides WHERE undoes IS NOT NULL) AND ((offer_id IN ({}) AND counterpart_offer_id IN ({})) "
+        "OR (counterpart_offer_id IN ({}) AND offer_id IN ({}))) ORDER BY override_id LIMIT 5".format(*marks),
+        [*actions, *ones, *others, *ones, *others],
+    )
+    return tuple(f"{row['actor']} said that {row['offer_id']} and {row['counterpart_offer_id']} are not the same" for row in found)
+
+
+def _checked(field: str, value: str) -> str:
+    if field not in fields():
+        raise BadInput(f"a product has no field {field!r}", where="review", todo=f"use {', '.join(fields())}")
+    cleaned = " ".join(value.split())
+    if not cleaned or len(cleaned) > MOST_CHARACTERS or not cleaned.isprintable():
+        raise BadInput(f"the {field} cannot be {value[:40]!r}", where="review", todo=f"write 1 to {MOST_CHARACTERS} printable characters")
+    if field == "gtin":
+        digits, mistake = gtin.normalise(cleaned)
+        if digits is None:
+            raise BadInput(f"{cleaned!r} is no GTIN: {mistake}", where="review", todo="copy the digits below the bar code")
+        return digits
+    return cleaned
+
+
+def _said(home: Home, tables: Tables, product_id: str, field: str, row: Mapping[str, Any]) -> str | None:
+    """What the suppliers say of the field now: the value served, or, beside a person's, what was asked or said when that was set."""
+    value = next((one for one in row["values"] or () if one["field"] == field), None)
+    if value is None or value["override_id"] is None:
+        return value["value"] if value else None
+    asked = tables.rows("SELECT value FROM decisions WHERE product_id = ? AND kind = ?", [product_id, f"value:{field}"])
+    if asked:
+        return str(asked[0]["value"]) if asked[0]["value"] is not None else None
+    with home.engine.connect() as connection:
+        return connection.execute(select(OVERRIDES.c.said).where(OVERRIDES.c.override_id == value["override_id"])).scalar()
