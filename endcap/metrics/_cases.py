@@ -20,7 +20,8 @@ Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 OPERATIONAL: dict[str, str] = {
     "runs": "run state snapshot_id started_at finished_at deliveries_json figures_json error",
     "snapshots": "snapshot_id parent run content_hash manifest_json published_json created_at current",
-    "overrides": "override_id offer_id action product_id counterpart_offer_id actor team reason_code note undoes identity_hash at",
+    "overrides": "override_id offer_id action product_id counterpart_offer_id actor team reason_code note undoes identity_hash snapshot_id at group_id "
+    "evidence model seconds key field value said role until",
     "promotions": "promotion_id kind model_id previous action actor reason data_version at",
     "releases": "feed date actor reason at",
     "teams": "team scope since",
@@ -28,7 +29,7 @@ OPERATIONAL: dict[str, str] = {
     "proposals": "proposal_id state owner approver hypothesis scope change metric effect verdict text created_at decided_at",
 }
 _NUMBERS = ("identity_hash", "loop_id", "override_id", "promotion_id", "proposal_id", "run", "undoes")
-_TYPES: dict[str, str] = {**dict.fromkeys(_NUMBERS, "BIGINT"), "current": "BOOLEAN"}
+_TYPES: dict[str, str] = {**dict.fromkeys(_NUMBERS, "BIGINT"), "current": "BOOLEAN", "seconds": "DOUBLE"}
 
 
 def connection(tables: Tables) -> duckdb.DuckDBPyConnection:
