@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desk import browser, desk
 
+__all__ = ["browser", "desk"]
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

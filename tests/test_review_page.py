@@ -4,112 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from sqlalchemy import select
+from desk import Desk, violations
+from playwright.sync_api import Page, expect
 
 from endcap import settings
-from endcap.ops import access, audit
-from endcap.ops.home import Home
-from endcap.ops.tables import OVERRIDES
+from endcap.ops import audit
 from endcap.review.override import Given, give
 
 pytestmark = pytest.mark.xdist_group("browser")
 NEXT = "**/api/v1/review/next*"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium: install Debian's package chromium (make setup does, run by root)")
-        pytest.skip("no Chromium here (Debian's package chromium)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-@dataclass
-class Desk:
-    """A served catalog, and people at its desk."""
-
-    folder: Path
-    browser: Browser
-    port: int
-    server: subprocess.Popen[str] | None = None
-    contexts: list[BrowserContext] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    @property
-    def home(self) -> Home:
-        return Home(settings.read(self.folder))
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(self.folder), "--port", str(self.port)]
-        self.server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert self.server.stdout is not None
-        line = self.server.stdout.readline()
-        assert line.startswith("open http://127.0.0.1:"), line
-        for _attempt in range(100):
-            with socket.socket() as asked:
-                if asked.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        assert self.server is not None
-        self.server.send_signal(signal.SIGKILL)
-        self.server.wait()
-        if self.server.stdout:
-            self.server.stdout.close()
-
-    def person(self, name: str = "rita", **given: Any) -> Page:
-        """A browser of its own, come in by a link."""
-        context = self.browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **given})
-        self.contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
-        page.goto(f"{self.address}/enter?once={access.make_link(self.home.engine, name, 'reviewer')}")
-        return page
-
-    def stored(self) -> list[dict[str, Any]]:
-        with self.home.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]
-
-
-@pytest.fixture
-def desk(copy_of_demo: Path, browser: Browser) -> Iterator[Desk]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    made = Desk(copy_of_demo, browser, port)
-    made.start()
-    yield made
-    for context in made.contexts:
-        context.close()
-    made.kill()
-    assert made.errors == []
 
 
 def title(page: Page) -> str:
@@ -384,8 +293,6 @@ def test_a_session_that_ends_loses_nothing(desk: Desk) -> None:
 
 # --- accessibility --------------------------------------------------------------------------------------------------
 
-TAGS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
@@ -393,7 +300,7 @@ def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
     found: dict[str, list[str]] = {}
 
     def look(name: str) -> None:
-        found[name] = [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in Axe().run(page, options=TAGS).response["violations"]]
+        found[name] = violations(page)
 
     look("review")
     for key, selector in (("?", "#help"), ("Control+k", "#palette"), ("r", "#note-box")):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from endcap.serve import answers, asking, asking_overview, asking_pair, asking_product
+from endcap.serve.asking import NotFound
 from endcap.serve.gate import person_of
 from endcap.serve.problems_shown import shown
 from endcap.serve.reading import Reading
@@ -22,8 +23,17 @@ def reading_of(request: Request) -> Reading:
     return reading
 
 
+def as_of(request: Request, version: str) -> Reading:
+    """An earlier snapshot. Raises NotFound."""
+    reading: Reading | None = request.app.state.readings.at(version)
+    if reading is None:
+        raise NotFound(f"there is no version {version!r}", "every snapshot is listed at /api/v1/snapshots")
+    return reading
+
+
 Pinned = Annotated[Reading, Depends(reading_of)]
 Page = Annotated[int, Query(ge=1, le=100_000, description="Which page, from 1.")]
+Version = Annotated[str, Query(max_length=64, description="A snapshot's id: the catalog as it was then. Without it, as it is.")]
 Search = Annotated[str, Query(max_length=200, description="Words that must all occur in title, brand, GTIN or id.")]
 
 
@@ -44,8 +54,10 @@ def products(reading: Pinned, q: Search = "", category: Annotated[str, Query(max
     response_model=answers.Product,
     responses={301: {"model": answers.ProblemAnswer, "description": "Merged into the product in Location."}},
 )
-def product(request: Request, reading: Pinned, product_id: str, page: Page = 1) -> answers.Product | Response:
-    """One product: values with provenance, offers with their decisions, history."""
+def product(request: Request, reading: Pinned, product_id: str, page: Page = 1, version: Version = "") -> answers.Product | Response:
+    """One product: values with provenance, offers with their decisions, history; as of any version."""
+    if version:
+        return asking_product.product(as_of(request, version), product_id, page)
     leads_to = asking_product.end_of_merges(reading, product_id)
     if leads_to is not None:
         moved = shown(request, 301, "merged", f"{product_id} was merged into {leads_to}", "follow Location")

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 import endcap
 from endcap import shelf
 from endcap.problems import BadInput
-from endcap.serve import api, api_review, signing_in
+from endcap.serve import api, api_product, api_review, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import Gate, admit
@@ -31,16 +31,17 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK) -> FastA
     app = FastAPI(
         title="endcap", version=endcap.__version__, description="A product catalog at one snapshot, and the review of what waits for a person.",
         docs_url=None, redoc_url=None, dependencies=[Depends(admit)],
-        responses={code: {"model": ProblemAnswer} for code in (401, 403, 404, 422, 500)},
+        responses={code: {"model": ProblemAnswer} for code in (401, 403, 404, 409, 412, 422, 428, 500)},
     )  # fmt: skip
-    app.state.home, app.state.gate = home, gate
+    readings = Readings(home)
+    app.state.home, app.state.gate, app.state.readings = home, gate, readings
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
-    for router in (api.ROUTER, api_review.ROUTER, signing_in.ROUTER):
+    for router in (api.ROUTER, api_product.ROUTER, api_review.ROUTER, signing_in.ROUTER):
         app.include_router(router)
     for page in shelf.components("pages").values():
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.add_middleware(EveryAnswer, readings=Readings(home), hosts=hosts)
+    app.add_middleware(EveryAnswer, readings=readings, hosts=hosts)
     return app

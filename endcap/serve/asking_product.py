@@ -48,6 +48,19 @@ def end_of_merges(reading: Reading, product_id: str) -> str | None:
     return None
 
 
+def versions_beside(now: Reading, product_id: str, snapshot_id: str | None) -> tuple[str | None, str | None]:
+    """(the last snapshot before and the first after the one shown in which the product was another), of those still kept."""
+    kept = now.rows("SELECT snapshot_id, run FROM snapshots ORDER BY run, created_at")
+    changed = {row["run"] for row in now.rows("SELECT DISTINCT run FROM products_log WHERE product_id = ?", [product_id])}
+    place = next((at for at, row in enumerate(kept) if row["snapshot_id"] == snapshot_id), None)
+    if place is None:
+        return None, None
+    since = max((run for run in changed if run <= kept[place]["run"]), default=0)
+    older = [row["snapshot_id"] for row in kept[:place] if row["run"] < since and row["run"] >= min(changed, default=0)]
+    newer = [row["snapshot_id"] for row in kept[place + 1 :] if row["run"] in changed]
+    return older[-1] if older else None, newer[0] if newer else None
+
+
 def offer(reading: Reading, offer_id: str) -> answers.Offer:
     """An offer by its id as its supplier sent it, with what was believed, compared and decided. Raises NotFound."""
     found = reading.by_key("offers", "*", "offer_id = ?", [offer_id])

@@ -33,10 +33,14 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-cache",
 }
-CODES = {400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 410: "gone", 422: "invalid", 500: "failed"}
+CODES = {
+    400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 409: "conflict", 410: "gone",
+    412: "changed", 422: "invalid", 428: "version_needed", 500: "failed",
+}  # fmt: skip
 HINTS = {
     401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
-    404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json",
+    404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json", 409: "another person's word stands",
+    412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version",
 }  # fmt: skip
 
 

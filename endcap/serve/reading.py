@@ -17,6 +17,7 @@ from endcap.settings import Catalog
 
 LOG = logging.getLogger("endcap.serve")
 OPERATIONAL_AGE_S = 2.0
+EARLIER_OPEN = 3
 # Small enough to hold in memory whole, and asked by keys that the lake's files are not sorted by.
 HELD_IN_MEMORY = ("products", "decisions")
 
@@ -123,6 +124,26 @@ class Readings:
         self._home = home
         self._lock = threading.Lock()
         self._open: Reading | None = None
+        self._earlier: dict[str, Reading] = {}
+
+    def at(self, snapshot_id: str) -> Reading | None:
+        """The reading of an earlier snapshot; the last few asked for stay open. None where there is no such snapshot."""
+        with self._lock:
+            if snapshot_id in self._earlier:
+                self._earlier[snapshot_id] = self._earlier.pop(snapshot_id)
+                return self._earlier[snapshot_id]
+            current = self._open
+        if current is None or current.snapshot_id == snapshot_id:
+            return current
+        row = current.row("SELECT * FROM snapshots WHERE snapshot_id = ?", [snapshot_id])
+        if row is None:
+            return None
+        opened = Reading(self._home, row)
+        with self._lock:
+            self._earlier[snapshot_id] = opened
+            for oldest in list(self._earlier)[:-EARLIER_OPEN]:
+                del self._earlier[oldest]
+        return opened
 
     def current(self) -> Reading:
         """The current snapshot's reading, opened when it is asked for the first time.

@@ -4,11 +4,17 @@ const STORED = "endcap.keys";
 
 export const STANDARD = {
   same: "y", different: "n", new: "0", skip: "s", undo: "u", reason: "r", evidence: "e", open: "o", batch: "b", help: "?",
+  down: "j", up: "k", edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m", older: "[", newer: "]",
 };
+// A key means one thing on one page; pages name the verbs they know.
+export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "evidence", "open", "batch", "help"];
+export const ON_PRODUCT = ["down", "up", "edit", "lock", "history", "why", "split", "merge", "undo", "older", "newer", "help"];
 
 export const WORDS = {
   same: "same product", different: "not this product", new: "a product of its own", skip: "put off", undo: "take back the last decision",
   reason: "give a reason or note", evidence: "show or hide details", open: "open the product", batch: "decide all with the same evidence", help: "all keys",
+  down: "next line", up: "line before", edit: "set this value", lock: "lock this value", history: "every value this field had", why: "why this offer belongs here",
+  split: "split the marked offers off", merge: "merge into another product", older: "the version before", newer: "the version after",
 };
 
 function stored() {
@@ -31,9 +37,9 @@ export function setSingleKeys(on) {
   localStorage.setItem(STORED, JSON.stringify({ ...stored(), single: on }));
 }
 
-export function remap(verb, key) {
+export function remap(verb, key, verbs = ON_REVIEW) {
   const keys = Object.fromEntries(Object.keys(STANDARD).map((one) => [one, keyOf(one)]));
-  const taken = Object.keys(keys).find((one) => keys[one] === key);
+  const taken = verbs.find((one) => keys[one] === key);
   if (taken && taken !== verb) keys[taken] = keys[verb];
   keys[verb] = key;
   localStorage.setItem(STORED, JSON.stringify({ ...stored(), keys }));
@@ -43,12 +49,12 @@ export function standardKeys() {
   localStorage.removeItem(STORED);
 }
 
-function inField(target) {
+export function inField(target) {
   return target instanceof Element && (target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null);
 }
 
 // Calls act(verb, key) for keys that mean something here; digits 1 to 9 come as "choose".
-export function listen(act) {
+export function listen(act, verbs = ON_REVIEW) {
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || event.keyCode === 229) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -58,7 +64,7 @@ export function listen(act) {
     }
     if (event.ctrlKey || event.metaKey || event.altKey || inField(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key !== keyOf("help") && !singleKeys()) return;
-    const verb = Object.keys(STANDARD).find((one) => keyOf(one) === event.key);
+    const verb = verbs.find((one) => keyOf(one) === event.key);
     const digit = !verb && /^[1-9]$/.test(event.key);
     if (!verb && !digit) return;
     event.preventDefault();

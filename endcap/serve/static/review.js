@@ -2,7 +2,7 @@
 
 import { Outbox } from "./outbox.js";
 import { draw, el } from "./drawing.js";
-import { STANDARD, WORDS, keyOf, listen, remap, setSingleKeys, singleKeys, standardKeys } from "./keys.js";
+import { ON_REVIEW, WORDS, keyOf, listen, remap, setSingleKeys, singleKeys, standardKeys } from "./keys.js";
 
 const AHEAD = 40;
 const LOW = 20;
@@ -251,7 +251,7 @@ function askReason() {
 
 function showHelp() {
   $("single-keys").checked = singleKeys();
-  $("key-list").replaceChildren(el("table", {}, el("tbody", {}, ...Object.keys(STANDARD).map((verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]),
+  $("key-list").replaceChildren(el("table", {}, el("tbody", {}, ...ON_REVIEW.map((verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]),
     el("td", {}, el("input", { class: "key", value: keyOf(verb), maxlength: "1", "data-remap": verb, "aria-label": `Key for: ${WORDS[verb]}` })))),
   el("tr", {}, el("th", { scope: "row" }, "that candidate"), el("td", {}, el("kbd", {}, "1"), " to ", el("kbd", {}, "9"))))));
   $("help").showModal();
@@ -259,7 +259,7 @@ function showHelp() {
 
 function showPalette() {
   const pages = { Overview: "/", Products: "/products", Deliveries: "/deliveries", Metrics: "/metrics" };
-  const commands = [...Object.entries(WORDS).map(([verb, words]) => [words, () => act(verb)]), ...Object.entries(pages).map(([name, path]) => [`go to ${name}`, () => location.assign(path)])];
+  const commands = [...ON_REVIEW.map((verb) => [WORDS[verb], () => act(verb)]), ...Object.entries(pages).map(([name, path]) => [`go to ${name}`, () => location.assign(path)])];
   const list = () => {
     const typed = $("command").value.toLowerCase();
     const found = commands.filter(([words]) => words.toLowerCase().includes(typed));

@@ -1,0 +1,138 @@
+"""Changes of a product under /api/v1: values, locks, splits and merges, each against the version that the person saw, and their undo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.exceptions import HTTPException
+
+from endcap.review.product import (
+    Actor,
+    Deed,
+    Effect,
+    Outweighed,
+    effect_of_merge,
+    effect_of_split,
+    merge,
+    set_field,
+    split,
+    take_back,
+    version_of,
+)
+from endcap.serve import answers_product as answers
+from endcap.serve import asking_changes
+from endcap.serve.api import Pinned
+from endcap.serve.api_review import Writing
+from endcap.serve.asking import NotFound
+from endcap.serve.gate import person_of
+from endcap.serve.reading import Reading
+
+ROUTER = APIRouter(prefix="/api/v1")
+IfMatch = Annotated[str | None, Header(max_length=100, description="The version that /answers told: the change is refused when it is another by now.")]
+
+
+@ROUTER.get("/products/{product_id}/answers")
+def said_of(reading: Pinned, home: Writing, product_id: str) -> answers.SaidOfProduct:
+    """What people said of a product, what of it waits for the next run, and what the suppliers now contradict."""
+    _live(reading, product_id)
+    return asking_changes.said_of(reading, home, product_id)
+
+
+@ROUTER.get("/products/{product_id}/history")
+def history(reading: Pinned, product_id: str, field: Annotated[str, Query(max_length=80)]) -> answers.FieldHistory:
+    """Every value that a field had, with where it came from."""
+    return asking_changes.field_history(reading, product_id, field)
+
+
+@ROUTER.get("/values")
+def values(reading: Pinned, field: Annotated[str, Query(max_length=80)], q: Annotated[str, Query(max_length=200)] = "") -> answers.Suggestions:
+    """Values of a field that the catalog knows and that hold what was typed."""
+    return asking_changes.suggestions(reading, field, q)
+
+
+@ROUTER.post("/products/{product_id}/values")
+def set_value(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.FieldSet, if_match: IfMatch = None) -> answers.Stored:
+    """Set or lock one value of a product."""
+    _check_version(reading, home, product_id, if_match, given.key)
+    by = _actor(request)
+    if given.lock and not person_of(request).may("lead"):
+        raise HTTPException(403, f"a lock takes the role lead; {by.name} is {by.role}")
+    try:
+        deed = set_field(home, reading, product_id, given.field, given.value, by, key=given.key, lock=given.lock, note=given.note, until=given.until)
+    except Outweighed as error:
+        raise HTTPException(409, str(error)) from None
+    return _stored(reading, home, product_id, deed)
+
+
+@ROUTER.post("/products/{product_id}/split")
+def split_off(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.Split, if_match: IfMatch = None) -> answers.Stored:
+    """Make some of a product's offers a product of their own."""
+    _check_version(reading, home, product_id, if_match, given.key)
+    return _stored(reading, home, product_id, split(home, reading, product_id, given.offer_ids, _actor(request), key=given.key, note=given.note))
+
+
+@ROUTER.post("/products/{product_id}/split/preview")
+def preview_split(reading: Pinned, product_id: str, given: answers.Parting) -> answers.Foreseen:
+    """What splitting these offers off would do; nothing is stored."""
+    _live(reading, product_id)
+    return _foreseen(reading, effect_of_split(reading, product_id, given.offer_ids))
+
+
+@ROUTER.post("/products/{product_id}/merge")
+def merge_into(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.Merge, if_match: IfMatch = None) -> answers.Stored:
+    """Give all offers of a product to another one; its address will lead there."""
+    _check_version(reading, home, product_id, if_match, given.key)
+    return _stored(reading, home, product_id, merge(home, reading, product_id, given.into, _actor(request), key=given.key, note=given.note))
+
+
+@ROUTER.post("/products/{product_id}/merge/preview")
+def preview_merge(reading: Pinned, product_id: str, given: answers.Joining) -> answers.Foreseen:
+    """What merging it into the other one would do; nothing is stored."""
+    _live(reading, product_id)
+    return _foreseen(reading, effect_of_merge(reading, product_id, given.into))
+
+
+@ROUTER.post("/overrides/{override_id}/undo")
+def undo(request: Request, reading: Pinned, home: Writing, override_id: int) -> answers.Undone:
+    """Take an answer back, with all that were given as one with it."""
+    if not 0 < override_id < 2**31:
+        raise NotFound(f"there is no answer {override_id}", "a product's answers are at /api/v1/products/{product_id}/answers")
+    try:
+        deed = take_back(home, override_id, _actor(request))
+    except Outweighed as error:
+        raise HTTPException(409, str(error)) from None
+    return answers.Undone(snapshot=reading.snapshot_id, override_ids=list(deed.override_ids))
+
+
+def _actor(request: Request) -> Actor:
+    person = person_of(request)
+    return Actor(person.name, person.role)
+
+
+def _live(reading: Reading, product_id: str) -> None:
+    if reading.row("SELECT 1 AS one FROM products WHERE product_id = ? AND state = 'live'", [product_id]) is None:
+        raise NotFound(f"there is no live product {product_id!r}", "it may have been merged; ask for it by its id")
+
+
+def _check_version(reading: Reading, home: Writing, product_id: str, if_match: str | None, key: str) -> None:
+    """A change is stored only against what the person saw; one that is sent again is recognised by its key instead."""
+    _live(reading, product_id)
+    if if_match is None:
+        raise HTTPException(428, "say which version of the product was seen: send its version as If-Match")
+    if if_match.strip('"') != version_of(home, reading, product_id) and not asking_changes.is_known(home, key):
+        raise HTTPException(412, f"{product_id} was changed meanwhile; look again")
+
+
+def _stored(reading: Reading, home: Writing, product_id: str, deed: Deed) -> answers.Stored:
+    return answers.Stored(
+        snapshot=reading.snapshot_id, override_ids=list(deed.override_ids), group_id=deed.group_id, repeated=deed.repeated,
+        version=version_of(home, reading, product_id),
+    )  # fmt: skip
+
+
+def _foreseen(reading: Reading, effect: Effect) -> answers.Foreseen:
+    return answers.Foreseen(
+        snapshot=reading.snapshot_id, product_id=effect.product_id, other_id=effect.other_id, offers=effect.offers, other_offers=effect.other_offers,
+        samples=list(effect.samples), contradictions=list(effect.contradictions),
+    )  # fmt: skip

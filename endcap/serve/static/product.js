@@ -1,0 +1,251 @@
+// The product page's verbs: set, lock, split, merge, undo; each against the version that the person saw.
+
+import { el } from "./drawing.js";
+import { ON_PRODUCT, WORDS, keyOf, listen } from "./keys.js";
+
+const $ = (id) => document.getElementById(id);
+const id = $("product").dataset.product;
+const api = `/api/v1/products/${encodeURIComponent(id)}`;
+const state = { version: "", role: "viewer", fields: [], at: -1 };
+const ROLES = ["viewer", "reviewer", "lead", "admin"];
+
+async function ask(path, body, more = {}) {
+  const given = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json", "if-match": `"${state.version}"`, ...more }, body: JSON.stringify(body) };
+  try {
+    const answer = await fetch(path, given);
+    const told = await answer.json();
+    return answer.ok ? told : { mistake: `${told.error.message}. ${told.error.hint ?? ""}`, status: answer.status };
+  } catch {
+    return { mistake: "The server does not answer; nothing was stored." };
+  }
+}
+
+function notice(words) {
+  $("notice").hidden = !words;
+  $("notice").textContent = words ?? "";
+}
+
+function may(role) {
+  return ROLES.indexOf(state.role) >= ROLES.indexOf(role);
+}
+
+async function load() {
+  const [me, said] = await Promise.all([ask("/api/v1/me"), ask(`${api}/answers`)]);
+  if (said.mistake) return notice(said.mistake);
+  Object.assign(state, { role: me.role ?? "viewer", version: said.version, fields: said.fields });
+  if (may("reviewer")) for (const one of document.querySelectorAll(".verbs-line, [data-edit], input[name=offer]")) one.hidden = false;
+  drawAsked(said.asked);
+  drawSaid(said.said);
+}
+
+function drawAsked(asked) {
+  $("asked").hidden = !asked.length;
+  $("asked-list").replaceChildren(...asked.map((one) => el("li", {}, el("span", { dir: "auto" }, one.words),
+    el("span", {}, ...(may("reviewer") ? [el("button", { type: "button", "data-keep": one.field }, "Keep the person's"), " ",
+      el("button", { type: "button", "data-undo": String(one.override_id) }, "Take the suppliers'"), " ", el("button", { type: "button", "data-edit": one.field }, "Edit")] : [])))));
+}
+
+function wordsOf(one) {
+  const about = one.field ? `${one.field}: ${one.value}` : one.offer_id;
+  const did = { set: "set", lock: "locked", same: "said it belongs here:", other: "said it belongs here:", different: "said it does not belong:", new: "said it is a product of its own:" }[one.action];
+  return `${one.actor} ${did} ${about}`;
+}
+
+function drawSaid(said) {
+  const groups = new Map();
+  for (const one of said) groups.set(one.group_id ?? one.override_id, [...(groups.get(one.group_id ?? one.override_id) ?? []), one]);
+  $("waits").hidden = !groups.size;
+  $("waits-list").replaceChildren(...[...groups.values()].map((together) => {
+    const one = together[0];
+    const rest = together.length > 1 ? ` and ${together.length - 1} more` : "";
+    return el("tr", {}, el("td", { class: "text", dir: "auto" }, wordsOf(one) + rest), el("td", { class: "text quiet", dir: "auto" }, one.note),
+      el("td", { class: "nowrap" }, el("span", { class: `badge ${one.waits ? "unknown" : "agrees"}` }, one.waits ? "waits for the next run" : "in this version")),
+      el("td", { class: "nowrap quiet" }, `${one.at.slice(0, 10)} ${one.at.slice(11, 16)} UTC`),
+      el("td", { class: "r" }, may("reviewer") ? el("button", { type: "button", class: "plain", "data-undo": String(one.override_id) }, "Undo") : ""));
+  }));
+  const waiting = said.filter((one) => one.waits).length;
+  $("said").textContent = waiting ? `${waiting} ${waiting === 1 ? "answer waits" : "answers wait"} for the next run` : "";
+}
+
+function lines() {
+  return [...document.querySelectorAll("tr[data-field], tr[data-offer]")];
+}
+
+function move(by) {
+  const all = lines();
+  state.at = Math.min(all.length - 1, Math.max(0, state.at + by));
+  const line = all[state.at];
+  for (const one of all) one.classList.toggle("at", one === line);
+  (line?.querySelector("input:not([hidden]), button:not([hidden]), a") ?? line)?.focus();
+}
+
+function focused(kind) {
+  const active = document.activeElement?.closest(`tr[data-${kind}]`) ?? lines()[state.at];
+  return active?.dataset[kind];
+}
+
+function edit(field, lock = false) {
+  if (!may("reviewer")) return notice("Setting a value takes the role reviewer.");
+  $("edit-field").replaceChildren(...state.fields.map((one) => el("option", { value: one, selected: one === field }, one.replaceAll("_", " "))));
+  $("edit-lock").checked = lock;
+  $("lock-line").hidden = !may("lead");
+  $("edit-mistake").hidden = true;
+  $("edit-note").value = "";
+  chosen();
+  $("edit").showModal();
+  $("edit-value").focus();
+  $("edit-value").select();
+}
+
+function nowOf(field) {
+  return document.querySelector(`tr[data-field="${CSS.escape(field)}"] td`)?.textContent.trim() ?? "";
+}
+
+function chosen() {
+  const now = nowOf($("edit-field").value);
+  $("edit-value").value = now;
+  $("edit-now").textContent = now ? `Now: ${now}` : "Nothing is known of it yet.";
+  suggest();
+}
+
+async function suggest() {
+  const asked = new URLSearchParams({ field: $("edit-field").value, q: $("edit-value").value === nowOf($("edit-field").value) ? "" : $("edit-value").value });
+  const found = await ask(`/api/v1/values?${asked}`);
+  $("values-known").replaceChildren(...(found.values ?? []).map((value) => el("option", { value })));
+}
+
+async function save(field, value, more = {}) {
+  return done(await ask(`${api}/values`, { key: crypto.randomUUID(), field, value, ...more }), `${field} set to ${value}`, "edit");
+}
+
+async function done(answer, words, dialog) {
+  if (answer.mistake) {
+    const shown = $(`${dialog}-mistake`);
+    if ($(dialog).open) { shown.hidden = false; shown.textContent = answer.mistake; } else notice(answer.mistake);
+    if (answer.status === 412) await load();
+    return;
+  }
+  $(dialog).close();
+  notice("");
+  await load();
+  $("said").textContent = `${words}. ${$("said").textContent}`;
+}
+
+async function foresee(title, path, body, tell) {
+  const foreseen = await ask(`${path}/preview`, body);
+  if (foreseen.mistake) return notice(foreseen.mistake);
+  notice("");
+  $("change-title").textContent = title;
+  $("change-mistake").hidden = true;
+  $("change-note").value = "";
+  $("change-body").replaceChildren(el("p", {}, tell(foreseen)), el("ul", {}, ...foreseen.samples.map((one) => el("li", { dir: "auto" }, one))),
+    ...foreseen.contradictions.map((one) => el("p", { class: "notice conflicts" }, one)));
+  $("change-do").onclick = async () => done(await ask(path, { ...body, key: crypto.randomUUID(), note: $("change-note").value }), title, "change");
+  if (!$("change").open) $("change").showModal();
+}
+
+function offers(n) {
+  return `${n} ${n === 1 ? "offer" : "offers"}`;
+}
+
+function split() {
+  const marked = [...document.querySelectorAll("input[name=offer]:checked")].map((one) => one.value);
+  const chosenOffers = marked.length ? marked : [focused("offer")].filter(Boolean);
+  if (!chosenOffers.length) return notice("Mark the offers that are another product, then split them off.");
+  foresee("Split off", `${api}/split`, { offer_ids: chosenOffers }, (told) =>
+    `${offers(told.other_offers)} would become the product ${told.other_id}; ${offers(told.offers)} would stay.`);
+}
+
+async function merge() {
+  const title = document.querySelector("h1").textContent;
+  $("change-title").textContent = "Merge into another product";
+  const box = el("input", { id: "merge-search", "aria-label": "Search the product to merge into", placeholder: "Words, GTIN or id", autocomplete: "off", value: title.split(" ").slice(0, 3).join(" ") });
+  const list = el("ul", { class: "samples" });
+  const search = async () => {
+    const found = await ask(`/api/v1/products?${new URLSearchParams({ q: box.value })}`);
+    list.replaceChildren(...(found.products ?? []).filter((one) => one.product_id !== id).slice(0, 8).map((one) => {
+      const button = el("button", { type: "button", class: "plain" }, one.title);
+      button.onclick = () => foresee("Merge", `${api}/merge`, { into: one.product_id }, (told) =>
+        `All ${offers(told.other_offers)} of this product would go to ${told.product_id}, which has ${offers(told.offers)}; this address would lead there.`);
+      return el("li", { dir: "auto" }, button, el("span", { class: "quiet" }, `${one.brand ?? ""} ${one.product_id}`));
+    }));
+  };
+  box.oninput = search;
+  $("change-body").replaceChildren(el("p", {}, box), list);
+  $("change-mistake").hidden = true;
+  $("change-do").onclick = () => { $("change-mistake").hidden = false; $("change-mistake").textContent = "Choose a product first."; };
+  $("change").showModal();
+  box.select();
+  await search();
+}
+
+async function told(title, rows) {
+  $("told-title").textContent = title;
+  $("told-body").replaceChildren(...rows);
+  $("told").showModal();
+}
+
+async function history() {
+  const field = focused("field") ?? "title";
+  const found = await ask(`${api}/history?${new URLSearchParams({ field })}`);
+  if (found.mistake) return notice(found.mistake);
+  const rows = found.versions.map((one) => el("tr", {}, el("td", { class: "r" }, `run ${one.run}`), el("td", { class: "text", dir: "auto" }, one.value ?? "unknown"),
+    el("td", { class: "quiet text" }, one.override_id ? `a person, answer ${one.override_id}` : `${one.extractor ?? ""} ${one.source_offer_id ?? ""}`)));
+  told(`Every ${field} this product had`, [el("table", {}, el("tbody", {}, ...rows))]);
+}
+
+async function why() {
+  const mine = focused("offer") ?? document.querySelector("tr[data-offer]")?.dataset.offer;
+  const other = [...document.querySelectorAll("tr[data-offer]")].map((row) => row.dataset.offer).find((one) => one !== mine);
+  if (!mine || !other) return notice("This product has one offer: there is no other to compare it with.");
+  const pair = await ask(`/api/v1/pairs?${new URLSearchParams({ left: mine, right: other })}`);
+  if (pair.mistake) return notice(pair.mistake);
+  const number = (value) => (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2);
+  const bars = pair.bars.map((one) => el("tr", {}, el("th", { scope: "row" }, one.words), el("td", { class: "r" }, number(one.contribution))));
+  told("Why these two are together", [el("p", { class: "why" }, pair.words), el("table", { class: "fields" }, el("tbody", {}, ...bars,
+    pair.log_odds === null ? null : el("tr", {}, el("th", { scope: "row" }, "together"), el("td", { class: "r" }, number(pair.log_odds)))))]);
+}
+
+async function undoLast() {
+  const answer = await ask("/api/v1/review/undo", {});
+  if (answer.mistake) return notice(answer.mistake);
+  await load();
+  $("said").textContent = answer.count ? `Taken back: ${answer.count}` : "You have nothing to take back";
+}
+
+async function undoOne(overrideId) {
+  const answer = await ask(`/api/v1/overrides/${overrideId}/undo`, {});
+  if (answer.mistake) return notice(answer.mistake);
+  await load();
+  $("said").textContent = `Taken back. ${$("said").textContent}`;
+}
+
+function help() {
+  told("Keys", [el("table", {}, el("tbody", {}, ...ON_PRODUCT.map((verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]), el("td", {}, el("kbd", {}, keyOf(verb)))))))]);
+}
+
+function goTo(which) {
+  const version = $("product").dataset[which];
+  if (version) location.assign(`/p/${encodeURIComponent(id)}?version=${encodeURIComponent(version)}`);
+}
+
+const ACTS = {
+  down: () => move(1), up: () => move(-1), edit: () => edit(focused("field") ?? "title"), lock: () => edit(focused("field") ?? "title", true), history, why, split, merge,
+  undo: undoLast, older: () => goTo("older"), newer: () => goTo("newer"), help,
+};
+
+listen((verb) => ACTS[verb]?.(), ON_PRODUCT);
+document.addEventListener("click", (event) => {
+  const pressed = event.target.closest("button");
+  if (!pressed) return;
+  const { verb, edit: field, undo, keep } = pressed.dataset;
+  if (verb) ACTS[verb]?.();
+  else if (field) edit(field);
+  else if (undo) undoOne(undo);
+  else if (keep) save(keep, nowOf(keep));
+});
+$("edit-field").addEventListener("change", chosen);
+$("edit-value").addEventListener("input", suggest);
+$("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("edit-save").click(); } });
+$("edit-save").addEventListener("click", () => save($("edit-field").value, $("edit-value").value, { lock: $("edit-lock").checked, note: $("edit-note").value }));
+load();
