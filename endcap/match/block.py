@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from endcap.match.index import GRAM_POSTINGS, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, empty_part, rarity
+from endcap.match.index import GRAM_POSTINGS, LEAST_POSTINGS, OFFERS_A_POSTING, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, empty_part, rarity
 from endcap.match.reading import CODE, WORD
 
 # Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
@@ -431,6 +431,7 @@ def _search(
     score, looks, seen = np.zeros(feeds.size, np.float32), np.zeros(feeds.size, np.float32), np.empty(feeds.size, np.int32)
     tables, gram_tables = _tables(), _tables()
     base_rows = base.start.size - 1
+    postings = min(POSTINGS, max(LEAST_POSTINGS, int(counts.offers) // OFFERS_A_POSTING))
     for q in range(rows.size):
         row = rows[q]
         part, at = (base, row) if row < base_rows else (delta, row - base_rows)
@@ -454,7 +455,7 @@ def _search(
             looks[seen[i]] = score[seen[i]]
         count, rest = _visit(
             ids[searched], squares[searched] * (TITLE_SHARE / max(length[0], np.float32(1e-9))), sizes[searched], base.place, delta.place,
-            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, count, POSTINGS,
+            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, count, postings,
         )  # fmt: skip
         asked_for = _Query(length, _remember(ids, squares, flags, tables), _remember(own, gram_squares, flags[:0], gram_tables))
         wide = _worth_reading(score, keys, seen, count, rest + gram_rest)

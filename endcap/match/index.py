@@ -20,6 +20,8 @@ NONE = np.zeros(0, dtype=np.int32)
 # Postings visited per offer, for tokens and for 3-grams: enough to see every row of a catalog of a few thousand, and constant work
 # per offer in one of millions. Longer postings are never visited; a base leaves those out that are twice as long.
 POSTINGS, GRAM_POSTINGS = 3000, 1000
+# A larger catalog needs more of them to lose no more: as many as this many offers, at least the least and at most POSTINGS.
+LEAST_POSTINGS, OFFERS_A_POSTING = 2000, 650
 LEFT_OUT = 2 * POSTINGS
 
 
