@@ -23,6 +23,8 @@ from endcap.match import match_offers
 from endcap.match.block import find_near
 from endcap.match.cache import synced_store
 from endcap.match.matching import live_offers
+from endcap.match.score import Model
+from endcap.match.search import search_one
 from endcap.match.store import Store, hash_bytes
 from endcap.schema import Offer, arrow_schema
 from endcap.settings import Matching
@@ -183,6 +185,18 @@ def measure_whole(world: World, folder: Path) -> None:
             top(world, matched.pairs)
         model = matched.model
         offers = changed(offers, size)
+    if model is not None:
+        one_at_a_time(synced_store(live_offers(offers), folder), offers.slice(size, SINGLE_QUERIES), model)
+
+
+def one_at_a_time(store: Store, offers: pa.Table, model: Model) -> None:
+    """Print how long it takes to find and score the products of one offer, as an API does."""
+    times = []
+    for number in range(offers.num_rows):
+        started = time.perf_counter()
+        search_one(store, offers.slice(number, 1), model)
+        times.append(1000 * (time.perf_counter() - started))
+    print(f"one offer against {store.size} offers, found and scored: p50 {np.percentile(times, 50):.1f} ms, p99 {np.percentile(times, 99):.1f} ms on the clock")
 
 
 def changed(offers: pa.Table, size: int) -> pa.Table:

@@ -44,7 +44,19 @@ def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, feat
     if features is None and model.stack is not None:
         raise ValueError("learned columns are not known from two offers alone")
     values = [shelf.component("features", name).compare(one, other) for name in model.names] if features is None else list(features)
-    contributions = model.contributions(np.array([values], dtype=np.float32))[0].tolist()
+    return _bars(one, other, model, values, model.contributions(np.array([values], dtype=np.float32))[0].tolist())
+
+
+def explain_beside(asked: dict[str, Any], others: Sequence[dict[str, Any]], model: Model, features: Sequence[Sequence[float]]) -> list[list[Bar]]:
+    """Bars of one offer with each of some others, as `explain_pair` gives them, in one go; `features` are the pairs' values."""
+    if not others:
+        return []
+    mine, *its = read_records([asked, *others])
+    contributions = model.contributions(np.array(features, dtype=np.float32)).tolist()
+    return [_bars(mine, other, model, values, told) for other, values, told in zip(its, features, contributions, strict=True)]
+
+
+def _bars(one: Record, other: Record, model: Model, values: Sequence[float], contributions: Sequence[float]) -> list[Bar]:
     bars = [
         Bar(name, value, _words(name, one, other, value), contribution)
         for name, value, contribution in zip(model.names, values, contributions[:-1], strict=True)

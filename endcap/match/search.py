@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match.block import Candidates, find_near, find_near_offer
+from endcap.match.conflict import find_conflicts
 from endcap.match.index import Part, empty_part, view_index
 from endcap.match.matching import score_pairs
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
-from endcap.match.store import Store, read_rows
+from endcap.match.store import Rows, Store, read_rows
 from endcap.match.tokens import join
 
 
@@ -26,6 +27,8 @@ class Hit:
     offer_id: str
     similarity: float
     score: float
+    features: tuple[float, ...]
+    conflict: str | None
 
 
 def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list[Hit]:
@@ -35,13 +38,7 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     """
     asked = read_rows(offer, store.delta.feed_names)
     tokens = asked.tokens
-    ids = store.number(tokens.hashes.values)
-    none = empty_part()
-    part = Part(
-        tokens.hashes.start, ids, tokens.flags.values, tokens.grams.start, tokens.grams.values, none.place, none.posting_start, none.posting,
-        none.gram_posting_start, none.gram_posting,
-    )  # fmt: skip
-    near, similarity = find_near_offer(store.postings, part, int(asked.feeds[0]), float(asked.prices[0]), asked.currencies[0], k)
+    ids, near, similarity = _near(store, asked, k)
     if not near.size:
         return []
     rows = np.sort(near)
@@ -53,11 +50,37 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies, gram_rarity=store.postings.gram_rarity)
     titles = pa.chunked_array([store.texts("titles", rows), asked.titles])
     left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
-    _, scores = score_pairs(Pairs(index, _graph(store, others, near, similarity, k), titles, left, right), model)
+    pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right)
+    features, scores = score_pairs(pairs, model)
+    conflicts = find_conflicts(pairs, np.arange(rows.size))
     value_of = dict(zip(near.tolist(), similarity.tolist(), strict=True))
     offer_ids = store.texts("offer_ids", rows).to_pylist()
-    hits = [Hit(str(name), value_of[row], score) for name, row, score in zip(offer_ids, rows.tolist(), scores.tolist(), strict=True)]
+    hits = [
+        Hit(str(name), value_of[row], score, tuple(values), conflict)
+        for name, row, score, values, conflict in zip(offer_ids, rows.tolist(), scores.tolist(), features.tolist(), conflicts, strict=True)
+    ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.offer_id))
+
+
+def find_alike(store: Store, offer: pa.Table, k: int = 10) -> list[tuple[str, float]]:
+    """(offer id, similarity) of the k nearest live offers of one row of schema Offer, the most alike first; no model is asked."""
+    asked = read_rows(offer, store.delta.feed_names)
+    _ids, near, similarity = _near(store, asked, k)
+    named = store.texts("offer_ids", near).to_pylist() if near.size else []
+    return sorted(zip(map(str, named), similarity.tolist(), strict=True), key=lambda found: (-found[1], found[0]))
+
+
+def _near(store: Store, asked: Rows, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(the asked offer's tokens by number, rows of the nearest offers, their similarity)."""
+    tokens = asked.tokens
+    ids = store.number(tokens.hashes.values)
+    none = empty_part()
+    part = Part(
+        tokens.hashes.start, ids, tokens.flags.values, tokens.grams.start, tokens.grams.values, none.place, none.posting_start, none.posting,
+        none.gram_posting_start, none.gram_posting,
+    )  # fmt: skip
+    near, similarity = find_near_offer(store.postings, part, int(asked.feeds[0]), float(asked.prices[0]), asked.currencies[0], k)
+    return ids, near, similarity
 
 
 def _graph(store: Store, others: Candidates, near: np.ndarray, similarity: np.ndarray, k: int) -> Candidates:

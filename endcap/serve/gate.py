@@ -31,6 +31,8 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     **{("GET", f"/api/v1/{path}"): "viewer" for path in ("products/{product_id}/answers", "products/{product_id}/history", "values")},
     **{("POST", f"/api/v1/products/{{product_id}}/{deed}"): "reviewer" for deed in ("values", "split", "merge", "split/preview", "merge/preview")},
     ("POST", "/api/v1/overrides/{override_id}/undo"): "reviewer",
+    ("POST", "/api/v1/match"): "viewer",
+    ("GET", "/api/v1/search"): "viewer",
     ("GET", "/api/v1/review/next"): "reviewer",
     ("GET", "/api/v1/review/items"): "reviewer",
     ("GET", "/api/v1/review/groups"): "reviewer",

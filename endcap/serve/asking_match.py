@@ -1,0 +1,125 @@
+"""Offers and words that are looked up in the whole catalog: an index of the snapshot, built once for it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from endcap import gtin, match
+from endcap.decide.promised import Thresholds, thresholds
+from endcap.decide.single import SHOWN_FIELDS, Near, Single, decide_single, find_by_text, offer_of
+from endcap.flow import live_offers
+from endcap.match.store import Store, build_store
+from endcap.problems import BadInput
+from endcap.serve import answers_match as answers
+from endcap.serve.reading import Reading
+
+_ONE_BUILDS = threading.Lock()
+OFFERS_A_PRODUCT = 5
+
+
+@dataclass(frozen=True)
+class Finder:
+    """What matching needs of a snapshot."""
+
+    store: Store
+    model: match.Model
+    allowed: Thresholds
+
+
+def finder_of(reading: Reading) -> Finder:
+    """The snapshot's finder, built when it is asked for the first time. Raises BadInput before the first run or without a model."""
+    with _ONE_BUILDS:
+        return reading.keep("finder", _build)
+
+
+def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
+    """What would be decided of an offer now, with up to `k` candidates."""
+    found, titles = decide_of(reading, given)
+    return answers.Match(
+        snapshot=reading.snapshot_id, action=found.action, product_id=found.product_id, confidence=found.confidence, reason_code=found.reason_code,
+        reason=found.reason, model=finder_of(reading).model.model_id, candidates=[_candidate(one, titles) for one in found.near],
+    )  # fmt: skip
+
+
+def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str, dict[str, Any]]]:
+    """The same as `match_one`, not yet as an answer, with the products named."""
+    finder = finder_of(reading)
+    found = decide_single(
+        finder.store, finder.model, offer_of(_fields(given)), reading.home.catalog.policy, finder.allowed, lambda ids: _details(reading, ids), k=given.k
+    )
+    return found, _titles(reading, [one.product_id for one in found.near if one.product_id])
+
+
+def search(reading: Reading, words: str, n: int) -> answers.Found:
+    """Live products whose offers are most alike to some words, best first."""
+    alike = find_by_text(finder_of(reading).store, words, n * OFFERS_A_PRODUCT)
+    known = _details(reading, [offer_id for offer_id, _similarity in alike])
+    best: dict[str, float] = {}
+    for offer_id, similarity in alike:
+        product_id = known.get(offer_id, {}).get("product_id")
+        if product_id:
+            best[product_id] = max(similarity, best.get(product_id, 0.0))
+    chosen = sorted(best, key=lambda one: (-best[one], one))[:n]
+    titles = _titles(reading, chosen)
+    return answers.Found(
+        snapshot=reading.snapshot_id,
+        products=[answers.FoundProduct(**titles[one], similarity=round(best[one], 4)) for one in chosen if one in titles],
+    )
+
+
+def _build(reading: Reading) -> Finder:
+    model_id = reading.home.manifest(reading.snapshot_id).models.get("match") if reading.snapshot_id else None
+    if model_id is None:
+        raise BadInput("nothing can be matched yet", where="the catalog", todo="run it once: `endcap run`")
+    with reading.cursor() as con:
+        store = build_store(live_offers(con))
+        allowed = thresholds(con, reading.home.catalog.policy)
+    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed)
+
+
+def _fields(given: answers.Asked) -> dict[str, Any]:
+    fields = given.model_dump(exclude={"k"})
+    if given.gtin is not None:
+        digits, mistake = gtin.normalise(given.gtin)
+        if digits is None:
+            raise BadInput(f"{given.gtin!r} is no GTIN: {mistake}", where="gtin", todo="leave it out or copy the digits below the bar code")
+        fields["gtin"] = digits
+    fields["price"] = None if given.price is None else Decimal(str(given.price)).quantize(Decimal("0.0001"))
+    return fields
+
+
+def _details(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    if not offer_ids:
+        return {}
+    marks = ", ".join("?" * len(offer_ids))
+    rows = {row["offer_id"]: row for row in reading.by_key("offers", ", ".join(SHOWN_FIELDS), f"offer_id IN ({marks})", list(offer_ids))}
+    placed = reading.rows(f"SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND offer_id IN ({marks})", list(offer_ids))
+    products = {row["offer_id"]: row["product_id"] for row in placed}
+    return {offer_id: row | {"product_id": products.get(offer_id)} for offer_id, row in rows.items()}
+
+
+def _titles(reading: Reading, product_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    if not product_ids:
+        return {}
+    rows = reading.rows(
+        "SELECT product_id, title, brand, category, gtin, offers FROM products WHERE state = 'live' AND product_id IN "
+        f"({', '.join('?' * len(product_ids))})", list(product_ids),
+    )  # fmt: skip
+    return {row["product_id"]: row for row in rows}
+
+
+def _candidate(one: Near, titles: dict[str, dict[str, Any]]) -> answers.MatchCandidate:
+    strongest = [answers.Evidence(name=bar.name, words=bar.words, contribution=bar.contribution, value=_number(bar.value)) for bar in one.bars]
+    return answers.MatchCandidate(
+        product_id=one.product_id, title=titles.get(one.product_id or "", {}).get("title"), offer_id=one.offer_id, probability=one.score, does=one.does,
+        words=one.words, conflict=one.conflict, evidence=strongest,
+    )  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
