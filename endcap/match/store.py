@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -113,17 +114,27 @@ class Store:
         """'offer_ids' or 'titles' of rows."""
         if not self.delta.size:
             return getattr(self.base.rows, name).take(pa.array(rows))
-        both = pa.chunked_array([getattr(self.base.rows, name), getattr(self.delta, name)], pa.large_string())
-        return both.take(pa.array(rows)).combine_chunks()
+        # Taken from each by itself: together they would be copied whole for a few rows.
+        inside = rows < self.base.rows.size
+        inner = getattr(self.base.rows, name).take(pa.array(rows[inside])).cast(pa.large_string())
+        outer = getattr(self.delta, name).take(pa.array(rows[~inside] - self.base.rows.size)).cast(pa.large_string())
+        place = np.empty(rows.size, dtype=np.int64)
+        place[np.concatenate([np.flatnonzero(inside), np.flatnonzero(~inside)])] = np.arange(rows.size)
+        return pa.concat_arrays([_whole(inner), _whole(outer)]).take(pa.array(place))
 
     def number(self, hashes: np.ndarray) -> np.ndarray:
         """Number of each token hash, int32, -1 = unknown. Tokens that only the delta has are looked for in it."""
         numbers = _find(self.base.vocabulary, _ALL, hashes)
         missing = np.flatnonzero(numbers < 0)
         if missing.size and self.delta.size:
-            order = np.argsort(self.delta.tokens.hashes.values, kind="stable")
-            numbers[missing] = _find(self.delta.tokens.hashes.values[order], self.postings.delta.ids[order].astype(np.int64), hashes[missing])
+            numbers[missing] = _find(*self._delta_numbers, hashes[missing])
         return numbers.astype(np.int32)
+
+    @cached_property
+    def _delta_numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """(hashes ascending, their numbers) of the delta's tokens."""
+        order = np.argsort(self.delta.tokens.hashes.values, kind="stable")
+        return self.delta.tokens.hashes.values[order], self.postings.delta.ids[order].astype(np.int64)
 
     def view(self, rows: np.ndarray) -> Index:
         """The given rows, ready to be compared with each other."""
@@ -199,6 +210,10 @@ def marks_of(thin: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         marks = (marks ^ column) * _GOLDEN
         marks ^= marks >> np.uint64(29)
     return keys, marks
+
+
+def _whole(texts: Any) -> pa.Array[Any]:
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def read_rows(offers: pa.Table, feed_names: tuple[str, ...]) -> Rows:

@@ -41,9 +41,10 @@ class Ragged:
         return self.values[self.start[i] : self.start[i + 1]]
 
     def take(self, rows: np.ndarray) -> Ragged:
-        sizes = (self.start[1:] - self.start[:-1])[rows]
+        first = self.start[rows]
+        sizes = self.start[rows + 1] - first
         start = _starts(sizes)
-        places = np.repeat(self.start[:-1][rows] - start[:-1], sizes) + np.arange(start[-1])
+        places = np.repeat(first - start[:-1], sizes) + np.arange(start[-1])
         return Ragged(start, self.values[places])
 
 

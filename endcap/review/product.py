@@ -113,9 +113,7 @@ def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str],
 
 def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "") -> Deed:
     """Store that all offers of a product belong to another one. Raises BadInput where one of the two is not live, or they are one."""
-    if product_id == into:
-        raise BadInput("a product cannot be merged into itself", where=product_id, todo="name another product")
-    _live(tables, product_id), _live(tables, into)
+    _check_two(tables, product_id, into)
     moving, anchor = _offers_of(tables, product_id), _offers_of(tables, into)[0]
     if len(moving) > MOST_OFFERS:
         raise BadInput(f"{product_id} has {len(moving):,} offers", where="merge", todo=f"merge the smaller product; at most {MOST_OFFERS} offers move at once")
@@ -132,7 +130,7 @@ def effect_of_split(tables: Tables, product_id: str, offer_ids: Sequence[str]) -
 
 def effect_of_merge(tables: Tables, product_id: str, into: str) -> Effect:
     """What `merge` would do."""
-    _live(tables, product_id), _live(tables, into)
+    _check_two(tables, product_id, into)
     moving, there = _offers_of(tables, product_id), _offers_of(tables, into)
     return Effect(into, product_id, len(there), len(moving), _titles(tables, moving), _contradictions(tables, moving, there, ("different", "new")))
 
@@ -207,6 +205,13 @@ def _live(tables: Tables, product_id: str) -> dict[str, Any]:
     if not found:
         raise BadInput(f"there is no live product {product_id!r}", where="review", todo="look it up again; it may have been merged")
     return found[0]
+
+
+def _check_two(tables: Tables, product_id: str, into: str) -> None:
+    if product_id == into:
+        raise BadInput("a product cannot be merged into itself", where=product_id, todo="name another product")
+    for one in (product_id, into):
+        _live(tables, one)
 
 
 def _offers_of(tables: Tables, product_id: str) -> list[str]:

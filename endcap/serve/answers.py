@@ -158,6 +158,7 @@ class ProductList(Answer):
     pages: int
     found: int
     products: list[ProductRow]
+    next: str | None = Field(None, description="Send it as `cursor` for the rows after these, of the very same snapshot; null at the end.")
 
 
 class Value(BaseModel):

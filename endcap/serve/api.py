@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from endcap.serve import answers, asking, asking_overview, asking_pair, asking_product
 from endcap.serve.asking import NotFound
+from endcap.serve.cursors import cursor_of, read_cursor
 from endcap.serve.gate import person_of
 from endcap.serve.problems_shown import shown
 from endcap.serve.reading import Reading
@@ -44,9 +45,17 @@ def overview(reading: Pinned) -> answers.Overview:
 
 
 @ROUTER.get("/products")
-def products(reading: Pinned, q: Search = "", category: Annotated[str, Query(max_length=400)] = "", page: Page = 1) -> answers.ProductList:
-    """Live products, searched and paged."""
-    return asking.products(reading, q, category, page)
+def products(
+    request: Request, reading: Pinned, q: Search = "", category: Annotated[str, Query(max_length=400)] = "", page: Page = 1,
+    cursor: Annotated[str, Query(max_length=200, description="`next` of the answer before: the rows after it, of the snapshot that one was read from.")] = "",
+) -> answers.ProductList:  # fmt: skip
+    """Live products, searched and paged; by cursor a whole list is one snapshot's, whatever is published meanwhile."""
+    if cursor:
+        snapshot_id, offset = read_cursor(cursor)
+        reading, page = as_of(request, snapshot_id or ""), offset // asking.ROWS_A_PAGE + 1
+    found = asking.products(reading, q, category, page)
+    found.next = cursor_of(reading.snapshot_id, page * asking.ROWS_A_PAGE) if page < found.pages else None
+    return found
 
 
 @ROUTER.get(

@@ -12,33 +12,34 @@ from starlette.exceptions import HTTPException
 import endcap
 from endcap import shelf
 from endcap.problems import BadInput
-from endcap.serve import api, api_match, api_product, api_review, signing_in
+from endcap.serve import api, api_match, api_product, api_reconcile, api_review, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import Gate, admit
+from endcap.serve.limits import Limits
 from endcap.serve.problems_shown import EveryAnswer, on_bad_input, on_http, on_invalid, on_not_found
 from endcap.serve.reading import Home, Readings
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
+def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: Limits | None = None) -> FastAPI:
     """The application over one catalog.
 
     In: the catalog's home, the gate that tells who asks, and the host names it answers to (others are refused, so that no foreign page can
-    read it through a name that leads here). Out: an ASGI application.
+    read it through a name that leads here), and how much one actor may ask. Out: an ASGI application.
     """
     app = FastAPI(
         title="endcap", version=endcap.__version__, description="A product catalog at one snapshot, and the review of what waits for a person.",
         docs_url=None, redoc_url=None, dependencies=[Depends(admit)],
-        responses={code: {"model": ProblemAnswer} for code in (401, 403, 404, 409, 412, 422, 428, 500)},
+        responses={code: {"model": ProblemAnswer} for code in (401, 403, 404, 409, 412, 413, 422, 428, 429, 500)},
     )  # fmt: skip
     readings = Readings(home)
-    app.state.home, app.state.gate, app.state.readings = home, gate, readings
+    app.state.home, app.state.gate, app.state.readings, app.state.limits = home, gate, readings, limits or Limits()
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
-    for router in (api.ROUTER, api_match.ROUTER, api_product.ROUTER, api_review.ROUTER, signing_in.ROUTER):
+    for router in (api.ROUTER, api_match.ROUTER, api_reconcile.ROUTER, api_product.ROUTER, api_review.ROUTER, signing_in.ROUTER):
         app.include_router(router)
     for page in shelf.components("pages").values():
         app.include_router(page.router)

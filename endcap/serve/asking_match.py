@@ -55,6 +55,19 @@ def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str,
     return found, _titles(reading, [one.product_id for one in found.near if one.product_id])
 
 
+def check(given: answers.Asked) -> None:
+    """Raises BadInput where a field cannot be what it says."""
+    _fields(given)
+
+
+def products_by_id(reading: Reading, product_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Products by id, whatever their state; unknown ids are left out."""
+    if not product_ids:
+        return []
+    columns = "product_id, title, brand, category, gtin, price_min, price_max, currency, offers"
+    return reading.rows(f"SELECT {columns} FROM products WHERE product_id IN ({', '.join('?' * len(product_ids))})", list(product_ids))
+
+
 def search(reading: Reading, words: str, n: int) -> answers.Found:
     """Live products whose offers are most alike to some words, best first."""
     alike = find_by_text(finder_of(reading).store, words, n * OFFERS_A_PRODUCT)

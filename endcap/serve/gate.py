@@ -12,6 +12,7 @@ from endcap.ops.access import Person
 from endcap.ops.home import Home
 
 COOKIE = "endcap_session"
+RECONCILE = "/api/v1/reconcile"  # its clients know an address alone: the token may stand in it
 OPEN = ""  # for all, signed in or not
 
 # (method, route) -> least role. A route that is missing here answers nobody, and a test fails.
@@ -33,6 +34,8 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     ("POST", "/api/v1/overrides/{override_id}/undo"): "reviewer",
     ("POST", "/api/v1/match"): "viewer",
     ("GET", "/api/v1/search"): "viewer",
+    **{("GET", f"{RECONCILE}{path}"): "viewer" for path in ("", "/suggest/entity", "/suggest/property", "/properties", "/preview")},
+    ("POST", RECONCILE): "viewer",
     ("GET", "/api/v1/review/next"): "reviewer",
     ("GET", "/api/v1/review/items"): "reviewer",
     ("GET", "/api/v1/review/groups"): "reviewer",
@@ -62,6 +65,9 @@ class HomeGate:
         kind, _space, token = request.headers.get("authorization", "").partition(" ")
         if kind:
             return access.who(self._engine, token.strip(), "token") if kind.lower() == "bearer" else None
+        in_address = _token_in_address(request)
+        if in_address:
+            return access.who(self._engine, in_address, "token")
         cookie = request.cookies.get(COOKIE)
         return access.who(self._engine, cookie, "session") if cookie else None
 
@@ -72,16 +78,29 @@ def admit(request: Request) -> None:
     least = LEAST_ROLE.get((request.method, route.path)) if isinstance(route, Route) else None
     if least is None:
         raise HTTPException(403, "nobody may do this")
-    if request.method not in ("GET", "HEAD") and not request.headers.get("authorization"):
+    if request.method not in ("GET", "HEAD") and not request.headers.get("authorization") and not _token_in_address(request):
         _check_same_site(request)
     if least == OPEN:
+        if route is not None and route.path == "/sign-in" and request.method == "POST":
+            _take(request, request.client.host if request.client else "unknown", "sign-in")
         return
     person = request.app.state.gate.who(request)
     if person is None:
         raise HTTPException(401, "say who you are")
+    _take(request, person.pass_id, "read" if request.method in ("GET", "HEAD") else "write")
     if not person.may(least):
         raise HTTPException(403, f"this takes the role {least}; {person.name} is {person.role}")
     request.state.person = person
+
+
+def _token_in_address(request: Request) -> str:
+    return request.query_params.get("token", "") if request.url.path.startswith(RECONCILE) else ""
+
+
+def _take(request: Request, actor: str, kind: str) -> None:
+    wait_s = request.app.state.limits.wait_s(actor, kind)
+    if wait_s:
+        raise HTTPException(429, f"too many {kind}s at once", headers={"Retry-After": str(max(1, round(wait_s)))})
 
 
 def person_of(request: Request) -> Person:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import Any
 
 from anyio import to_thread
+from fastapi import HTTPException as FastAPIHTTPException
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -16,11 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from endcap.problems import BadInput, Problem
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
+from endcap.serve.limits import MOST_BODY_BYTES
 from endcap.serve.reading import Readings
 from endcap.serve.templating import page_of
 
 LOG = logging.getLogger("endcap.serve")
-STATIC = "/static/"
+STATIC, API = "/static/", "/api/"
 SNAPSHOT_HEADER = "X-Endcap-Snapshot"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -35,12 +38,13 @@ HEADERS = {
 }
 CODES = {
     400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 409: "conflict", 410: "gone",
-    412: "changed", 422: "invalid", 428: "version_needed", 500: "failed",
+    412: "changed", 413: "too_large", 422: "invalid", 428: "version_needed", 429: "too_many", 500: "failed",
 }  # fmt: skip
 HINTS = {
     401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
     404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json", 409: "another person's word stands",
-    412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version",
+    412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version", 413: "send less at once",
+    429: "wait as long as Retry-After says",
 }  # fmt: skip
 
 
@@ -67,12 +71,20 @@ class EveryAnswer:
 
         if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
             scope, send = {**scope, "method": "GET"}, _without_body(send)
+        if scope["path"].startswith(API) and scope["method"] == "GET":
+            send = _with_etag(Request(scope).headers.get("if-none-match", ""), send)
         request = Request(scope)
         try:
             if _host(request) not in self.hosts:
                 answer = shown(request, 400, "unknown_host", "this server answers under its own name only", f"use http://{self.hosts[0]}")
                 await answer(scope, receive, send_with_headers)
                 return
+            length = request.headers.get("content-length", "0")
+            if not length.isdecimal() or int(length) > MOST_BODY_BYTES or "content-encoding" in request.headers:
+                answer = shown(request, 413, CODES[413], f"more than {MOST_BODY_BYTES:,} bytes, or compressed, is not taken", HINTS[413])
+                await answer(scope, receive, send_with_headers)
+                return
+            receive = _counted(receive)
             if not request.url.path.startswith(STATIC):  # the look must not depend on the catalog
                 reading = await to_thread.run_sync(self.readings.current)
                 snapshot = reading.snapshot_id or "none"
@@ -85,6 +97,52 @@ class EveryAnswer:
             message = error.sentence() if isinstance(error, Problem) else "the server could not answer this"
             answer = shown(request, 500, CODES[500], message, "the server's log says why; the catalog itself is unchanged")
             await answer(scope, receive, send_with_headers)
+
+
+def _counted(receive: Receive) -> Receive:
+    """What is received, as long as it is not too much; a body without a length is counted as it comes."""
+    had = 0
+
+    async def receive_counted() -> Message:
+        nonlocal had
+        message = await receive()
+        had += len(message.get("body", b""))
+        if had > MOST_BODY_BYTES:
+            raise FastAPIHTTPException(413, f"more than {MOST_BODY_BYTES:,} bytes are not taken at once")
+        return message
+
+    return receive_counted
+
+
+def _with_etag(known: str, send: Send) -> Send:
+    """Answers of the API carry the hash of their body; who has that already is told so without it (RFC 9110, 13.1.2)."""
+    begun: Message | None = None
+    parts: list[bytes] = []
+
+    async def send_tagged(message: Message) -> None:
+        nonlocal begun
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            begun = message
+            return
+        if begun is None or message["type"] != "http.response.body":
+            await send(message)
+            return
+        parts.append(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        body = b"".join(parts)
+        headers = MutableHeaders(raw=begun["headers"])
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        headers["ETag"] = tag
+        if tag in [one.strip().removeprefix("W/") for one in known.split(",")]:
+            del headers["content-length"]
+            await send({**begun, "status": 304, "headers": headers.raw})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await send({**begun, "headers": headers.raw})
+        await send({"type": "http.response.body", "body": body})
+
+    return send_tagged
 
 
 def _without_body(send: Send) -> Send:
@@ -123,7 +181,9 @@ async def on_http(request: Request, error: Exception) -> Response:
         return RedirectResponse("/sign-in", 303)
     hint = HINTS.get(error.status_code, "")
     message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
-    return shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
+    answer = shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
