@@ -201,7 +201,8 @@ async function why() {
   const pair = await ask(`/api/v1/pairs?${new URLSearchParams({ left: mine, right: other })}`);
   if (pair.mistake) return notice(pair.mistake);
   const number = (value) => (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2);
-  const bars = pair.bars.map((one) => el("tr", {}, el("th", { scope: "row" }, one.words), el("td", { class: "r" }, number(one.contribution))));
+  const rest = pair.bars.filter((one) => !one.words).reduce((sum, one) => sum + one.contribution, 0);
+  const bars = [...pair.bars.filter((one) => one.words), { words: "everything else", contribution: rest }].map((one) => el("tr", {}, el("th", { scope: "row" }, one.words), el("td", { class: "r" }, number(one.contribution))));
   told("Why these two are together", [el("p", { class: "why" }, pair.words), el("table", { class: "fields" }, el("tbody", {}, ...bars,
     pair.log_odds === null ? null : el("tr", {}, el("th", { scope: "row" }, "together"), el("td", { class: "r" }, number(pair.log_odds)))))]);
 }
