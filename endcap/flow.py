@@ -241,8 +241,9 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
     champion = home.champion("match") or manifest.models.get("match")
     journey = Journey(home, lake, manifest.run + 1, arrivals, home.override_sequence(), champion, dict(manifest.models), say)
     attempt = open_run(home, journey)
+    stages: list[dict[str, Any]] = []
     try:
-        stages = [_do(stage, journey) for stage in STAGES]
+        stages.extend(_do(stage, journey) for stage in STAGES)  # one by one: those done before a failure are told
         hold_suspicious(journey, accept)
         snapshot_id, content_hash, publishing = _publish(journey)
         with home.connect() as con:
@@ -250,7 +251,9 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
     except BaseException as error:
         snapshot = home.snapshot()
         published = snapshot["snapshot_id"] if snapshot and snapshot["run"] == journey.run else None
-        close_run(home, attempt, state="done" if published else "failed", snapshot_id=published, error=str(error) or type(error).__name__)
+        reached = {"stages": stages, "failed_in": STAGES[len(stages)].__name__ if len(stages) < len(STAGES) else "publish"}
+        state = "done" if published else "failed"
+        close_run(home, attempt, state=state, snapshot_id=published, error=str(error) or type(error).__name__, deliveries=journey.deliveries, figures=reached)
         raise
     figures = {"notices": journey.notices, "metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)

@@ -322,7 +322,7 @@ def close_run(
     figures: dict[str, Any] | None = None, error: str | None = None,
 ) -> None:  # fmt: skip
     values = {"state": state, "snapshot_id": snapshot_id, "finished_at": now(), "error": error}
-    if state == "done":
+    if state == "done" or figures:
         values |= {"deliveries_json": json.dumps(list(deliveries), sort_keys=True), "figures_json": json.dumps(figures or {}, sort_keys=True)}
     with home.engine.begin() as connection:
         connection.execute(update(RUNS).values(values).where(RUNS.c.attempt_id == attempt))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, select
 
 from endcap import schema
-from endcap.ops.database import now
+from endcap.ops import audit
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES
 from endcap.problems import BadInput
@@ -31,5 +32,22 @@ def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: st
         raise BadInput("a release needs a reason", where="--reason", todo="say why the delivery is right after all")
     if any((row["feed"], row["date"]) == (feed, date) for row in home.rows(RELEASES).to_pylist()):
         raise BadInput(f"{feed} {date} was released before", where=str(home.path), todo="run `endcap run`")
-    with home.engine.begin() as connection:
+    with writing(home.engine) as connection:
         connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))
+        audit.record(connection, actor, "release", f"{feed} {date}", {"reason": reason})
+
+
+def hold_again(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:
+    """Take a release back before a run has taken the delivery in. Raises BadInput where nothing waits to be taken in, or without a reason."""
+    if not reason.strip():
+        raise BadInput("holding needs a reason", where="reason", todo="say why the delivery is wrong after all")
+    rows = home.lake().current(schema.Delivery).to_pylist()
+    with writing(home.engine) as connection:
+        mine = (RELEASES.c.feed == feed, RELEASES.c.date == date)
+        waits = connection.execute(select(RELEASES.c.feed).where(*mine)).first() is not None
+        taken_in = any((row["feed"], row["date"], row["state"]) == (feed, date, "accepted") for row in rows)
+        if not waits or taken_in:
+            what = "is in the catalog already" if taken_in else "was not released"
+            raise BadInput(f"{feed} {date} {what}", where=str(home.path), todo="see the feed's deliveries")
+        connection.execute(delete(RELEASES).where(*mine))
+        audit.record(connection, actor, "hold", f"{feed} {date}", {"reason": reason})

@@ -18,7 +18,7 @@ Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 
 # The columns of the operational tables that metrics, digests and pages read; all are text but the ones named after.
 OPERATIONAL: dict[str, str] = {
-    "runs": "run state snapshot_id started_at finished_at deliveries_json figures_json error",
+    "runs": "attempt_id run state snapshot_id started_at finished_at deliveries_json figures_json error",
     "snapshots": "snapshot_id parent run content_hash manifest_json published_json created_at current",
     "overrides": "override_id offer_id action product_id counterpart_offer_id actor team reason_code note undoes identity_hash snapshot_id at group_id "
     "evidence model seconds key field value said role until",
@@ -28,7 +28,7 @@ OPERATIONAL: dict[str, str] = {
     "loops": "loop_id title offer_id product_id owner opened_at acknowledged_at decided_at released_at in_snapshot_at verified_at closed_at cause comment",
     "proposals": "proposal_id state owner approver hypothesis scope change metric effect verdict text created_at decided_at",
 }
-_NUMBERS = ("identity_hash", "loop_id", "override_id", "promotion_id", "proposal_id", "run", "undoes")
+_NUMBERS = ("attempt_id", "identity_hash", "loop_id", "override_id", "promotion_id", "proposal_id", "run", "undoes")
 _TYPES: dict[str, str] = {**dict.fromkeys(_NUMBERS, "BIGINT"), "current": "BOOLEAN", "seconds": "DOUBLE"}
 
 

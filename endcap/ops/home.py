@@ -131,6 +131,17 @@ class Home:
         with self.engine.begin() as connection:
             connection.execute(update(SNAPSHOTS).values(manifest_json=manifest.to_json()).where(SNAPSHOTS.c.snapshot_id == current["snapshot_id"]))
 
+    def is_being_written(self) -> bool:
+        """Whether a run holds the catalog now; one that is marked running while nobody holds it has died."""
+        try:
+            with (self.path / ".writer").open("a+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     @contextmanager
     def writer(self) -> Iterator[None]:
         """Hold the catalog for writing; the operating system lets go when the process ends, however it ends."""

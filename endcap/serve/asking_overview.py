@@ -8,13 +8,14 @@ from typing import Any
 from endcap.serve import answers
 from endcap.serve.asking import delivery, figures
 from endcap.serve.reading import Reading
+from endcap.serve.templating import in_path
 
 RUNS_SHOWN = 8
 
 
 def overview(reading: Reading) -> answers.Overview:
     """The state of the catalog; what the lake says is asked once a snapshot, what people do is asked each time."""
-    feeds = reading.keep("feeds", _feeds)
+    feeds = feed_states(reading)
     decisions = reading.keep("decisions", _decisions)
     products = reading.keep("products", lambda given: (given.row("SELECT count(*) AS n FROM products WHERE state = 'live'") or {"n": 0})["n"])
     rows = reading.rows(f"SELECT run, state, snapshot_id, started_at, finished_at, error FROM runs ORDER BY started_at DESC, run DESC LIMIT {RUNS_SHOWN}")
@@ -25,6 +26,11 @@ def overview(reading: Reading) -> answers.Overview:
         feeds=feeds, decisions=decisions, figures=figures(reading) if snapshot else [], needs=_needs(reading, feeds, decisions),
         runs=[answers.Run(**row) for row in rows],
     )  # fmt: skip
+
+
+def feed_states(reading: Reading) -> list[answers.FeedState]:
+    """Each feed of which a delivery came: what is served of it and what is held, asked once a snapshot."""
+    return reading.keep("feeds", _feeds)
 
 
 def _feeds(reading: Reading) -> list[answers.FeedState]:
@@ -61,7 +67,7 @@ def _decisions(reading: Reading) -> answers.DecisionCounts:
 def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.DecisionCounts) -> list[answers.Need]:
     needs = [
         answers.Need(kind="held", count=1, words=f"{feed.supplier}: the delivery of {feed.held.date} is held. {feed.held.reason}",
-                     todo=f"endcap release {feed.feed} {feed.held.date} --reason ...", path="/deliveries")
+                     todo=f"endcap release {feed.feed} {feed.held.date} --reason ...", path=f"/feeds/{in_path(feed.feed)}")
         for feed in feeds if feed.held
     ]  # fmt: skip
     waiting = {

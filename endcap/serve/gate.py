@@ -24,14 +24,17 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     ("GET", "/api/v1/health"): OPEN,
     **{("GET", page): "viewer" for page in (
         "/", "/products", "/review", "/deliveries", "/quarantine/{delivery_id}", "/metrics", "/p/{product_id}", "/o/{offer_id:path}",
+        "/runs", "/runs/{attempt_id}", "/feeds", "/feeds/{feed}",
     )},
     **{("GET", f"/api/v1/{path}"): "viewer" for path in (
         "overview", "products", "products/{product_id}", "offers/{offer_id:path}", "pairs", "review", "metrics", "snapshots", "deliveries",
-        "deliveries/{delivery_id}/quarantine", "me",
+        "deliveries/{delivery_id}/quarantine", "me", "runs", "runs/{attempt_id}", "feeds", "feeds/{feed}",
     )},
     **{("GET", f"/api/v1/{path}"): "viewer" for path in ("products/{product_id}/answers", "products/{product_id}/history", "values")},
     **{("POST", f"/api/v1/products/{{product_id}}/{deed}"): "reviewer" for deed in ("values", "split", "merge", "split/preview", "merge/preview")},
     ("POST", "/api/v1/overrides/{override_id}/undo"): "reviewer",
+    ("POST", "/api/v1/feeds/{feed}/release"): "lead",
+    ("POST", "/api/v1/feeds/{feed}/hold"): "lead",
     ("POST", "/api/v1/match"): "viewer",
     ("GET", "/api/v1/search"): "viewer",
     **{("GET", f"{RECONCILE}{path}"): "viewer" for path in ("", "/suggest/entity", "/suggest/property", "/properties", "/preview")},

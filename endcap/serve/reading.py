@@ -49,6 +49,10 @@ class Home(Protocol):
         """Where a model lies."""
         ...
 
+    def is_being_written(self) -> bool:
+        """Whether a run holds the catalog now."""
+        ...
+
     def connect(self, snapshot_id: str | None = None) -> duckdb.DuckDBPyConnection:
         """DuckDB over the tables of a snapshot (the current one when none is named) and the operational tables."""
         ...

@@ -94,8 +94,9 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {"product_id": "p1", "event": "absorbed", "offer_id": "sued:1", "reason": "this offer joined"},
     ],
     "runs": [
-        {"run": 2, "state": "done", "started_at": "2024-05-02T06:00:00Z", "finished_at": "2024-05-02T06:02:11Z", "snapshot_id": "s0002-41b7c95de820"},
-        {"run": 3, "state": "failed", "started_at": "2024-05-03T06:00:00Z", "error": "the disk is full; free 2 GB and run again"},
+        {"attempt_id": 1, "run": 2, "state": "done", "started_at": "2024-05-02T06:00:00Z", "finished_at": "2024-05-02T06:02:11Z",
+         "snapshot_id": "s0002-41b7c95de820"},
+        {"attempt_id": 2, "run": 3, "state": "failed", "started_at": "2024-05-03T06:00:00Z", "error": "the disk is full; free 2 GB and run again"},
     ],
     "overrides": [{"override_id": 1, "offer_id": "sued:2", "action": "same", "product_id": "p1", "team": "home", "at": "2024-05-02T09:00:00Z"}],
     "snapshots": [SNAPSHOT],
@@ -123,6 +124,9 @@ class SampleHome:
 
     def manifest(self, snapshot_id: str | None = None) -> Manifest:
         return Manifest()
+
+    def is_being_written(self) -> bool:
+        return False
 
     def model_folder(self, model_id: str) -> Path:
         return self.path / model_id

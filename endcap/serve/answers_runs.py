@@ -1,0 +1,121 @@
+"""The shapes of what the API tells of runs and feeds."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from endcap.serve.answers import Answer, Delivery
+
+
+class Stage(BaseModel):
+    """One stage of a run."""
+
+    stage: str
+    seconds: float
+    cpu_s: float
+    rows: dict[str, int]
+
+
+class RunRow(BaseModel):
+    """One attempt of a run."""
+
+    attempt_id: int
+    run: int
+    state: str = Field(description="running, done, failed or died; a run whose process is gone has died.")
+    from_snapshot: str | None
+    snapshot_id: str | None
+    started_at: str
+    finished_at: str | None
+    seconds: float | None
+    usual_seconds: float | None = Field(description="The median of the last ten that were done.")
+    read: int
+    accepted: int
+    quarantined: int
+    held: int = Field(description="Deliveries that were held.")
+    error: str | None
+    failed_in: str | None = Field(description="The stage in which it failed.")
+
+
+class Runs(Answer):
+    """Attempts, the newest first."""
+
+    runs: list[RunRow]
+
+
+class Difference(BaseModel):
+    """Products by what became of them from one snapshot to the next."""
+
+    added: int
+    removed: int
+    changed: int
+    merged: int
+    unchanged: int
+    changed_columns: dict[str, int]
+    sample_ids: dict[str, list[str]]
+
+
+class RunPage(Answer):
+    """One attempt with its stages, its deliveries and what changed."""
+
+    run: RunRow
+    stages: list[Stage]
+    deliveries: list[Delivery]
+    notices: list[str]
+    difference: Difference | None
+    earlier: int | None = Field(description="The attempt before it.")
+    later: int | None
+
+
+class Feed(BaseModel):
+    """A feed's health. `state`: held, waiting (for its first delivery), silent (others came, it did not) or served."""
+
+    feed: str
+    supplier: str
+    state: str
+    words: str
+    live_offers: int
+    served: Delivery | None
+    held: Delivery | None
+    released: bool = Field(description="A person let the held delivery through; the next run takes it in.")
+
+
+class Feeds(Answer):
+    """Feeds, those that need attention first."""
+
+    feeds: list[Feed]
+
+
+class Fill(BaseModel):
+    """How many live offers of a feed state a field."""
+
+    field: str
+    stated: int
+    share: float
+
+
+class FeedPage(Answer):
+    """One feed: its deliveries, the band its volume may move in, what its offers state, why records are in quarantine."""
+
+    feed: Feed
+    least_offers: int | None = Field(description="Fewer offers in the next delivery hold it.")
+    most_offers: int | None
+    fill: list[Fill]
+    quarantine: dict[str, int]
+    deliveries: list[Delivery]
+
+
+class Let(BaseModel):
+    """A held delivery that is let through, or held again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class LetDone(Answer):
+    """What stands now."""
+
+    feed: str
+    date: str
+    released: bool

@@ -1,0 +1,140 @@
+"""What is asked of runs and feeds: how each went, what it changed, what is held and why."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from datetime import datetime
+from typing import Any
+
+from endcap.ops.home import Home
+from endcap.problems import BadInput
+from endcap.publish.history import diff_snapshots
+from endcap.serve import answers_runs as answers
+from endcap.serve.asking import NotFound, delivery
+from endcap.serve.asking_overview import feed_states
+from endcap.serve.reading import Reading
+
+MOST_RUNS, USUAL_OF, DELIVERIES_SHOWN = 200, 10, 30
+FILLED = ("brand", "description", "category_path", "gtin", "mpn", "price", "quantity_text", "url", "image_url", "available")
+ORDER = {"held": 0, "silent": 1, "waiting": 2, "served": 3}
+
+
+def runs(reading: Reading) -> answers.Runs:
+    """The newest attempts first."""
+    return answers.Runs(snapshot=reading.snapshot_id, runs=_rows(reading)[:MOST_RUNS])
+
+
+def run(reading: Reading, home: Home | None, attempt_id: int) -> answers.RunPage:
+    """One attempt; the difference to the snapshot before where both are still kept. Raises NotFound."""
+    rows = _rows(reading)
+    place = next((at for at, row in enumerate(rows) if row.attempt_id == attempt_id), None)
+    if place is None:
+        raise NotFound(f"there is no run {attempt_id}", "every run is listed at /runs")
+    stored = reading.row("SELECT deliveries_json, figures_json FROM runs WHERE attempt_id = ?", [attempt_id]) or {}
+    figures = json.loads(stored.get("figures_json") or "{}")
+    told = [one for one in json.loads(stored.get("deliveries_json") or "[]") if "delivery_id" in one]
+    one = rows[place]
+    return answers.RunPage(
+        snapshot=reading.snapshot_id, run=one, stages=[answers.Stage(**stage) for stage in figures.get("stages", [])],
+        deliveries=[delivery(row) for row in told], notices=figures.get("notices", []),
+        difference=_difference(home, one.from_snapshot, one.snapshot_id), later=rows[place - 1].attempt_id if place else None,
+        earlier=rows[place + 1].attempt_id if place + 1 < len(rows) else None,
+    )  # fmt: skip
+
+
+def feeds(reading: Reading) -> answers.Feeds:
+    """Feeds of the settings and of the catalog, those that need attention first."""
+    return answers.Feeds(snapshot=reading.snapshot_id, feeds=sorted(_feeds(reading), key=lambda feed: (ORDER[feed.state], feed.feed)))
+
+
+def feed(reading: Reading, name: str) -> answers.FeedPage:
+    """One feed. Raises NotFound."""
+    found = next((one for one in _feeds(reading) if one.feed == name), None)
+    if found is None:
+        raise NotFound(f"there is no feed {name!r}", "every feed is listed at /feeds")
+    rows = reading.rows(f"SELECT * FROM deliveries WHERE feed = ? ORDER BY date DESC LIMIT {DELIVERIES_SHOWN}", [name])
+    codes = reading.rows(
+        "SELECT q.code, count(*) AS n FROM quarantined q WHERE q.feed = ? AND q.delivery_id IN "
+        "(SELECT delivery_id FROM deliveries WHERE feed = ? ORDER BY date DESC LIMIT 1) GROUP BY ALL ORDER BY n DESC, 1", [name, name],
+    )  # fmt: skip
+    least, most = _band(reading, name, found.live_offers)
+    return answers.FeedPage(
+        snapshot=reading.snapshot_id, feed=found, least_offers=least, most_offers=most, fill=_fill(reading, name),
+        quarantine={row["code"]: row["n"] for row in codes}, deliveries=[delivery(row) for row in rows],
+    )  # fmt: skip
+
+
+def _rows(reading: Reading) -> list[answers.RunRow]:
+    stored = reading.rows("SELECT * FROM runs ORDER BY attempt_id DESC")
+    parents = {row["snapshot_id"]: row["parent"] for row in reading.rows("SELECT snapshot_id, parent FROM snapshots")}
+    alive = reading.home.is_being_written()
+    took = [_seconds(row) for row in stored if row["state"] == "done"][:USUAL_OF]
+    usual = statistics.median(one for one in took if one is not None) if any(one is not None for one in took) else None
+    return [_row(row, parents.get(row["snapshot_id"]), alive, usual) for row in stored]
+
+
+def _row(row: dict[str, Any], parent: str | None, alive: bool, usual: float | None) -> answers.RunRow:
+    told = [one for one in json.loads(row["deliveries_json"] or "[]") if "read" in one]
+    state = "died" if row["state"] == "running" and not alive else row["state"]
+    error = row["error"] or ("its process ended before it was done; the next run does its work again" if state == "died" else None)
+    return answers.RunRow(
+        attempt_id=row["attempt_id"] or 0, run=row["run"], state=state, from_snapshot=parent, snapshot_id=row["snapshot_id"], started_at=row["started_at"],
+        finished_at=row["finished_at"], seconds=_seconds(row), usual_seconds=usual, read=sum(one["read"] for one in told),
+        accepted=sum(one["accepted"] for one in told), quarantined=sum(one["quarantined"] for one in told),
+        held=sum(one["state"] == "held" for one in told), error=error, failed_in=json.loads(row["figures_json"] or "{}").get("failed_in"),
+    )  # fmt: skip
+
+
+def _seconds(row: dict[str, Any]) -> float | None:
+    if not row["finished_at"]:
+        return None
+    return (datetime.fromisoformat(row["finished_at"]) - datetime.fromisoformat(row["started_at"])).total_seconds()
+
+
+def _difference(home: Home | None, before: str | None, after: str | None) -> answers.Difference | None:
+    if home is None or before is None or after is None:
+        return None
+    try:
+        return answers.Difference(**diff_snapshots(home, before, after).to_dict())
+    except BadInput:  # one of the two is not kept any more
+        return None
+
+
+def _feeds(reading: Reading) -> list[answers.Feed]:
+    states = {state.feed: state for state in feed_states(reading)}
+    released = {(row["feed"], row["date"]) for row in reading.rows("SELECT feed, date FROM releases")}
+    newest = max((state.served.date for state in states.values() if state.served), default=None)
+    found = []
+    for name, state in states.items():
+        silent = bool(state.served and newest and state.served.date < newest and not state.held)
+        kind = "held" if state.held else "silent" if silent else "served" if state.served else "waiting"
+        let = bool(state.held and (name, state.held.date) in released)
+        words = {
+            "held": f"{state.held.date}: {state.held.reason}" if state.held else "",
+            "silent": f"nothing since {state.served.date}; others delivered on {newest}" if state.served else "",
+            "served": f"delivery of {state.served.date}" if state.served else "", "waiting": "no delivery yet",
+        }[kind]  # fmt: skip
+        more = state.model_dump(exclude={"served", "held"})
+        found.append(answers.Feed(**more, state=kind, words=words, served=state.served, held=state.held, released=let))
+    for name, settings in reading.home.catalog.feeds.items():
+        if name not in states:
+            words = f"no delivery yet; it is looked for at {settings.file}"
+            supplier = settings.supplier or name
+            found.append(
+                answers.Feed(feed=name, supplier=supplier, state="waiting", words=words, live_offers=0, served=None, held=None, released=False)
+            )  # fmt: skip
+    return found
+
+
+def _band(reading: Reading, name: str, live: int) -> tuple[int | None, int | None]:
+    settings = reading.home.catalog.feeds.get(name)
+    if settings is None or live < settings.guards.min_offers:
+        return None, None
+    return int(live * (1 - settings.guards.max_drop)), int(live * settings.guards.max_growth)
+
+
+def _fill(reading: Reading, name: str) -> list[answers.Fill]:
+    counted = ", ".join(f'count("{field}") AS "{field}"' for field in FILLED)
+    row = reading.keep(f"fill of {name}", lambda given: given.row(f"SELECT count(*) AS n, {counted} FROM offers WHERE feed = ?", [name])) or {"n": 0}
+    return [answers.Fill(field=field, stated=row[field], share=row[field] / row["n"]) for field in FILLED] if row["n"] else []

@@ -1,0 +1,51 @@
+// A held delivery: r lets it through, h holds it again, each with a reason.
+
+import { inField, singleKeys } from "./keys.js";
+
+const $ = (id) => document.getElementById(id);
+const { feed, date } = $("feed").dataset;
+const WORDS = { release: "Let it through", hold: "Hold it again" };
+
+function ask(verb) {
+  const button = document.querySelector(`[data-verb=${verb}]`);
+  if (!date || !button || button.hidden) return;
+  $("let-title").textContent = `${WORDS[verb]}: ${feed} ${date}`;
+  $("let-mistake").hidden = true;
+  $("let-reason").value = "";
+  $("let-do").onclick = () => send(verb);
+  $("let").showModal();
+  $("let-reason").focus();
+}
+
+async function send(verb) {
+  const given = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ date, reason: $("let-reason").value }) };
+  let mistake = "";
+  try {
+    const answer = await fetch(`/api/v1/feeds/${encodeURIComponent(feed)}/${verb}`, given);
+    if (!answer.ok) mistake = (await answer.json()).error.message;
+  } catch {
+    mistake = "The server does not answer; nothing was stored.";
+  }
+  if (mistake) {
+    $("let-mistake").hidden = false;
+    $("let-mistake").textContent = mistake;
+    return;
+  }
+  $("let").close();
+  for (const one of ["release", "hold"]) document.querySelector(`[data-verb=${one}]`).hidden = one === verb;
+  document.querySelector("h1 .badge").textContent = verb === "release" ? "released" : "held";
+  $("said").textContent = verb === "release" ? "Let through; the next run takes it in." : "Held again.";
+}
+
+document.addEventListener("click", (event) => {
+  const verb = event.target.closest("button")?.dataset.verb;
+  if (verb) ask(verb);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || inField(event.target) || document.querySelector("dialog[open]") || !singleKeys()) return;
+  const verb = { r: "release", h: "hold" }[event.key];
+  if (!verb) return;
+  event.preventDefault();
+  ask(verb);
+});
+$("let-reason").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("let-do").click(); } });

@@ -1,0 +1,176 @@
+"""Feeds and runs over HTTP and in a real browser: what needs attention first, releasing and holding, a failure told without a click."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Demo, endcap
+from desk import Desk, violations
+from fastapi.testclient import TestClient
+from playwright.sync_api import expect
+
+from endcap import settings
+from endcap.ops import access, audit
+from endcap.ops.home import Home
+from endcap.ops.tables import RELEASES
+from endcap.publish.folder import read_products
+from endcap.serve.app import make_app
+from endcap.serve.gate import HomeGate
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def home_of(folder: Path) -> Home:
+    return Home(settings.read(folder))
+
+
+def client_of(home: Home, role: str) -> TestClient:
+    client = TestClient(make_app(home, HomeGate(home)), base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False)
+    client.headers["authorization"] = f"Bearer {access.make_token(home.engine, role, role, days=1, actor='admin')}"
+    return client
+
+
+@pytest.fixture(scope="module")
+def world(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo with one more day, of which one feed's delivery lost most of its offers; nobody may change it."""
+    folder = Path(shutil.copytree(demo.folder, tmp_path_factory.mktemp("held") / "world"))
+    later = folder / "inbox" / "2026-04-01"
+    shutil.copytree(sorted((folder / "inbox").iterdir())[-1], later)
+    file = later / "bazaar-one.csv"
+    file.write_text("".join(file.read_text(encoding="utf-8").splitlines(keepends=True)[:20]), encoding="utf-8")
+    assert endcap("run", "--dir", folder).code == 3
+    return folder
+
+
+@pytest.fixture
+def held(world: Path, copy_of_demo: Path) -> Path:
+    """That world, to be changed at will; where a desk serves the copy of the demo, it serves this."""
+    shutil.rmtree(copy_of_demo)
+    return Path(shutil.copytree(world, copy_of_demo))
+
+
+def test_every_run_adds_up_and_its_difference_is_the_set_difference(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    client = client_of(home, "viewer")
+    rows = client.get("/api/v1/runs").json()["runs"]
+    assert len(rows) >= 3 and all(row["read"] == row["accepted"] + row["quarantined"] and row["state"] == "done" for row in rows)
+    compared = 0
+    for row in rows:
+        told = client.get(f"/api/v1/runs/{row['attempt_id']}").json()
+        assert [stage["stage"] for stage in told["stages"]] == ["read_feeds", "find_all_facts", "compare", "decide_all", "publish"]
+        if row["from_snapshot"] is None:
+            assert told["difference"] is None
+            continue
+        before, after = (set(read_products(home.published_folder / one)["product_id"].to_pylist()) for one in (row["from_snapshot"], row["snapshot_id"]))
+        difference = told["difference"]
+        assert difference["added"] == len(after - before) and difference["removed"] + difference["merged"] == len(before - after)
+        assert difference["changed"] + difference["unchanged"] == len(before & after)
+        compared += 1
+    assert compared >= 2
+    assert client.get("/api/v1/runs/9999").status_code == 404
+
+
+def test_a_failed_run_names_its_stage_and_one_that_was_killed_is_not_running(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    later = copy_of_demo / "inbox" / "2026-04-01"
+    shutil.copytree(sorted((copy_of_demo / "inbox").iterdir())[-1], later)
+    command = [str(Path(sys.executable).with_name("endcap")), "run", "--dir", str(copy_of_demo)]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = client_of(home, "viewer")
+    for _attempt in range(400):
+        newest = client.get("/api/v1/runs").json()["runs"][0]
+        if newest["state"] == "running":
+            break
+        time.sleep(0.02)
+    assert newest["state"] == "running", "the run was seen under way"
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    died = client.get("/api/v1/runs").json()["runs"][0]
+    assert died["state"] == "died" and "the next run does its work again" in died["error"]
+    shutil.rmtree(home.published_folder)
+    home.published_folder.write_text("no folder")
+    assert endcap("run", "--dir", copy_of_demo).code != 0
+    failed = client.get("/api/v1/runs").json()["runs"][0]
+    assert (failed["state"], failed["failed_in"]) == ("failed", "publish") and failed["error"]
+    stages = client.get(f"/api/v1/runs/{failed['attempt_id']}").json()["stages"]
+    assert [stage["stage"] for stage in stages] == ["read_feeds", "find_all_facts", "compare", "decide_all"]
+
+
+def test_a_held_delivery_comes_first_with_what_it_would_do(held: Path) -> None:
+    client = client_of(home_of(held), "viewer")
+    first = client.get("/api/v1/feeds").json()["feeds"][0]
+    assert (first["feed"], first["state"]) == ("bazaar-one", "held") and first["held"]["vanished"] > 0.5 * first["live_offers"]
+    told = client.get("/api/v1/feeds/bazaar-one").json()
+    assert told["least_offers"] > first["held"]["offers"] and {one["field"] for one in told["fill"]} >= {"brand", "gtin", "price"}
+    with home_of(held).connect() as con:
+        for one in told["fill"]:
+            counted = con.execute(f"SELECT count({one['field']}), count(*) FROM offers WHERE feed = 'bazaar-one'").fetchall()[0]
+            assert (one["stated"], one["share"]) == (counted[0], counted[0] / counted[1])
+
+
+def test_only_a_lead_releases_and_may_take_it_back_until_the_next_run(held: Path) -> None:
+    home = home_of(held)
+    body = {"date": "2026-04-01", "reason": "a clearance sale"}
+    assert client_of(home, "reviewer").post("/api/v1/feeds/bazaar-one/release", json=body).status_code == 403
+    lead = client_of(home, "lead")
+    for wrong in ({**body, "reason": " "}, {**body, "date": "2026-03-02"}, {**body, "date": "soon"}):
+        assert lead.post("/api/v1/feeds/bazaar-one/release", json=wrong).status_code == 422
+    assert lead.post("/api/v1/feeds/nobody/release", json=body).status_code == 404
+    assert lead.post("/api/v1/feeds/bazaar-one/hold", json=body).status_code == 422, "nothing was released yet"
+    assert lead.post("/api/v1/feeds/bazaar-one/release", json=body).json()["released"]
+    assert not lead.post("/api/v1/feeds/bazaar-one/hold", json=body).json()["released"]
+    assert home.rows(RELEASES).num_rows == 0
+    lead.post("/api/v1/feeds/bazaar-one/release", json=body)
+    assert endcap("run", "--dir", held).code == 0
+    assert lead.post("/api/v1/feeds/bazaar-one/hold", json=body).status_code == 422, "it is in the catalog already"
+    assert audit.verify(home.engine).broken is None
+
+
+def test_by_keys_a_delivery_is_let_through_and_held_again(held: Path, desk: Desk) -> None:
+    page = desk.person(role="lead")
+    page.goto(f"{desk.address}/feeds")
+    assert page.locator("tbody tr").first.inner_text().startswith("bazaar-one")
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    page.wait_for_url("**/runs")
+    page.goto(f"{desk.address}/feeds/bazaar-one")
+    page.keyboard.press("r")
+    page.wait_for_selector("#let[open]")
+    page.keyboard.press("Enter")
+    expect(page.locator("#let-mistake")).to_be_visible()
+    page.keyboard.type("r and h are letters here")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("Let through")
+    expect(page.locator("h1 .badge")).to_have_text("released")
+    page.keyboard.press("h")
+    page.wait_for_selector("#let[open]")
+    page.keyboard.type("not yet")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("Held again")
+    assert desk.home.rows(RELEASES).num_rows == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_360_pixels_suffice(held: Path, desk: Desk, scheme: str) -> None:
+    page = desk.person(role="lead", color_scheme=scheme)
+    found: dict[str, Any] = {}
+    for path in ("/feeds", "/feeds/bazaar-one", "/feeds/none", "/runs", "/runs/1", "/runs/9999"):
+        page.goto(desk.address + path)
+        found[path] = violations(page)
+        if path == "/feeds/bazaar-one":
+            page.keyboard.press("r")
+            page.wait_for_selector("#let[open]")
+            found["dialog"] = violations(page)
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        page.set_viewport_size({"width": 1280, "height": 900})
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}, json.dumps(found)
