@@ -1,7 +1,7 @@
 """The README's pictures, made from a real run: `python docs/pictures.py`.
 
-The terminal picture is the demo's own output, recorded; the page is a screenshot of the served overview by Chromium
-(Debian's package `chromium`), which is left as it is where there is no Chromium.
+The terminal picture is the demo's own output, recorded; the pages are screenshots of the served catalog by Chromium
+(Debian's package `chromium`), which are left as they are where there is no Chromium.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from rich.console import Console
 
 from endcap import flow, sandbox, settings
@@ -24,10 +26,6 @@ from endcap.ops.home import Home
 
 PICTURES = Path(__file__).with_name("pictures")
 PORT = 8399
-QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-)  # fmt: skip
 
 
 def main() -> None:
@@ -35,8 +33,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "demo"
         take_terminal(folder)
-        if shutil.which("chromium"):
-            take_page(folder, "/", "overview.png", "1180,1060")
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            return
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            wanted = [("/review", "review.png", "light"), (f"/p/{busiest(folder)}", "product.png", "light"), ("/", "overview.png", "light")]
+            take_pages(browser, folder, PICTURES, wanted)
+            browser.close()
 
 
 def take_terminal(folder: Path) -> None:
@@ -55,18 +59,46 @@ def take_terminal(folder: Path) -> None:
     (PICTURES / "demo.svg").write_text(picture, encoding="utf-8")
 
 
-def take_page(folder: Path, path: str, name: str, size: str) -> None:
-    """Serve the catalog for as long as the picture takes."""
-    command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(folder), "--port", str(PORT), "--seconds", "30"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def take_pages(browser: Browser, folder: Path, into: Path, wanted: Sequence[tuple[str, str, str]], height: int = 900) -> list[Path]:
+    """Serve the catalog, come in by the printed link, and take (path, file name, light or dark) each; the files are returned in order."""
+    command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(folder), "--port", str(PORT)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert server.stdout is not None
+    link = server.stdout.readline().removeprefix("open ").split()[0]
+    taken = []
     try:
-        time.sleep(5)
-        with tempfile.TemporaryDirectory() as profile:
-            shot = ["chromium", *QUIET, f"--user-data-dir={profile}", f"--screenshot={PICTURES / name}", f"--window-size={size}"]
-            subprocess.run([*shot, f"http://127.0.0.1:{PORT}{path}"], check=True, capture_output=True)
+        context = browser.new_context(viewport={"width": 1180, "height": height})
+        page = context.new_page()
+        _come_in(page, link)
+        for path, name, scheme in wanted:
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.goto(f"http://127.0.0.1:{PORT}{path}")
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=into / name)
+            taken.append(into / name)
+        context.close()
     finally:
         server.terminate()
         server.wait()
+        server.stdout.close()
+    return taken
+
+
+def _come_in(page: Page, link: str) -> None:
+    """The server prints its link a moment before it answers."""
+    for _attempt in range(100):
+        try:
+            page.goto(link)
+            return
+        except Error:
+            time.sleep(0.1)
+    raise RuntimeError(f"nothing answers at {link}")
+
+
+def busiest(folder: Path) -> str:
+    """The product with most offers."""
+    with Home(settings.read(folder)).connect() as con:
+        return str(con.execute("SELECT product_id FROM products WHERE state = 'live' ORDER BY offers DESC, product_id LIMIT 1").fetchall()[0][0])
 
 
 if __name__ == "__main__":
