@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Promise:
         return f"{wanted} cannot be promised yet: {self.missing} more right answers needed ({self.right} of {self.answers} were right so far)"
 
 
+@lru_cache(maxsize=65_536)
 def lower_bound(right: int, answers: int, confidence: float) -> float:
     """One-sided Clopper-Pearson lower bound of a share: the p at which so many right or more have probability 1 - confidence."""
     if right == 0:
@@ -52,6 +54,7 @@ def lower_bound(right: int, answers: int, confidence: float) -> float:
     return low
 
 
+@lru_cache(maxsize=4096)
 def answers_needed(wrong: int, precision: float, confidence: float) -> int:
     """The fewest answers with so many wrong ones that prove the precision."""
     high = max(wrong + 1, math.ceil(math.log(1 - confidence) / math.log(precision)))
