@@ -169,7 +169,7 @@ def test_versions_lead_back_and_forth_and_are_read_only(desk: Desk, copy_of_demo
 def test_axe_finds_nothing_on_the_page_and_its_dialogs(desk: Desk, scheme: str) -> None:
     page = opened(desk, products_of(desk)[0], role="lead", color_scheme=scheme)
     found = {"page": violations(page)}
-    for key, dialog in (("v", "#edit"), ("m", "#change"), ("h", "#told"), ("w", "#told"), ("?", "#told")):
+    for key, dialog in (("v", "#edit"), ("m", "#change"), ("h", "#told"), ("w", "#told"), ("?", "#help")):
         page.locator("input[name=offer]").first.focus()
         page.keyboard.press(key)
         page.wait_for_selector(f"{dialog}[open]")

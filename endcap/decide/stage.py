@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import schema
+from endcap.decide.categories import category_rows
 from endcap.decide.deciding import Ruling, rule
 from endcap.decide.fields import carried_along, spoken_of, value_rows
 from endcap.decide.inputs import Inputs, read_inputs
@@ -53,14 +54,16 @@ def decide(
     vanished = _vanished_decisions(con, vanished_ids, run)
     was = _products_of(con)
     now = {offer_id: ruling.product_id for offer_id, ruling in rulings.items() if ruling.product_id}
-    touched = set(now.values()) | set(inputs.before.values()) | set(was.values()) | spoken_of(con, overrides, answered_after)
+    spoken = spoken_of(con, overrides, answered_after)
+    touched = set(now.values()) | set(inputs.before.values()) | set(was.values()) | spoken
     members = _members(con, touched, rulings)
     merged = _merged(inputs, touched, members, now)
     trust = {name: feed.trust for name, feed in catalog.feeds.items()}
-    products, doubts = rebuild_products(con, members, touched, merged, trust, run, carried_along(inputs.answers.fields, merged), _as_of(inputs))
+    said = carried_along(inputs.answers.fields, merged)
+    products, doubts = rebuild_products(con, members, touched, merged, trust, run, said, _as_of(inputs))
     decisions = pa.concat_tables(
         [
-            _decision_rows(inputs, rulings, catalog.policy, model_id, run), _category_rows(con, catalog.policy, run), vanished,
+            _decision_rows(inputs, rulings, catalog.policy, model_id, run), category_rows(con, catalog.policy, members, spoken, said, run), vanished,
             value_rows(con, doubts, touched, set(_strings(vanished_ids).to_pylist()), policy_id(catalog.policy), run),
         ]
     )  # fmt: skip
@@ -125,20 +128,6 @@ def _decision_rows(inputs: Inputs, rulings: Mapping[str, Ruling], policy: Policy
         for ruling in rulings.values()
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema.arrow_schema(schema.Decision))
-
-
-def _category_rows(con: duckdb.DuckDBPyConnection, policy: Policy, run: int) -> pa.Table:
-    """A decision on the category of every open offer that has a category fact."""
-    wanted = schema.arrow_schema(schema.Decision)
-    table = con.sql(f"""
-        SELECT f.offer_id, 'category' AS kind, CASE WHEN f.confidence >= {policy.accept_category} THEN 'accepted' ELSE 'to_review' END AS action,
-               NULL AS product_id, NULL AS proposed_product_id, NULL AS counterpart_offer_id, f.value, f.confidence,
-               CASE WHEN f.confidence >= {policy.accept_category} THEN 'sure' ELSE 'doubtful' END AS reason_code,
-               f.extractor || ' is ' || printf('%.2f', f.confidence) || ' sure' AS reason, 'machine' AS decided_by, NULL AS override_id,
-               f.model, '{policy_id(policy)}' AS policy, o.identity_hash, {run} AS run, false AS gone
-        FROM facts f SEMI JOIN open_ids USING (offer_id) JOIN offers o USING (offer_id) WHERE f.attribute = 'category' ORDER BY f.offer_id
-    """).to_arrow_table()
-    return table.cast(wanted)
 
 
 def _vanished_decisions(con: duckdb.DuckDBPyConnection, vanished_ids: pa.Array, run: int) -> pa.Table:

@@ -61,10 +61,6 @@ class Outweighed(Exception):
     """Somebody whose word counts more has decided this field."""
 
 
-class Changed(Exception):
-    """The product is not what the person saw any more."""
-
-
 def fields() -> tuple[str, ...]:
     """The fields of a product that a person can set."""
     return (*STATED_FIELDS, *shelf.names("attributes"))
@@ -81,10 +77,12 @@ def version_of(home: Home, tables: Tables, product_id: str) -> str:
 
 
 def set_field(
-    home: Home, tables: Tables, product_id: str, field: str, value: str, by: Actor, *, key: str, lock: bool = False, note: str = "", until: str | None = None
-) -> Deed:
+    home: Home, tables: Tables, product_id: str, field: str, value: str, by: Actor, *, key: str, lock: bool = False, note: str = "", until: str | None = None,
+    together: str | None = None,
+) -> Deed:  # fmt: skip
     """Store that a field of a product is `value`, whatever the suppliers say until they say something new; a lock holds beyond that.
 
+    `together` names the group of answers that one undo takes back, where this is one of several.
     Raises BadInput for an unknown field or a value that cannot be, Outweighed where a lead's word or a lock stands and `by` is no lead.
     """
     row = _live(tables, product_id)
@@ -96,7 +94,7 @@ def set_field(
         "offer_id": row["founded_by"], "action": LOCK if lock else SET, "product_id": product_id, "counterpart_offer_id": None, "reason_code": "", "note": note,
         "undoes": None, "identity_hash": 0, "field": field, "value": value, "said": said, "until": until,
     }  # fmt: skip
-    return _store(home, [stored], by, key, check=lambda rows: _refuse_outweighed(rows, product_id, field, by))
+    return _store(home, [stored], by, key, check=lambda rows: _refuse_outweighed(rows, product_id, field, by), together=together)
 
 
 def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "") -> Deed:
@@ -158,10 +156,10 @@ def take_back(home: Home, override_id: int, by: Actor) -> Deed:
 # --- how it is stored -----------------------------------------------------------------------------------------------
 
 
-def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, check: Any = None) -> Deed:
+def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, check: Any = None, together: str | None = None) -> Deed:
     """All rows in one durable transaction under the client's key; nothing is stored where they are there already."""
     snapshot = home.snapshot()
-    group_id = secrets.token_hex(8)
+    group_id = together or secrets.token_hex(8)
     with writing(home.engine) as connection:
         known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == key)).mappings().first()
         if known is not None:

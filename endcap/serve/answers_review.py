@@ -149,6 +149,71 @@ class Groups(Answer):
     groups: list[Group]
 
 
+class Option(BaseModel):
+    """A value that may be right, with why it is offered."""
+
+    value: str
+    words: str
+
+
+class Question(BaseModel):
+    """A product's field in doubt; the first option is what the machine, or the person before, says."""
+
+    product_id: str
+    field: str
+    title: str
+    offers: int
+    supplier: str
+    path: str | None = Field(description="The supplier's own category.")
+    reason: str
+    says: str | None = Field(description="What the suppliers say now.")
+    override_id: int | None = Field(description="The person's word that the suppliers contradict.")
+    options: list[Option]
+    group: str
+    evidence: str
+
+
+class Questions(Answer):
+    waiting: int
+    questions: list[Question]
+
+
+class ValueAnswer(BaseModel):
+    """One answer: `set` a value, or let the `suppliers`' word stand again. `key` is the client's own: sent twice, it is stored once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=8, max_length=64)
+    product_id: str = Field(min_length=1, max_length=64)
+    field: str = Field(min_length=1, max_length=80)
+    action: Literal["set", "suppliers"]
+    value: str | None = Field(default=None, max_length=500)
+    override_id: int | None = Field(default=None, ge=1, lt=2**31)
+    group_id: str | None = Field(default=None, max_length=64)
+    note: str = Field(default="", max_length=2000)
+    over: int | None = Field(default=None, ge=1, lt=2**31, description="Another person's answer that this one knowingly overrules.")
+
+
+class ValueAnswers(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    decisions: list[ValueAnswer] = Field(min_length=1, max_length=MOST_DECISIONS)
+
+
+class ValueOutcome(BaseModel):
+    """stored, repeated, conflict (another person's word stands), outweighed (one who counts more said it) or gone (no such live product)."""
+
+    key: str
+    state: str
+    override_id: int | None
+    value: str | None
+    actor: str
+
+
+class ValueOutcomes(Answer):
+    outcomes: list[ValueOutcome]
+
+
 class Stats(Answer):
     answered: int
     undone: int

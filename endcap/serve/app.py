@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 import endcap
 from endcap import shelf
 from endcap.problems import BadInput
-from endcap.serve import api, api_match, api_product, api_reconcile, api_review, api_runs, signing_in
+from endcap.serve import api, api_match, api_product, api_reconcile, api_review, api_runs, api_values, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import Gate, admit
@@ -39,7 +39,16 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
-    for router in (api.ROUTER, api_match.ROUTER, api_reconcile.ROUTER, api_product.ROUTER, api_review.ROUTER, api_runs.ROUTER, signing_in.ROUTER):
+    for router in (
+        api.ROUTER,
+        api_match.ROUTER,
+        api_reconcile.ROUTER,
+        api_product.ROUTER,
+        api_review.ROUTER,
+        api_values.ROUTER,
+        api_runs.ROUTER,
+        signing_in.ROUTER,
+    ):
         app.include_router(router)
     for page in shelf.components("pages").values():
         app.include_router(page.router)

@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from endcap.decide.fields import KIND
+from endcap.infer.taxonomy import read_taxonomy
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
+from endcap.problems import BadInput
 from endcap.review.override import not_undone
 from endcap.review.product import fields, version_of
 from endcap.serve import answers_product as answers
@@ -60,12 +62,13 @@ def field_history(reading: Reading, product_id: str, field: str) -> answers.Fiel
 
 
 def suggestions(reading: Reading, field: str, typed: str) -> answers.Suggestions:
-    """Values of a field that hold what was typed, those that begin with it first, then the most used. Raises NotFound for another field."""
+    """Values of a field that hold every word typed, those that begin with it first, then the most used. Raises NotFound for another field."""
     if field not in fields():
         raise NotFound(f"a product has no field {field!r}", f"its fields are {', '.join(fields())}")
-    known = reading.keep(f"values of {field}", lambda reading: _known(reading, field))
+    known = reading.keep(f"values of {field}", lambda reading: [(value, value.casefold()) for value in _known(reading, field)])
     wanted = typed.casefold().strip()
-    found = [(not value.casefold().startswith(wanted), place, value) for place, value in enumerate(known) if wanted in value.casefold()]
+    words = wanted.split()
+    found = [(not folded.startswith(wanted), place, value) for place, (value, folded) in enumerate(known) if all(word in folded for word in words)]
     return answers.Suggestions(snapshot=reading.snapshot_id, values=[value for _inside, _place, value in sorted(found)[:MOST_SUGGESTED]])
 
 
@@ -74,7 +77,20 @@ def _known(reading: Reading, field: str) -> list[str]:
     if field in LIVE_ONLY:
         return []
     rows = reading.rows("SELECT value FROM facts WHERE attribute = ? GROUP BY value ORDER BY count(*) DESC, value", [field])
-    return [row["value"] for row in rows]
+    used = [row["value"] for row in rows]
+    if field != "category":
+        return used
+    known = set(used)
+    return [*used, *(path for path in _house_categories(reading) if path not in known)]
+
+
+def _house_categories(reading: Reading) -> list[str]:
+    """The house's categories, whether or not an offer is in one; none where the taxonomy cannot be read now, which a run will say."""
+    catalog = reading.home.catalog
+    try:
+        return [category.path for category in read_taxonomy(catalog.root / catalog.taxonomy)] if catalog.taxonomy else []
+    except BadInput:
+        return []
 
 
 def _version(run: int, value: Mapping[str, Any] | None) -> answers.Version:

@@ -43,6 +43,8 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     ("GET", "/api/v1/review/items"): "reviewer",
     ("GET", "/api/v1/review/groups"): "reviewer",
     ("GET", "/api/v1/review/stats"): "reviewer",
+    ("GET", "/api/v1/review/values"): "reviewer",
+    ("POST", "/api/v1/review/values"): "reviewer",
     ("POST", "/api/v1/review/decisions"): "reviewer",
     ("POST", "/api/v1/review/undo"): "reviewer",
     ("POST", "/api/v1/review/release"): "reviewer",

@@ -4,10 +4,11 @@ const STORED = "endcap.keys";
 
 export const STANDARD = {
   same: "y", different: "n", new: "0", skip: "s", undo: "u", reason: "r", evidence: "e", open: "o", batch: "b", help: "?",
-  down: "j", up: "k", edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m", older: "[", newer: "]",
+  down: "j", up: "k", edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m", older: "[", newer: "]", accept: "y", suppliers: "n", escalate: "f",
 };
 // A key means one thing on one page; pages name the verbs they know.
 export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "evidence", "open", "batch", "help"];
+export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open", "help"];
 export const ON_PRODUCT = ["down", "up", "edit", "lock", "history", "why", "split", "merge", "undo", "older", "newer", "help"];
 
 export const WORDS = {
@@ -15,6 +16,7 @@ export const WORDS = {
   reason: "give a reason or note", evidence: "show or hide details", open: "open the product", batch: "decide all with the same evidence", help: "all keys",
   down: "next line", up: "line before", edit: "set this value", lock: "lock this value", history: "every value this field had", why: "why this offer belongs here",
   split: "split the marked offers off", merge: "merge into another product", older: "the version before", newer: "the version after",
+  accept: "the first value is right", suppliers: "let the suppliers' word stand", escalate: "leave it to a lead",
 };
 
 function stored() {

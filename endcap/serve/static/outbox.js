@@ -1,11 +1,12 @@
 // Decisions on their way: kept in the browser until the server has them, sent in batches, each stored once by its key.
 
-const STORED = "endcap.outbox";
 const BATCH = 50;
 const LONGEST_WAIT_MS = 8000;
 
 export class Outbox {
-  constructor({ onOutcome, onState }) {
+  constructor({ onOutcome, onState, address = "/api/v1/review/decisions", stored = "endcap.outbox" }) {
+    this.address = address;
+    this.stored = stored;
     this.onOutcome = onOutcome;
     this.onState = onState;
     this.sending = null;
@@ -14,14 +15,14 @@ export class Outbox {
 
   all() {
     try {
-      return JSON.parse(localStorage.getItem(STORED)) || [];
+      return JSON.parse(localStorage.getItem(this.stored)) || [];
     } catch {
       return [];
     }
   }
 
   _write(decisions) {
-    localStorage.setItem(STORED, JSON.stringify(decisions));
+    localStorage.setItem(this.stored, JSON.stringify(decisions));
   }
 
   add(decisions) {
@@ -55,7 +56,7 @@ export class Outbox {
       const batch = first.group_id ? all.filter((one) => one.group_id === first.group_id) : all.filter((one) => !one.group_id).slice(0, BATCH);
       let answer;
       try {
-        answer = await fetch("/api/v1/review/decisions", {
+        answer = await fetch(this.address, {
           method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ decisions: batch }), keepalive: batch.length < 20,
         });
       } catch {

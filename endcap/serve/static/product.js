@@ -1,7 +1,8 @@
 // The product page's verbs: set, lock, split, merge, undo; each against the version that the person saw.
 
+import { showKeys, showPalette } from "./dialogs.js";
 import { el } from "./drawing.js";
-import { ON_PRODUCT, WORDS, keyOf, listen } from "./keys.js";
+import { ON_PRODUCT, listen } from "./keys.js";
 
 const $ = (id) => document.getElementById(id);
 const id = $("product").dataset.product;
@@ -221,10 +222,6 @@ async function undoOne(overrideId) {
   $("said").textContent = `Taken back. ${$("said").textContent}`;
 }
 
-function help() {
-  told("Keys", [el("table", {}, el("tbody", {}, ...ON_PRODUCT.map((verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]), el("td", {}, el("kbd", {}, keyOf(verb)))))))]);
-}
-
 function goTo(which) {
   const version = $("product").dataset[which];
   if (version) location.assign(`/p/${encodeURIComponent(id)}?version=${encodeURIComponent(version)}`);
@@ -232,7 +229,8 @@ function goTo(which) {
 
 const ACTS = {
   down: () => move(1), up: () => move(-1), edit: () => edit(focused("field") ?? "title"), lock: () => edit(focused("field") ?? "title", true), history, why, split, merge,
-  undo: undoLast, older: () => goTo("older"), newer: () => goTo("newer"), help,
+  undo: undoLast, older: () => goTo("older"), newer: () => goTo("newer"),
+  help: () => showKeys(ON_PRODUCT), palette: () => showPalette(ON_PRODUCT, (verb) => ACTS[verb]?.()),
 };
 
 listen((verb) => ACTS[verb]?.(), ON_PRODUCT);

@@ -1,8 +1,9 @@
 // The review desk: one item at a time, the next one ready before the key is pressed, answers sent behind the person's back.
 
 import { Outbox } from "./outbox.js";
+import { showKeys, showPalette } from "./dialogs.js";
 import { draw, el } from "./drawing.js";
-import { ON_REVIEW, WORDS, keyOf, listen, remap, setSingleKeys, singleKeys, standardKeys } from "./keys.js";
+import { ON_REVIEW, keyOf, listen } from "./keys.js";
 
 const AHEAD = 40;
 const LOW = 20;
@@ -249,47 +250,13 @@ function askReason() {
   $("note-box").showModal();
 }
 
-function showHelp() {
-  $("single-keys").checked = singleKeys();
-  $("key-list").replaceChildren(el("table", {}, el("tbody", {}, ...ON_REVIEW.map((verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]),
-    el("td", {}, el("input", { class: "key", value: keyOf(verb), maxlength: "1", "data-remap": verb, "aria-label": `Key for: ${WORDS[verb]}` })))),
-  el("tr", {}, el("th", { scope: "row" }, "that candidate"), el("td", {}, el("kbd", {}, "1"), " to ", el("kbd", {}, "9"))))));
-  $("help").showModal();
-}
-
-function showPalette() {
-  const pages = { Overview: "/", Products: "/products", Deliveries: "/deliveries", Metrics: "/metrics" };
-  const commands = [...ON_REVIEW.map((verb) => [WORDS[verb], () => act(verb)]), ...Object.entries(pages).map(([name, path]) => [`go to ${name}`, () => location.assign(path)])];
-  const list = () => {
-    const typed = $("command").value.toLowerCase();
-    const found = commands.filter(([words]) => words.toLowerCase().includes(typed));
-    $("commands").replaceChildren(...found.map(([words, run], place) => {
-      const line = el("li", { role: "option", "aria-selected": String(place === 0) }, words);
-      line.onclick = () => { $("palette").close(); run(); };
-      return line;
-    }));
-    return found;
-  };
-  $("command").value = "";
-  $("command").oninput = list;
-  $("command").onkeydown = (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    const found = list();
-    $("palette").close();
-    found[0]?.[1]();
-  };
-  list();
-  $("palette").showModal();
-}
-
 function act(verb, key = "") {
   if (["same", "different", "new", "skip"].includes(verb)) decide(verb);
   else if (verb === "choose") Number(key) === 1 ? decide("same") : decide("other", Number(key) - 1);
   else if (verb === "undo") undo();
   else if (verb === "reason") askReason();
-  else if (verb === "help") showHelp();
-  else if (verb === "palette") showPalette();
+  else if (verb === "help") showKeys(ON_REVIEW, "that candidate", show);
+  else if (verb === "palette") showPalette(ON_REVIEW, act);
   else if (verb === "batch") batch();
   else if (verb === "evidence") { state.detail = !state.detail; $("item").classList.toggle("detailed", state.detail); }
   else if (verb === "open" && state.items[0]?.choices[0]) open(`/p/${encodeURIComponent(state.items[0].choices[0].product_id)}`, "_blank", "noopener");
@@ -317,16 +284,6 @@ $("note-box").addEventListener("keydown", (event) => {
 $("note-box").addEventListener("close", () => {
   state.reason = document.querySelector("input[name=reason]:checked")?.value ?? state.reason;
 });
-$("key-list").addEventListener("input", (event) => {
-  if (event.target.dataset.remap && event.target.value) { remap(event.target.dataset.remap, event.target.value); showHelpAgain(); }
-});
-function showHelpAgain() {
-  $("help").close();
-  showHelp();
-  show();
-}
-$("single-keys").addEventListener("change", (event) => setSingleKeys(event.target.checked));
-$("reset-keys").addEventListener("click", () => { standardKeys(); showHelpAgain(); });
 $("filters").addEventListener("change", () => {
   history.replaceState(null, "", `?${new URLSearchParams(Object.entries(filters()).filter(([, value]) => value))}`);
   Object.assign(state, { items: [], ended: false });

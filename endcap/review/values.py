@@ -1,0 +1,202 @@
+"""Questions about products' values: doubtful categories, and what suppliers now say against a person's word.
+
+One question a product and field, however many of its offers are in doubt; the answer is an override of the product's value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from endcap.decide.answers import ABOUT_FIELDS
+from endcap.decide.fields import KIND
+from endcap.ops.home import Home
+from endcap.ops.tables import OVERRIDES
+from endcap.problems import BadInput
+from endcap.review.override import not_undone
+from endcap.review.product import Actor, Outweighed, set_field, take_back
+from endcap.review.shown import Tables
+
+KINDS = ("category", "value")
+SET, SUPPLIERS = "set", "suppliers"  # set a value; let the suppliers' word stand again
+MOST_OPTIONS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A value that may be right, with why it is offered."""
+
+    value: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One product's field in doubt. The first option is what the machine, or the person before, says."""
+
+    product_id: str
+    field: str
+    title: str
+    offers: int
+    supplier: str
+    path: str | None  # the supplier's own category
+    reason: str
+    says: str | None  # what the suppliers say now
+    override_id: int | None  # the person's word that the suppliers contradict
+    options: list[Option]
+    group: str  # questions that one answer may settle
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenValue:
+    """A person's answer to a question, as it comes from a page or a program; `key` makes sending twice harmless."""
+
+    key: str
+    product_id: str
+    field: str
+    action: str
+    value: str | None = None
+    override_id: int | None = None
+    group_id: str | None = None
+    note: str = ""
+    over: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueOutcome:
+    """What became of an answer: stored, repeated, conflict (another person's word since the snapshot stands), outweighed or gone."""
+
+    key: str
+    state: str
+    override_id: int | None
+    value: str | None
+    actor: str
+
+
+_CATEGORIES = """
+    SELECT d.product_id, p.title, p.offers, p.category, o.supplier, o.category_path, c.value, c.confidence
+    FROM decisions c JOIN decisions d ON d.offer_id = c.offer_id AND d.kind = 'product' JOIN offers o ON o.offer_id = c.offer_id
+    JOIN products p ON p.product_id = d.product_id
+    WHERE c.kind = 'category' AND c.action = 'to_review' AND p.state = 'live'
+    ORDER BY (1 - c.confidence) * ln(2 + p.offers) DESC, d.product_id, c.offer_id
+"""
+_SURE_BY_PATH = """
+    SELECT o.supplier, o.category_path, c.value, count(*) AS n
+    FROM decisions c JOIN offers o ON o.offer_id = c.offer_id
+    WHERE c.kind = 'category' AND c.action = 'accepted' AND o.category_path IS NOT NULL GROUP BY ALL ORDER BY n DESC, c.value
+"""
+_CONTRADICTED = f"""
+    SELECT d.product_id, p.title, p.offers, d.kind, d.value, d.reason, d.override_id, o.supplier, o.category_path, v.value AS said_by_person
+    FROM decisions d JOIN products p ON p.product_id = d.product_id AND p.state = 'live' JOIN offers o ON o.offer_id = d.offer_id
+    JOIN overrides v ON v.override_id = d.override_id
+    WHERE starts_with(d.kind, '{KIND}') AND d.action = 'to_review' ORDER BY p.offers DESC, d.product_id, d.kind
+"""
+
+
+def questions(tables: Tables, kind: str) -> list[Question]:
+    """Every open question of a kind ('category' or 'value'), the costliest doubt first. Raises BadInput for another kind."""
+    if kind not in KINDS:
+        raise BadInput(f"there are no questions about {kind!r}", where="review", todo=f"use {', '.join(KINDS)}")
+    return _categories(tables) if kind == "category" else [_contradicted(row) for row in tables.rows(_CONTRADICTED)]
+
+
+def still_open(home: Home, asked: Sequence[Question], taken_in: int) -> list[Question]:
+    """Those that nobody answered since override `taken_in`, the last one that the snapshot knows of."""
+    answered = {(row.product_id, row.field) for row in _since(home, taken_in)}
+    return [one for one in asked if (one.product_id, one.field) not in answered]
+
+
+def give_values(home: Home, tables: Tables, given: Sequence[GivenValue], by: Actor, taken_in: int) -> list[ValueOutcome]:
+    """Store answers one by one, each durable and stored once; one that meets another person's word is not stored but says so.
+
+    Raises BadInput for an unknown action or a value that cannot be, and then stores none of those after it.
+    """
+    return [_give(home, tables, one, by, taken_in) for one in given]
+
+
+def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int) -> ValueOutcome:
+    if (one.action == SUPPLIERS and one.override_id is None) or (one.action == SET and not one.value) or one.action not in (SET, SUPPLIERS):
+        raise BadInput(f"{one.action!r} says nothing of {one.field}", where=one.product_id, todo="send `set` with a value, or `suppliers` with the override_id")
+    known = next((row for row in _since(home, 0) if row.key == one.key), None)
+    other = next((row for row in _since(home, taken_in) if (row.product_id, row.field) == (one.product_id, one.field)), None)
+    if known is None and other is not None and other.actor != by.name and other.override_id != one.over:
+        return ValueOutcome(one.key, "conflict", other.override_id, other.value, other.actor)
+    if not tables.rows("SELECT 1 AS one FROM products WHERE product_id = ? AND state = 'live'", [one.product_id]):
+        return ValueOutcome(one.key, "gone", None, one.value, by.name)
+    try:
+        if one.action == SUPPLIERS:
+            return _let_suppliers(home, one, by)
+        deed = set_field(home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id)
+    except Outweighed:
+        return ValueOutcome(one.key, "outweighed", one.override_id, one.value, by.name)
+    return ValueOutcome(one.key, "repeated" if deed.repeated else "stored", deed.override_ids[-1], one.value, by.name)
+
+
+def _let_suppliers(home: Home, one: GivenValue, by: Actor) -> ValueOutcome:
+    with home.engine.connect() as connection:
+        undone = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == one.override_id)).scalar()
+        about = connection.execute(select(OVERRIDES.c.product_id, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
+    if about is None or about.field != one.field:
+        raise BadInput(f"answer {one.override_id} is not about the {one.field}", where=one.product_id, todo="ask for the next questions again")
+    if undone is not None:
+        return ValueOutcome(one.key, "repeated", undone, None, by.name)
+    return ValueOutcome(one.key, "stored", take_back(home, int(one.override_id or 0), by).override_ids[-1], None, by.name)
+
+
+def _since(home: Home, taken_in: int) -> list[Any]:
+    """Standing answers about fields after an override, the newest first, and the undos of earlier ones."""
+    wanted = (OVERRIDES.c.override_id, OVERRIDES.c.product_id, OVERRIDES.c.field, OVERRIDES.c.value, OVERRIDES.c.actor, OVERRIDES.c.key)
+    after, about = OVERRIDES.c.override_id > taken_in, OVERRIDES.c.field.is_not(None)
+    said = select(*wanted).where(after, about, OVERRIDES.c.action.in_(ABOUT_FIELDS), not_undone())
+    # An undo of what the snapshot knew lets the suppliers' word stand: that too settles a question. Of a later answer it opens it again.
+    withdrawn = select(*wanted).where(after, about, OVERRIDES.c.undoes <= taken_in)
+    with home.engine.connect() as connection:
+        return sorted([*connection.execute(said).all(), *connection.execute(withdrawn).all()], key=lambda row: -row.override_id)
+
+
+def _categories(tables: Tables) -> list[Question]:
+    sure: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for row in tables.rows(_SURE_BY_PATH):
+        sure.setdefault((row["supplier"], row["category_path"]), []).append((row["value"], row["n"]))
+    together: dict[str, list[dict[str, Any]]] = {}
+    for row in tables.rows(_CATEGORIES):
+        together.setdefault(row["product_id"], []).append(row)
+    return [_doubtful(rows, sure) for rows in together.values()]
+
+
+def _doubtful(rows: list[dict[str, Any]], sure: dict[tuple[str, str], list[tuple[str, int]]]) -> Question:
+    first = rows[0]
+    words = {first["value"]: f"the machine, {first['confidence']:.2f} sure"}
+    for row in rows[1:]:
+        words.setdefault(row["value"], f"read from {row['supplier']}, {row['confidence']:.2f} sure")
+    if first["category"]:
+        words.setdefault(first["category"], "served now")
+    for value, count in sure.get((first["supplier"], first["category_path"] or ""), []):
+        words.setdefault(value, f"{count} of this supplier's path are there")
+    doubts = Counter(row["supplier"] for row in rows)
+    told = f"{', '.join(sorted(doubts))} {'says' if len(doubts) == 1 else 'say'} {first['category_path'] or 'nothing of it'}"
+    options = [Option(value, why) for value, why in list(words.items())[:MOST_OPTIONS]]
+    return Question(
+        first["product_id"], "category", first["title"], first["offers"], first["supplier"], first["category_path"], told, first["value"], None, options,
+        " · ".join([first["supplier"], first["category_path"] or "no path", first["value"]]), _hash([first["product_id"], *words]),
+    )  # fmt: skip
+
+
+def _contradicted(row: dict[str, Any]) -> Question:
+    field = row["kind"].removeprefix(KIND)
+    options = [Option(row["said_by_person"], "the person's word")] + ([Option(row["value"], "the suppliers' now")] if row["value"] else [])
+    return Question(
+        row["product_id"], field, row["title"], row["offers"], row["supplier"], row["category_path"], row["reason"], row["value"], row["override_id"], options,
+        " · ".join([field, str(row["said_by_person"]), str(row["value"])]), _hash([row["product_id"], field, row["value"], row["override_id"]]),
+    )  # fmt: skip
+
+
+def _hash(told: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]

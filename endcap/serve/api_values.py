@@ -1,0 +1,48 @@
+"""Questions about products' values under /api/v1/review/values: doubtful categories, and what suppliers say against a person's word."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+
+from endcap.review.product import Actor
+from endcap.review.values import GivenValue, Question, give_values, questions, still_open
+from endcap.serve import answers_review as answers
+from endcap.serve.api import Pinned
+from endcap.serve.api_review import Writing
+from endcap.serve.gate import person_of
+from endcap.serve.reading import Reading
+
+ROUTER = APIRouter(prefix="/api/v1/review")
+MOST_AT_ONCE = 500
+
+
+@ROUTER.get("/values")
+def ask(
+    reading: Pinned, home: Writing, kind: Literal["category", "value"] = "category", n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40,
+    group: Annotated[str, Query(max_length=1000, description="Only questions of this group.")] = "",
+) -> answers.Questions:  # fmt: skip
+    """The open questions about products' values, the costliest doubt first."""
+    waiting = still_open(home, _kept(reading, kind), _taken_in(reading))
+    shown = [one for one in waiting if not group or one.group == group]
+    return answers.Questions(snapshot=reading.snapshot_id, waiting=len(waiting), questions=[answers.Question.model_validate(asdict(one)) for one in shown[:n]])
+
+
+@ROUTER.post("/values")
+def answer(request: Request, reading: Pinned, home: Writing, given: answers.ValueAnswers) -> answers.ValueOutcomes:
+    """Store answers about values; each is durable when this returns, once however often it is sent."""
+    person = person_of(request)
+    told = [GivenValue(**one.model_dump()) for one in given.decisions]
+    outcomes = give_values(home, reading, told, Actor(person.name, person.role), _taken_in(reading))
+    return answers.ValueOutcomes(snapshot=reading.snapshot_id, outcomes=[answers.ValueOutcome.model_validate(asdict(one)) for one in outcomes])
+
+
+def _kept(reading: Reading, kind: str) -> list[Question]:
+    return reading.keep(f"questions about {kind}", lambda reading: questions(reading, kind))
+
+
+def _taken_in(reading: Reading) -> int:
+    return int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0))

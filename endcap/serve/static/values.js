@@ -1,0 +1,235 @@
+// Questions about products' values: one at a time, its answers numbered, the next one ready before the key is pressed.
+
+import { showKeys, showPalette } from "./dialogs.js";
+import { el } from "./drawing.js";
+import { ON_VALUES, keyOf, listen } from "./keys.js";
+import { Outbox } from "./outbox.js";
+
+const AHEAD = 40;
+const LOW = 10;
+const LAST = 10;
+const $ = (id) => document.getElementById(id);
+const kind = $("desk").dataset.kind;
+const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Map(), loading: null, said: "", decided: 0 };
+const outbox = new Outbox({ onOutcome: heard, onState: tell, address: "/api/v1/review/values", stored: "endcap.outbox.values" });
+const nameOf = (question) => `${question.product_id} ${question.field}`;
+
+function tell(what, words = "") {
+  const said = { offline: `The server does not answer. Go on: ${outbox.all().length} answers are kept here and sent when it is back.`, failing: "The server cannot store now; answers are kept here.",
+    "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.", refused: words }[what];
+  $("notice").hidden = !said;
+  $("notice").textContent = said ?? "";
+}
+
+function heard(outcome, answer) {
+  if (!["conflict", "outweighed", "gone"].includes(outcome.state)) return;
+  const last = state.last.find((one) => nameOf(one.question) === `${answer.product_id} ${answer.field}`);
+  if (outcome.state !== "conflict" || !last) {
+    tell("refused", { outweighed: "One whose word counts more has set this value; yours was not stored.", gone: "This product is no longer there; your answer was not stored." }[outcome.state] ?? "");
+    return;
+  }
+  state.conflicts.set(nameOf(last.question), { ...outcome, answer });
+  state.questions.unshift(last.question);
+  show();
+}
+
+async function more() {
+  state.loading ??= load().finally(() => { state.loading = null; });
+  return state.loading;
+}
+
+async function load() {
+  try {
+    const answer = await fetch(`/api/v1/review/values?${new URLSearchParams({ kind, n: String(AHEAD + state.putOff.size + outbox.all().length) })}`);
+    if (answer.status === 401) return tell("signed out");
+    if (!answer.ok) return tell("failing");
+    const found = await answer.json();
+    const known = new Set([...state.questions.map(nameOf), ...state.putOff, ...outbox.all().map((one) => `${one.product_id} ${one.field}`)]);
+    const wasEmpty = !state.questions.length;
+    state.questions.push(...found.questions.filter((one) => !known.has(nameOf(one))));
+    state.waiting = Math.max(0, found.waiting - outbox.all().length);
+    if (wasEmpty) show();
+    else count();
+  } catch {
+    tell("offline");
+    setTimeout(more, 1000);
+  }
+}
+
+function count() {
+  const waits = state.waiting === null ? "…" : `${state.waiting.toLocaleString("en")} ${state.waiting === 1 ? "question waits" : "questions wait"}`;
+  $("left").textContent = state.said ? `${state.said}. ${waits}` : waits;
+}
+
+function say(words) {
+  state.said = words;
+  count();
+}
+
+function show() {
+  const question = state.questions[0];
+  count();
+  if (!question) {
+    const words = state.waiting === null ? "Loading" : state.putOff.size ? `You put ${state.putOff.size} off; reload to see them again.`
+      : kind === "category" ? "Nothing needs you here. Categories the machine is unsure of appear after a run."
+      : "Nothing needs you here. Values that a person set and that suppliers now contradict appear after a run.";
+    $("item").replaceChildren(el("p", { class: "empty" }, words));
+    return;
+  }
+  $("item").replaceChildren(...draw(question, state.conflicts.get(nameOf(question))));
+  if (state.questions.length < LOW && state.waiting > state.questions.length) more();
+}
+
+function draw(question, conflict) {
+  const button = (verb, words, look = "") => el("button", { type: "button", "data-verb": verb, class: look }, `${words} `, el("kbd", {}, keyOf(verb)));
+  const facts = [["Supplier", question.supplier], ["Its category", question.path], ["Offers", String(question.offers)]];
+  return [
+    conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} ${conflict.value ? `set it to “${conflict.value}”` : "let the suppliers' word stand"} meanwhile. `,
+      el("button", { type: "button", "data-conflict": "theirs" }, "Keep theirs"), " ", el("button", { type: "button", "data-conflict": "mine" }, "Mine holds")) : null,
+    el("p", { class: "why" }, question.reason),
+    el("h2", {}, question.field === "category" ? "Which category is it?" : `What is its ${question.field.replaceAll("_", " ")}?`),
+    el("p", { class: "title", dir: "auto" }, el("a", { href: `/p/${encodeURIComponent(question.product_id)}` }, question.title)),
+    el("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),
+    el("div", { class: "choices" }, el("ol", {}, ...question.options.map((option, place) => el("li", { class: place ? null : "chosen" },
+      el("button", { type: "button", "data-choose": String(place + 1) }, el("kbd", {}, String(place + 1)), el("span", { class: "name", dir: "auto" }, option.value), el("span", { class: "quiet words" }, option.words)))))),
+    el("div", { class: "verbs" }, button("accept", kind === "category" ? "The first is right" : "The person's holds", "yes"), kind === "value" ? button("suppliers", "The suppliers' now", "no") : null,
+      button("edit", "Another value"), button("skip", "Put off"), button("undo", "Undo")),
+  ].filter(Boolean);
+}
+
+function answerOf(question, action, value, more = {}) {
+  return { key: crypto.randomUUID(), product_id: question.product_id, field: question.field, action, value, override_id: question.override_id, ...more };
+}
+
+function decide(action, value, more = {}) {
+  const question = state.questions.shift();
+  if (!question) return;
+  state.conflicts.delete(nameOf(question));
+  remember(question, action === "set" ? value : "the suppliers' word");
+  state.waiting -= 1;
+  show();
+  say(action === "set" ? `Set to ${value}` : "The suppliers' word stands");
+  outbox.add([answerOf(question, action, value, more)]);
+}
+
+function choose(place) {
+  const option = state.questions[0]?.options[place];
+  if (option) decide("set", option.value);
+}
+
+function remember(question, words) {
+  state.last.unshift({ question, words });
+  state.last.length = Math.min(state.last.length, 200);
+  state.decided += 1;
+  rail();
+}
+
+function rail() {
+  $("last").replaceChildren(...state.last.slice(0, LAST).map(({ question, words }) => el("li", {}, el("b", {}, words), " ", el("span", { dir: "auto" }, question.title))));
+  $("session").replaceChildren(...[["This session", state.decided], ["Not sent yet", outbox.all().length]].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
+}
+
+function skip() {
+  const question = state.questions.shift();
+  if (!question) return;
+  state.putOff.add(nameOf(question));
+  show();
+  say("Put off");
+}
+
+async function undo() {
+  const unsent = outbox.takeBack();
+  if (!unsent) {
+    await outbox.send();
+    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).catch(() => null);
+    if (!answer?.ok) return tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
+    if (!(await answer.json()).count) return say("Nothing to take back");
+  }
+  const group = unsent?.[0]?.group_id ?? state.last[0]?.group;
+  const back = group ? state.last.filter((one) => one.group === group) : state.last.slice(0, 1);
+  state.last = state.last.filter((one) => !back.includes(one));
+  state.decided = Math.max(0, state.decided - back.length);
+  const names = new Set(back.map((one) => nameOf(one.question)));
+  state.questions = [...back.map((one) => one.question), ...state.questions.filter((one) => !names.has(nameOf(one)))];
+  state.waiting += Math.max(1, back.length);
+  rail();
+  show();
+  say("Taken back");
+  if (!back.length) await more();
+}
+
+async function together() {
+  const question = state.questions[0];
+  if (!question || kind !== "category") return say("Only categories are decided together");
+  const answer = await fetch(`/api/v1/review/values?${new URLSearchParams({ kind, n: "500", group: question.group })}`).catch(() => null);
+  if (!answer?.ok) return tell("failing");
+  const { questions } = await answer.json();
+  if (questions.length < 2) return say("No other question is like it");
+  const picked = questions.filter((_, place) => place % Math.ceil(questions.length / 5) === 0).slice(0, 5);
+  $("item").replaceChildren(el("h2", {}, `${questions.length} products with the same question`), el("p", { class: "why" }, question.group),
+    el("ul", { class: "samples" }, ...picked.map((one) => el("li", { dir: "auto" }, one.title))),
+    el("div", { class: "verbs" }, ...question.options.map((option) => el("button", { type: "button", "data-all": option.value }, `All: ${option.value}`)), el("button", { type: "button", "data-all": "" }, "Back")));
+  $("item").onclick = (event) => {
+    const value = event.target.closest("[data-all]")?.dataset.all;
+    if (value === undefined) return;
+    $("item").onclick = null;
+    if (value) setAll(questions, value);
+    else show();
+  };
+}
+
+function setAll(questions, value) {
+  const group = crypto.randomUUID();
+  const names = new Set(questions.map(nameOf));
+  state.questions = state.questions.filter((one) => !names.has(nameOf(one)));
+  for (const question of questions) { remember(question, `${value} (of ${questions.length})`); state.last[0].group = group; }
+  state.waiting -= questions.length;
+  outbox.add(questions.map((question) => answerOf(question, "set", value, { group_id: group })));
+  show();
+  say(`${questions.length} set to ${value}`);
+}
+
+async function suggest() {
+  const question = state.questions[0];
+  const found = await fetch(`/api/v1/values?${new URLSearchParams({ field: question.field, q: $("edit-value").value })}`).then((answer) => answer.json()).catch(() => ({ values: [] }));
+  $("values-known").replaceChildren(...(found.values ?? []).map((value) => el("option", { value })));
+}
+
+function edit() {
+  if (!state.questions[0]) return;
+  $("edit-value").value = "";
+  $("edit").showModal();
+  $("edit-value").focus();
+  suggest();
+}
+
+function saveEdited() {
+  const value = $("edit-value").value.trim();
+  if (!value) return;
+  $("edit").close();
+  decide("set", value);
+}
+
+function act(verb, key = "") {
+  const acts = { accept: () => choose(0), choose: () => choose(Number(key) - 1), suppliers: () => kind === "value" && decide("suppliers", null), edit, skip, undo, batch: together,
+    open: () => state.questions[0] && open(`/p/${encodeURIComponent(state.questions[0].product_id)}`, "_blank", "noopener"),
+    help: () => showKeys(ON_VALUES, "that value", show), palette: () => showPalette(ON_VALUES, act) };
+  acts[verb]?.();
+}
+
+listen(act, ON_VALUES);
+$("item").addEventListener("click", (event) => {
+  const { verb, choose: chosen, conflict } = event.target.closest("button")?.dataset ?? {};
+  const question = state.questions[0];
+  if (verb) act(verb);
+  else if (chosen) act("choose", chosen);
+  else if (conflict === "theirs") { state.conflicts.delete(nameOf(question)); state.questions.shift(); show(); }
+  else if (conflict === "mine") { const met = state.conflicts.get(nameOf(question)); decide(met.answer.action, met.answer.value, { over: met.override_id }); }
+});
+$("edit-value").addEventListener("input", suggest);
+$("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); saveEdited(); } });
+$("edit-save").addEventListener("click", saveEdited);
+addEventListener("focus", () => outbox.all().length && outbox.send());
+rail();
+outbox.send();
+more().then(() => state.questions.length || show());

@@ -1,0 +1,218 @@
+"""Questions about products' values: doubtful categories and contradicted words, asked, answered, closed by the next run, and taken back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import endcap
+from desk import Desk, at_desk, violations
+from playwright.sync_api import Browser, Page, expect
+
+from endcap import flow, settings
+from endcap.ops import audit
+from endcap.ops.home import Home
+from endcap.problems import BadInput
+from endcap.review.override import store
+from endcap.review.product import Actor, take_back
+from endcap.review.values import GivenValue, Question, give_values, questions, still_open
+from endcap.serve.asking_changes import suggestions
+from endcap.serve.reading import Reading
+
+pytestmark = pytest.mark.xdist_group("browser")
+KIM, LEE, LEA = Actor("kim", "reviewer"), Actor("lee", "reviewer"), Actor("lea", "lead")
+STRICT = "policy:\n  accept_category: 1.0\n"
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small catalog that accepts a category only where it is quite certain, so that all wait."""
+    folder = tmp_path_factory.mktemp("strict") / "demo"
+    assert endcap("demo", "--dir", folder, "--offers", "600", "--days", "1", "--json").code == 0
+    shutil.rmtree(folder / "catalog")
+    file = folder / "endcap.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + STRICT, encoding="utf-8")
+    flow.run(settings.read(folder))
+    return folder
+
+
+@pytest.fixture
+def folder(strict: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(strict, tmp_path / "demo"))
+
+
+def opened(folder: Path) -> tuple[Home, Reading, int]:
+    home = Home(settings.read(folder))
+    return home, Reading(home, home.snapshot()), home.manifest().override_sequence
+
+
+def given(question: Question, value: str | None, key: str, **more: Any) -> GivenValue:
+    return GivenValue(key, question.product_id, question.field, "set" if value else "suppliers", value, question.override_id, **more)
+
+
+def categories_of(reading: Reading, product_id: str) -> list[tuple[str, str, str]]:
+    return [(row["value"], row["action"], row["decided_by"]) for row in reading.rows(
+        "SELECT c.value, c.action, c.decided_by FROM decisions c JOIN decisions d ON d.offer_id = c.offer_id AND d.kind = 'product' "
+        "WHERE c.kind = 'category' AND d.product_id = ? ORDER BY c.offer_id", [product_id])]  # fmt: skip
+
+
+def test_an_answered_category_holds_for_every_offer_of_the_product_until_it_is_taken_back(folder: Path) -> None:
+    home, reading, taken_in = opened(folder)
+    asked = questions(reading, "category")
+    question = max(asked, key=lambda one: one.offers)
+    before = categories_of(reading, question.product_id)
+    assert len(asked) >= 5 and "to_review" in {action for _value, action, _by in before}
+    assert len({(one.product_id, one.field) for one in asked}) == len(asked), "one question a product"
+    [stored] = give_values(home, reading, [given(question, question.options[0].value, "first key")], KIM, taken_in)
+    assert stored.state == "stored" and question not in still_open(home, asked, taken_in)
+    flow.run(settings.read(folder))
+    home, reading, taken_in = opened(folder)
+    after = categories_of(reading, question.product_id)
+    assert after == [(question.options[0].value, "accepted", "person")] * len(before)
+    assert question.product_id not in {one.product_id for one in questions(reading, "category")}
+    assert stored.override_id is not None
+    take_back(home, stored.override_id, KIM)
+    flow.run(settings.read(folder))
+    assert categories_of(opened(folder)[1], question.product_id) == before
+    assert audit.verify(home.engine).broken is None
+
+
+def test_sent_twice_it_is_stored_once_and_another_persons_word_stands_until_it_is_overruled(folder: Path) -> None:
+    home, reading, taken_in = opened(folder)
+    question = questions(reading, "category")[0]
+    first = given(question, "Elsewhere > One", "key of kim")
+    states = [give_values(home, reading, [first], KIM, taken_in)[0] for _time in range(2)]
+    assert [one.state for one in states] == ["stored", "repeated"] and states[0].override_id == states[1].override_id
+    [met] = give_values(home, reading, [given(question, "Elsewhere > Two", "key of lee")], LEE, taken_in)
+    assert (met.state, met.value, met.actor) == ("conflict", "Elsewhere > One", "kim")
+    [over] = give_values(home, reading, [given(question, "Elsewhere > Two", "key of lee", over=met.override_id)], LEE, taken_in)
+    assert over.state == "stored"
+    [lead] = give_values(home, reading, [given(question, "Elsewhere > Three", "key of lea", over=over.override_id)], LEA, taken_in)
+    [weaker] = give_values(home, reading, [given(question, "Elsewhere > Four", "key of kim 2", over=lead.override_id)], KIM, taken_in)
+    assert (lead.state, weaker.state) == ("stored", "outweighed")
+
+
+@pytest.mark.parametrize("wrong", [{"value": "", "key": "wrong key"}, {"value": "x" * 501, "key": "wrong key"}, {"value": "a\x00b", "key": "wrong key"}])
+def test_a_value_that_cannot_be_is_refused_in_a_sentence(folder: Path, wrong: dict[str, str]) -> None:
+    home, reading, taken_in = opened(folder)
+    question = questions(reading, "category")[0]
+    with pytest.raises(BadInput):
+        give_values(home, reading, [GivenValue(wrong["key"], question.product_id, "category", "set", wrong["value"])], KIM, taken_in)
+    assert still_open(home, [question], taken_in) == [question]
+
+
+def test_every_category_of_the_house_is_suggested_by_any_of_its_words(folder: Path) -> None:
+    _home, reading, _taken_in = opened(folder)
+    paths = [line.split(",")[0].strip('"') for line in (folder / "taxonomy.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    for path in paths:
+        words = " ".join(reversed(path.replace(">", " ").split())).lower()
+        assert path in suggestions(reading, "category", words).values, path
+
+
+# --- in a browser ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(folder: Path, browser: Browser) -> Iterator[Desk]:
+    yield from at_desk(folder, browser)
+
+
+def ready(page: Page) -> str:
+    page.wait_for_selector("#item .title")
+    return page.locator("#item .title").inner_text()
+
+
+def sent(page: Page) -> None:
+    page.wait_for_function("() => (localStorage.getItem('endcap.outbox.values') || '[]') === '[]'", timeout=20_000)
+
+
+def test_categories_are_answered_by_keys_alone(desk: Desk) -> None:
+    page = desk.person()
+    page.goto(f"{desk.address}/review?kind=category")
+    seen = [ready(page)]
+    page.keyboard.press("y")
+    seen.append(ready(page))
+    page.keyboard.press("v")
+    page.keyboard.type("Elsewhere > Things")
+    page.keyboard.press("Enter")
+    seen.append(ready(page))
+    page.keyboard.press("s")
+    assert len({*seen, ready(page)}) == 4
+    sent(page)
+    rows = desk.stored()
+    assert [row["field"] for row in rows] == ["category"] * 2 and rows[1]["value"] == "Elsewhere > Things" and {row["actor"] for row in rows} == {"rita"}
+    page.keyboard.press("u")
+    expect(page.locator("#left")).to_contain_text("Taken back")
+    assert ready(page) == seen[1] and desk.stored()[-1]["undoes"] == rows[1]["override_id"]
+
+
+def test_the_same_question_of_many_products_is_answered_and_undone_at_once(desk: Desk) -> None:
+    page = desk.person()
+    asked = [{"product_id": f"P{number}", "title": f"Thing {number}", "group": "shop · path · Cups"} for number in range(7)]
+    option = {"field": "category", "offers": 1, "supplier": "shop", "path": "path", "reason": "r", "says": "Cups", "override_id": None,
+              "options": [{"value": "Cups", "words": "w"}, {"value": "Mugs", "words": "w"}], "evidence": "e"}  # fmt: skip
+    told = {"snapshot": "s", "waiting": 7, "questions": [{**option, **one} for one in asked]}
+    posted: list[Any] = []
+
+    def answer(route: Any) -> None:
+        if route.request.method == "GET":
+            return route.fulfill(content_type="application/json", body=json.dumps(told))
+        posted.append(json.loads(route.request.post_data))
+        outcomes = [{"key": one["key"], "state": "stored", "override_id": 1, "value": one["value"], "actor": "rita"} for one in posted[-1]["decisions"]]
+        return route.fulfill(content_type="application/json", body=json.dumps({"snapshot": "s", "outcomes": outcomes}))
+
+    page.route("**/api/v1/review/values*", answer)
+    page.goto(f"{desk.address}/review?kind=category")
+    ready(page)
+    page.keyboard.press("b")
+    page.get_by_role("button", name="All: Mugs").click()
+    sent(page)
+    assert len(posted) == 1 and len(posted[0]["decisions"]) == 7 and len({one["group_id"] for one in posted[0]["decisions"]}) == 1
+    assert {one["value"] for one in posted[0]["decisions"]} == {"Mugs"}
+
+
+def test_a_word_that_suppliers_contradict_is_asked_and_kept_or_withdrawn(desk: Desk, folder: Path) -> None:
+    home, reading, _taken_in = opened(folder)
+    named = reading.rows("SELECT product_id, founded_by FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 2")
+    for number, row in enumerate(named):  # as if the suppliers had said something else when the person spoke
+        told = {"counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0, "said": "Former", "role": "reviewer"}
+        store(home, **told, offer_id=row["founded_by"], action="set", product_id=row["product_id"], actor="kim", field="brand", value=f"Otherwise {number}")
+    flow.run(settings.read(folder))
+    page = desk.person(name="kim")
+    page.goto(f"{desk.address}/review?kind=value")
+    ready(page)
+    expect(page.locator("#left")).to_have_text("2 questions wait")
+    assert "Otherwise" in page.locator(".choices .chosen").inner_text()
+    page.keyboard.press("y")
+    ready(page)
+    page.keyboard.press("n")
+    expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
+    sent(page)
+    assert [row["action"] for row in desk.stored()] == ["set", "set", "set", "undo"]
+    flow.run(settings.read(folder))
+    assert questions(opened(folder)[1], "value") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_page_and_its_dialogs(desk: Desk, scheme: str) -> None:
+    page = desk.person(color_scheme=scheme)
+    page.goto(f"{desk.address}/review?kind=category")
+    ready(page)
+    found = {"page": violations(page)}
+    for key, dialog in (("?", "#help"), ("Control+k", "#palette"), ("v", "#edit")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"{dialog}[open]")
+        found[dialog] = violations(page)
+        page.keyboard.press("Escape")
+        page.wait_for_selector(f"{dialog}:not([open])", state="attached")
+    page.goto(f"{desk.address}/review?kind=value")
+    page.wait_for_selector("#item .empty")
+    found["empty"] = violations(page)
+    for width in (320, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
