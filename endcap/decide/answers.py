@@ -64,7 +64,7 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = ""
     apart: dict[str, set[str]] = {}
     pairs: set[tuple[str, str]] = set()
     for row in rows:
-        if row["override_id"] in undone or row["action"] in ("undo", "skip", *ABOUT_FIELDS):
+        if row["override_id"] in undone or row["action"] in ("undo", "skip", "escalate", *ABOUT_FIELDS):
             continue
         offer_id, product_id = row["offer_id"], resolve(row["product_id"]) if row["product_id"] else None
         counterpart = row["counterpart_offer_id"]

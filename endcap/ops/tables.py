@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "003"
+HEAD = "004"
 
 METADATA = MetaData()
 
@@ -50,7 +50,7 @@ OVERRIDES = _table(
     "overrides", "review",
     Column("override_id", Integer, primary_key=True, autoincrement=True),
     Column("offer_id", String(400), nullable=False),
-    Column("action", String(16), nullable=False),  # same | different | other | new | skip | undo; of a product's field: set | lock
+    Column("action", String(16), nullable=False),  # same | different | other | new | skip | escalate | undo; of a product's field: set | lock
     Column("product_id", String(64)),  # what was asked about (different) or chosen (same, other)
     Column("counterpart_offer_id", String(400)),
     Column("actor", String(120), nullable=False),
@@ -141,6 +141,25 @@ PROPOSALS = _table(
     Column("text", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("decided_at", String(32)),
+)  # fmt: skip
+
+# What a person was asked blind: about a link the machine is sure of (audit), or about another person's answer (second, batch).
+BLIND_ASKS = _table(
+    "blind_asks", "review",
+    Column("ask_id", Integer, primary_key=True, autoincrement=True),
+    Column("offer_id", String(400), nullable=False),
+    Column("asked_of", String(120), nullable=False),
+    Column("purpose", String(16), nullable=False),  # audit | second | batch
+    Column("override_id", Integer),  # the answer that is checked
+    Column("product_id", String(64)),  # shown first
+    Column("counterpart_offer_id", String(400)),
+    Column("asked_at", String(32), nullable=False),
+    Column("action", String(16)),  # of the answer, none while it is open
+    Column("chosen", String(64)),  # product
+    Column("agrees", Boolean),  # with the answer that is checked
+    Column("answered_at", String(32)),
+    Column("after_override", Integer),  # the last override then, so that an undo knows what came last
+    Column("key", String(64), unique=True),
 )  # fmt: skip
 
 # Which waiting offer somebody is looking at; a lease hides an item from others and blocks nobody.

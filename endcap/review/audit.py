@@ -26,7 +26,8 @@ _DRAWN = f"""
     WHERE d.kind = 'product' AND d.decided_by = 'machine' AND p.score >= {LEAST}
       AND (d.action = 'linked' OR d.reason_code IN ('doubtful', 'no_promise'))
       AND NOT EXISTS (
-          SELECT 1 FROM overrides v WHERE v.offer_id = d.offer_id AND v.counterpart_offer_id = c.offer_id AND v.action <> 'skip' AND v.field IS NULL)
+          SELECT 1 FROM overrides v WHERE v.offer_id = d.offer_id AND v.counterpart_offer_id = c.offer_id
+            AND v.action NOT IN ('skip', 'escalate') AND v.field IS NULL)
     ORDER BY md5(d.offer_id || $seed), d.offer_id LIMIT $count
 """
 

@@ -16,7 +16,9 @@ from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
 
 PLACED = ("same", "different", "other", "new")
-ACTIONS = (*PLACED, "skip")
+# Put off, or left to a lead: no answers.
+SKIP, ESCALATE = "skip", "escalate"
+ACTIONS = (*PLACED, SKIP, ESCALATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _give(connection: Connection, one: Given, actor: str, team: str, snapshot_id
         same = (known["actor"], known["offer_id"], known["action"], known["product_id"]) == (actor, one.offer_id, one.action, one.product_id)
         return Outcome(one.key, "repeated" if same else "reused", known["override_id"], known["action"], known["actor"])
     standing = _standing(connection, one.offer_id, taken_in)
-    if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action != "skip":
+    if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action in PLACED:
         return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
     row = {
         "offer_id": one.offer_id, "action": one.action, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id, "actor": actor,
@@ -167,13 +169,30 @@ def _standing(connection: Connection, offer_id: str, taken_in: int) -> RowMappin
     return connection.execute(newest).mappings().first()
 
 
-def answered_since(home: Home, taken_in: int) -> tuple[set[str], set[str]]:
-    """(offers that have an answer after override `taken_in`, offers that were only put off), undone ones left out."""
-    standing = select(OVERRIDES.c.offer_id, OVERRIDES.c.action).where(OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(ACTIONS), not_undone())
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What became of offers since the snapshot: answered, put off, or left to a lead with whose words."""
+
+    answered: frozenset[str]
+    put_off: frozenset[str]
+    escalated: dict[str, str]
+
+
+def answered_since(home: Home, taken_in: int) -> Since:
+    """What people said of offers after override `taken_in`, what was taken back left out."""
+    wanted = (OVERRIDES.c.offer_id, OVERRIDES.c.action, OVERRIDES.c.actor, OVERRIDES.c.note)
+    standing = select(*wanted).where(OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(ACTIONS), OVERRIDES.c.field.is_(None), not_undone())
+    answered, put_off, escalated = set(), set(), {}
     with home.engine.connect() as connection:
-        rows = connection.execute(standing).all()
-    answered = {row.offer_id for row in rows if row.action != "skip"}
-    return answered, {row.offer_id for row in rows} - answered
+        for row in connection.execute(standing.order_by(OVERRIDES.c.override_id)):
+            if row.action == ESCALATE:
+                escalated[row.offer_id] = f"{row.actor} leaves this to a lead" + (f": {row.note}" if row.note else "")
+            elif row.action == SKIP:
+                put_off.add(row.offer_id)
+            else:
+                answered.add(row.offer_id)
+                escalated.pop(row.offer_id, None)
+    return Since(frozenset(answered), frozenset(put_off - answered), escalated)
 
 
 def given_by(home: Home, actor: str) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ _QUEUE = """
 
 # An answer counts once the next run has taken it in; until then its offer must not be asked again.
 _ANSWERED = """
-    SELECT offer_id, count(*) FILTER (action <> 'skip' AND override_id > {sequence}) AS answered, count(*) FILTER (action = 'skip') AS skipped
+    SELECT offer_id, count(*) FILTER (action NOT IN ('skip', 'escalate') AND override_id > {sequence}) AS answered, count(*) FILTER (action = 'skip') AS skipped
     FROM overrides WHERE action <> 'undo' AND field IS NULL AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) GROUP BY offer_id
 """
 

@@ -17,6 +17,12 @@ MAX_CANDIDATES = 9
 # Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
 COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
 POPULAR_OFFERS, DEAR = 5, 1.5
+# Reasons without the machine's figures: whoever knows how sure it is no longer judges for themselves.
+NOT_SURE = "The machine is not sure"
+IN_WORDS = {
+    "doubtful": NOT_SURE, "no_promise": NOT_SURE, "weak_support": "It resembles one offer of the product, the others less",
+    "gtin_unlike": "Same GTIN, but the rest agrees little", "bridge": "Of the product's offers only one resembles it",
+}  # fmt: skip
 
 
 class Tables(Protocol):
@@ -105,6 +111,7 @@ class Shown:
     risks: list[str]
     offer: Stated
     choices: list[Choice]
+    left: str | None = None  # who left it to a lead, with their words
 
 
 def queue(tables: Tables) -> list[Waiting]:
@@ -118,16 +125,27 @@ def queue(tables: Tables) -> list[Waiting]:
     return [Waiting(**row) for row in rows]
 
 
-def look_at(tables: Tables, offer_ids: Sequence[str]) -> list[Shown]:
-    """The items of these offers, in their order; those that no longer wait are left out."""
+def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]] | None = None) -> list[Shown]:
+    """The items of these offers, in their order; those that no longer wait are left out.
+
+    `linked` names offers that are shown although the machine has linked them, with the product and the offer they are to be compared with: an
+    audit looks like every other item.
+    """
     if not offer_ids:
         return []
+    linked = linked or {}
     decided = {row["offer_id"]: row for row in tables.rows(
         "SELECT offer_id, proposed_product_id, reason_code, reason, model FROM decisions "
         f"WHERE kind = 'product' AND action = 'to_review' AND offer_id IN ({_marks(offer_ids)})", offer_ids)}  # fmt: skip
+    for row in _some(
+        tables, "SELECT offer_id, product_id, model FROM decisions WHERE kind = 'product' AND action = 'linked'", "offer_id", set(linked) - set(decided)
+    ):
+        told = {"proposed_product_id": linked[row["offer_id"]][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
+        decided[row["offer_id"]] = {"offer_id": row["offer_id"], "model": row["model"], **told}
     near = _near(tables, sorted(decided))
     others = {other for found in near.values() for other, _score in found}
-    home_of = dict(_pairs_of(tables, "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL", others))
+    placed = {*others, *(one for one in linked if one in decided)}
+    home_of = dict(_pairs_of(tables, "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL", placed))
     proposed = {row["proposed_product_id"] for row in decided.values()} - {None}
     products = {row["product_id"]: row for row in _some(
         tables, "SELECT product_id, title, offers, suppliers, price_min, price_max FROM products WHERE state = 'live'", "product_id",
@@ -136,9 +154,21 @@ def look_at(tables: Tables, offer_ids: Sequence[str]) -> list[Shown]:
     offers = {row["offer_id"]: row for row in tables.by_key("offers", "*", f"offer_id IN ({_marks(asked)})", asked)} if asked else {}
     facts = _facts(tables, asked)
     return [
-        _shown(decided[one], near.get(one, []), home_of, products, offers, facts)
+        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, facts)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
+
+
+def _compared_first(near: list[tuple[str, float]], linked: tuple[str | None, str | None] | None) -> list[tuple[str, float]]:
+    """The offer that an audit is about stands first."""
+    return near if linked is None else [(other, 2.0 if other == linked[1] else score) for other, score in near]
+
+
+def _without(products: Mapping[str, Mapping[str, Any]], own: str | None) -> Mapping[str, Mapping[str, Any]]:
+    """The products as they are without the offer that is asked about."""
+    if own is None or own not in products:
+        return products
+    return {**products, own: {**products[own], "offers": max(1, products[own]["offers"] - 1)}}
 
 
 def _shown(
@@ -160,7 +190,7 @@ def _shown(
     group = " · ".join([offer["supplier"], decision["reason_code"].replace("_", " "), differing or "no field differs"])
     return Shown(
         offer["offer_id"], str(offer["identity_hash"]), hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], decision["reason_code"],
-        decision["reason"], decision["model"], group, _risks(offer, first_choice, products) if first_choice else [],
+        IN_WORDS.get(decision["reason_code"], decision["reason"]), decision["model"], group, _risks(offer, first_choice, products) if first_choice else [],
         _stated(offer, first_choice.nearest.title if first_choice and first_choice.nearest else None), choices,
     )  # fmt: skip
 

@@ -71,6 +71,7 @@ class Item(BaseModel):
     risks: list[str]
     offer: Stated
     choices: list[Choice]
+    left: str | None = Field(default=None, description="Who left it to a lead, with their words.")
 
 
 class NextItems(Answer):
@@ -94,7 +95,7 @@ class Decision(BaseModel):
 
     key: str = Field(min_length=8, max_length=64)
     offer_id: str = Field(max_length=400)
-    action: Literal["same", "different", "other", "new", "skip"]
+    action: Literal["same", "different", "other", "new", "skip", "escalate"]
     product_id: str | None = Field(default=None, max_length=64)
     counterpart_offer_id: str | None = Field(default=None, max_length=400)
     identity: str = Field(pattern=r"^-?\d{1,19}$")
@@ -221,6 +222,19 @@ class Stats(Answer):
     median_s: float | None
     p90_s: float | None
     by_action: dict[str, int]
+
+
+class Agreement(BaseModel):
+    """Of items asked twice: second (single answers), batch (answers given as one). Kappa is missing while only one kind of answer was given."""
+
+    purpose: str
+    n: int
+    agreed: int
+    kappa: float | None
+
+
+class Agreements(Answer):
+    agreements: list[Agreement]
 
 
 def item_of(shown: Shown) -> Item:

@@ -6,13 +6,15 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.problems import BadInput
-from endcap.review import lease
+from endcap.review import blind, lease
 from endcap.review.override import Given, answered_since, give, given_by, undo_last
 from endcap.review.shown import Shown, Waiting, look_at, queue
 from endcap.serve import answers_review as answers
@@ -44,15 +46,19 @@ def next_items(
 ) -> answers.NextItems:  # fmt: skip
     """The next items for this person, leased to them, the costliest doubt first."""
     person, had = person_of(request), set(skip.split("\n"))
-    waiting = _waiting(reading, home)
+    waiting, said = _waiting(reading, home, person)
     shown = [one for one in waiting if _fits(one, supplier, category, reason)]
     elsewhere = lease.hidden(home, person.name)
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
     taken = lease.take(home, free, person.name, limit=n)
+    asked = [] if supplier or category or reason else _to_ask(reading, home, person.name, n)
+    asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
+    items = look_at(reading, blind.mixed(taken, [one.offer_id for one in asked]), blind.linked_of(asked))
     return answers.NextItems(
-        snapshot=reading.snapshot_id, waiting=len(waiting), fitting=len(shown), leased=sum(one.offer_id in elsewhere for one in shown),
+        snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),
+        leased=sum(one.offer_id in elsewhere for one in shown),
         suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
-        reasons=_counted(one.reason_code for one in waiting), items=[answers.item_of(item) for item in look_at(reading, taken)],
+        reasons=_counted(one.reason_code for one in waiting), items=[answers.item_of(replace(item, left=said.get(item.offer_id))) for item in items],
     )  # fmt: skip
 
 
@@ -71,7 +77,11 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     unknown = next((one for one in asked if one not in live), None)
     if unknown is not None:
         raise BadInput(f"there is no offer {unknown!r}", where="review", todo="ask for the next items again")
-    outcomes = give(home, [_given(one) for one in given.decisions], actor=person.name)
+    told = [_given(one) for one in given.decisions]
+    rest, outcomes = blind.give_blind(home, told, person.name)
+    outcomes += give(home, rest, actor=person.name)
+    order = {one.key: place for place, one in enumerate(told)}
+    outcomes.sort(key=lambda one: order[one.key])
     lease.release(home, person.name, [one.offer_id for one in given.decisions])
     return answers.Outcomes(snapshot=reading.snapshot_id, outcomes=[answers.Outcome.model_validate(one, from_attributes=True) for one in outcomes])
 
@@ -79,9 +89,11 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
 @ROUTER.post("/undo")
 def undo(request: Request, reading: Pinned, home: Writing) -> answers.Undone:
     """Take back this person's last answer, or the last group of answers."""
-    taken_back = undo_last(home, actor=person_of(request).name)
-    items = look_at(reading, [one.offer_id for one in taken_back][:MOST_AT_ONCE])
-    return answers.Undone(snapshot=reading.snapshot_id, count=len(taken_back), items=[answers.item_of(item) for item in items])
+    person = person_of(request).name
+    opened = blind.undo_blind(home, person)
+    offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person)]
+    items = look_at(reading, offers[:MOST_AT_ONCE], blind.linked_of(blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
+    return answers.Undone(snapshot=reading.snapshot_id, count=len(offers), items=[answers.item_of(item) for item in items])
 
 
 @ROUTER.post("/release")
@@ -91,10 +103,10 @@ def release(request: Request, reading: Pinned, home: Writing) -> answers.Release
 
 
 @ROUTER.get("/groups")
-def groups(reading: Pinned, home: Writing) -> answers.Groups:
+def groups(request: Request, reading: Pinned, home: Writing) -> answers.Groups:
     """Items that the same evidence speaks about, the largest groups first: by seller, reason and the fields that differ."""
     shown = _grouped(reading)
-    open_now = {one.offer_id for one in _waiting(reading, home)}
+    open_now = {one.offer_id for one in _waiting(reading, home, person_of(request))[0]}
     members: dict[str, list[str]] = {}
     for item in shown:
         if item.offer_id in open_now:
@@ -103,6 +115,13 @@ def groups(reading: Pinned, home: Writing) -> answers.Groups:
     return answers.Groups(
         snapshot=reading.snapshot_id, groups=[answers.Group(group=name, count=len(ids), offer_ids=ids[:MOST_GROUPED]) for name, ids in ordered[:100]]
     )
+
+
+@ROUTER.get("/agreement")
+def agreement(reading: Pinned, home: Writing) -> answers.Agreements:
+    """How far people agree on what was asked twice, nobody knowing of the other."""
+    found = [answers.Agreement.model_validate(asdict(one)) for one in blind.agreement(home)]
+    return answers.Agreements(snapshot=reading.snapshot_id, agreements=found)
 
 
 @ROUTER.get("/stats")
@@ -127,12 +146,28 @@ def _given(one: answers.Decision) -> Given:
     )  # fmt: skip
 
 
-def _waiting(reading: Reading, home: Home) -> list[Waiting]:
-    """The queue but for what was answered since the snapshot; what was put off comes last."""
+def _waiting(reading: Reading, home: Home, person: Person) -> tuple[list[Waiting], dict[str, str]]:
+    """The queue as this person has it, and who left what to a lead: without what was answered since the snapshot; what was put off comes last.
+
+    What was left to a lead comes first for leads, answered or not, and waits for nobody else.
+    """
     everything = reading.keep("review queue", queue)
-    taken_in = json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)
-    answered, put_off = answered_since(home, taken_in)
-    return sorted((one for one in everything if one.offer_id not in answered), key=lambda one: one.offer_id in put_off)
+    since = answered_since(home, taken_in(reading))
+    if not person.may("lead"):
+        gone = since.answered | since.escalated.keys()
+        return sorted((one for one in everything if one.offer_id not in gone), key=lambda one: one.offer_id in since.put_off), {}
+    mine = [one for one in everything if one.offer_id not in since.answered or one.offer_id in since.escalated]
+    return sorted(mine, key=lambda one: (one.offer_id not in since.escalated, one.offer_id in since.put_off)), since.escalated
+
+
+def _to_ask(reading: Reading, home: Home, person: str, n: int) -> list[blind.Asked]:
+    with reading.cursor() as cursor:
+        return blind.to_ask(home, cursor, person, n, taken_in(reading))
+
+
+def taken_in(reading: Reading) -> int:
+    """The last override that the snapshot knows of."""
+    return int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0))
 
 
 def _grouped(reading: Reading) -> list[Shown]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -12,7 +11,7 @@ from endcap.review.product import Actor
 from endcap.review.values import GivenValue, Question, give_values, questions, still_open
 from endcap.serve import answers_review as answers
 from endcap.serve.api import Pinned
-from endcap.serve.api_review import Writing
+from endcap.serve.api_review import Writing, taken_in
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
@@ -26,7 +25,7 @@ def ask(
     group: Annotated[str, Query(max_length=1000, description="Only questions of this group.")] = "",
 ) -> answers.Questions:  # fmt: skip
     """The open questions about products' values, the costliest doubt first."""
-    waiting = still_open(home, _kept(reading, kind), _taken_in(reading))
+    waiting = still_open(home, _kept(reading, kind), taken_in(reading))
     shown = [one for one in waiting if not group or one.group == group]
     return answers.Questions(snapshot=reading.snapshot_id, waiting=len(waiting), questions=[answers.Question.model_validate(asdict(one)) for one in shown[:n]])
 
@@ -36,13 +35,9 @@ def answer(request: Request, reading: Pinned, home: Writing, given: answers.Valu
     """Store answers about values; each is durable when this returns, once however often it is sent."""
     person = person_of(request)
     told = [GivenValue(**one.model_dump()) for one in given.decisions]
-    outcomes = give_values(home, reading, told, Actor(person.name, person.role), _taken_in(reading))
+    outcomes = give_values(home, reading, told, Actor(person.name, person.role), taken_in(reading))
     return answers.ValueOutcomes(snapshot=reading.snapshot_id, outcomes=[answers.ValueOutcome.model_validate(asdict(one)) for one in outcomes])
 
 
 def _kept(reading: Reading, kind: str) -> list[Question]:
     return reading.keep(f"questions about {kind}", lambda reading: questions(reading, kind))
-
-
-def _taken_in(reading: Reading) -> int:
-    return int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0))

@@ -28,7 +28,12 @@ def said_of(reading: Reading, home: Home, product_id: str) -> answers.SaidOfProd
     offers = [row["offer_id"] for row in reading.rows("SELECT offer_id FROM decisions WHERE kind = 'product' AND product_id = ? LIMIT 200", [product_id])]
     taken_in = home.manifest(reading.snapshot_id).override_sequence
     about = or_(OVERRIDES.c.product_id == product_id, OVERRIDES.c.offer_id.in_(offers))
-    query = select(OVERRIDES).where(about, OVERRIDES.c.action.not_in(("undo", "skip")), not_undone()).order_by(OVERRIDES.c.override_id.desc()).limit(MOST_SAID)
+    query = (
+        select(OVERRIDES)
+        .where(about, OVERRIDES.c.action.not_in(("undo", "skip", "escalate")), not_undone())
+        .order_by(OVERRIDES.c.override_id.desc())
+        .limit(MOST_SAID)
+    )
     with home.engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
     shown = [name for name in answers.Said.model_fields if name != "waits"]

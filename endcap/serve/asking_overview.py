@@ -98,7 +98,7 @@ def _waiting_answers(reading: Reading) -> int:
     """Answers given since this snapshot was made, net of undo."""
     taken_in = json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)
     found = reading.row(
-        "SELECT count(*) AS n FROM overrides WHERE override_id > ? AND undoes IS NULL "
+        "SELECT count(*) AS n FROM overrides WHERE override_id > ? AND undoes IS NULL AND action NOT IN ('skip', 'escalate') "
         "AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)",
         [taken_in],
     )

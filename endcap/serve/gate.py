@@ -43,6 +43,7 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     ("GET", "/api/v1/review/items"): "reviewer",
     ("GET", "/api/v1/review/groups"): "reviewer",
     ("GET", "/api/v1/review/stats"): "reviewer",
+    ("GET", "/api/v1/review/agreement"): "reviewer",
     ("GET", "/api/v1/review/values"): "reviewer",
     ("POST", "/api/v1/review/values"): "reviewer",
     ("POST", "/api/v1/review/decisions"): "reviewer",

@@ -44,13 +44,14 @@ export function draw(item, keyOf, conflict) {
     conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} decided “${conflict.action}” meanwhile. `,
       el("button", { type: "button", "data-verb": "keep" }, "Keep theirs ", el("kbd", {}, "k")), " ",
       el("button", { type: "button", "data-verb": "overrule" }, "Mine holds ", el("kbd", {}, "a"))) : null,
+    item.left ? el("p", { class: "notice" }, item.left) : null,
     el("p", { class: "why" }, ...item.risks.map((risk) => el("span", { class: "badge unknown" }, risk)), " ", item.reason),
     el("div", { class: "sides" }, side(item.offer, "asked", "Offer as sent"),
       first?.nearest ? side(first.nearest, "other", `Product with ${first.offers} ${first.offers === 1 ? "offer" : "offers"}`)
         : el("div", { class: "side other" }, el("h2", {}, first ? "Product" : "No product resembles it"), first ? el("p", { class: "title", dir: "auto" }, first.title) : null)),
     first ? fieldsOf(first) : null,
     el("div", { class: "verbs" }, first ? button("same", "Same ", "yes") : null, first ? button("different", "Different ", "no") : null,
-      button("new", "New product ", ""), button("skip", "Put off ", ""), button("reason", "Reason ", ""), button("undo", "Undo ", "")),
+      button("new", "New product ", ""), button("skip", "Put off ", ""), button("escalate", "To a lead ", ""), button("reason", "Reason ", ""), button("undo", "Undo ", "")),
     item.choices.length > 1 ? el("div", { class: "choices" }, el("h2", {}, "Or one of these"),
       el("ol", {}, ...item.choices.map((choice, place) => choiceLine(choice, place + 1, place === 0)))) : null,
   ].filter(Boolean);

@@ -7,7 +7,7 @@ export const STANDARD = {
   down: "j", up: "k", edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m", older: "[", newer: "]", accept: "y", suppliers: "n", escalate: "f",
 };
 // A key means one thing on one page; pages name the verbs they know.
-export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "evidence", "open", "batch", "help"];
+export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "escalate", "evidence", "open", "batch", "help"];
 export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open", "help"];
 export const ON_PRODUCT = ["down", "up", "edit", "lock", "history", "why", "split", "merge", "undo", "older", "newer", "help"];
 

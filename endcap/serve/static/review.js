@@ -123,8 +123,9 @@ function decisionOf(item, action, choice, more = {}) {
 function decide(action, place = 0) {
   const item = state.items[0];
   if (!item) return;
-  const choice = action === "new" || action === "skip" ? item.choices[0] : item.choices[place];
-  if (!choice && action !== "new" && action !== "skip") return;
+  const needsNone = ["new", "skip", "escalate"].includes(action);
+  const choice = needsNone ? item.choices[0] : item.choices[place];
+  if (!choice && !needsNone) return;
   const conflict = state.conflicts.get(item.offer_id);
   const decision = decisionOf(item, action, choice, conflict ? { over: conflict.override_id } : {});
   state.conflicts.delete(item.offer_id);
@@ -150,7 +151,7 @@ function rail() {
 }
 
 function announce(action) {
-  say({ same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off" }[action]);
+  say({ same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off", escalate: "Left to a lead" }[action]);
 }
 
 async function undo() {
@@ -251,7 +252,7 @@ function askReason() {
 }
 
 function act(verb, key = "") {
-  if (["same", "different", "new", "skip"].includes(verb)) decide(verb);
+  if (["same", "different", "new", "skip", "escalate"].includes(verb)) decide(verb);
   else if (verb === "choose") Number(key) === 1 ? decide("same") : decide("other", Number(key) - 1);
   else if (verb === "undo") undo();
   else if (verb === "reason") askReason();

@@ -1,0 +1,249 @@
+"""Blind questions: some of what a person is shown was answered already, by another or by a sure machine, and looks like all the rest.
+
+One in twenty shown is a link drawn at random from what the machine links (an audit, see review/audit.py); one in twenty single answers, and
+3 in 100 of those given as one, are asked again of somebody else. A second answer never changes what holds: where the two differ, the
+offer goes to a lead with the words of both. How often people agree is told by Cohen's kappa (Cohen 1960, Educ. Psychol. Meas. 20:37).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from endcap.decide.promised import AUDIT
+from endcap.ops.database import now, writing
+from endcap.ops.home import Home
+from endcap.ops.tables import BLIND_ASKS, OVERRIDES
+from endcap.review.audit import draw
+from endcap.review.override import ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
+
+SECOND, BATCH = "second", "batch"
+SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
+AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
+OPEN = BLIND_ASKS.c.action.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An offer to be asked about blind, with the product that is shown first."""
+
+    offer_id: str
+    purpose: str
+    override_id: int | None
+    product_id: str | None
+    counterpart_offer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often a second person said the same as the first, of all double-asked items of a purpose; kappa is None below two kinds of answers."""
+
+    purpose: str
+    n: int
+    agreed: int
+    kappa: float | None
+
+
+def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, taken_in: int) -> list[Asked]:
+    """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first."""
+    most = round(shown * SHARE_AUDIT)
+    if not most:
+        return []
+    with home.engine.connect() as connection:
+        open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
+        asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
+        seconds = _to_check(connection, person, taken_in, asked)
+    kept = [_asked(row) for row in open_now][: 2 * most]
+    audits = [] if any(one.purpose == AUDIT for one in kept) else _audits(con, most, asked)
+    fresh = [*([] if any(one.purpose != AUDIT for one in kept) else seconds[:most]), *audits]
+    if fresh:
+        with writing(home.engine) as connection:
+            connection.execute(insert(BLIND_ASKS), [_row(one, person) for one in fresh])
+    return [*kept, *fresh]
+
+
+def linked_of(asked: Sequence[Asked]) -> dict[str, tuple[str | None, str | None]]:
+    """Of audits what they compare, for `shown.look_at`: offer -> (product, counterpart)."""
+    return {one.offer_id: (one.product_id, one.counterpart_offer_id) for one in asked if one.purpose == AUDIT}
+
+
+def asked_of(home: Home, person: str, offer_ids: Sequence[str]) -> list[Asked]:
+    """What this person was asked blind about these offers, answered or not."""
+    mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, BLIND_ASKS.c.offer_id.in_(list(offer_ids))).order_by(BLIND_ASKS.c.ask_id)
+    with home.engine.connect() as connection:
+        return [_asked(row) for row in connection.execute(mine).mappings()]
+
+
+def mixed(offer_ids: Sequence[str], blind: Sequence[str]) -> list[str]:
+    """Both in one order in which the blind ones stand at places that a hash of them says."""
+    found = list(offer_ids)
+    for one in sorted(blind):
+        found.insert(_hash(one) % (len(found) + 1), one)
+    return found
+
+
+def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Given], list[Outcome]]:
+    """(what is to be stored as an answer, outcomes of what was stored here): of audits the mark is set, second answers are kept beside the first."""
+    offers = [one.offer_id for one in given]
+    mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.offer_id.in_(offers)).order_by(BLIND_ASKS.c.ask_id)
+    with home.engine.connect() as connection:
+        asked = {row["offer_id"]: row for row in connection.execute(mine).mappings()}
+    if not asked:
+        return list(given), []
+    rest, outcomes = [], []
+    with writing(home.engine) as connection:
+        for one in given:
+            row = asked.get(one.offer_id)
+            outcome = _second(connection, home, one, row, actor) if row is not None and row["purpose"] != AUDIT else None
+            if outcome is not None:
+                outcomes.append(outcome)
+                continue
+            rest.append(_as_audit(connection, one, row) if row is not None and row["purpose"] == AUDIT else one)
+    return rest, outcomes
+
+
+def undo_blind(home: Home, actor: str) -> Asked | None:
+    """Open the person's newest second answer again where it came after their newest answer of their own; None where there is none."""
+    with writing(home.engine) as connection:
+        mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose != AUDIT, ~OPEN)
+        last = connection.execute(mine.order_by(BLIND_ASKS.c.after_override.desc(), BLIND_ASKS.c.ask_id.desc()).limit(1)).mappings().first()
+        # What a disagreement left to a lead is part of the second answer.
+        own = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action.not_in(("undo",)), not_undone())
+        newest = connection.execute(own.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
+        if last is None:
+            return None
+        left = newest if newest is not None and (newest["action"], newest["offer_id"]) == (ESCALATE, last["offer_id"]) else None
+        if left is None and newest is not None and newest["override_id"] > (last["after_override"] or 0):
+            return None
+        if left is not None:
+            undoing = {name: left[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash")}
+            more = {"action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": left["override_id"]}
+            append(connection, home.catalog.team, str(left["snapshot_id"]), undoing | more)
+        opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
+        connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
+    return _asked(last)
+
+
+def agreement(home: Home) -> list[Agreement]:
+    """How far people agree, by purpose, over everything that was asked twice."""
+    first, second = OVERRIDES.c.action.label("first"), BLIND_ASKS.c.action.label("second")
+    query = (
+        select(BLIND_ASKS.c.purpose, first, second, BLIND_ASKS.c.agrees)
+        .join(OVERRIDES, OVERRIDES.c.override_id == BLIND_ASKS.c.override_id)
+        .where(BLIND_ASKS.c.agrees.is_not(None))
+    )
+    pairs: dict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
+    with home.engine.connect() as connection:
+        for row in connection.execute(query):
+            pairs[row.purpose].append((_together(row.first), _together(row.second), bool(row.agrees)))
+    return [
+        Agreement(purpose, len(found), sum(agrees for *_both, agrees in found), _kappa([both[:2] for both in found]))
+        for purpose, found in sorted(pairs.items())
+    ]
+
+
+# --- what to ask ----------------------------------------------------------------------------------------------------
+
+
+def _to_check(connection: Connection, person: str, taken_in: int, asked: set[str]) -> list[Asked]:
+    """Answers of others since the snapshot that are to be asked again, those given as one first."""
+    query = select(OVERRIDES).where(
+        OVERRIDES.c.override_id > taken_in, OVERRIDES.c.actor != person, OVERRIDES.c.action.in_(PLACED), OVERRIDES.c.field.is_(None),
+        OVERRIDES.c.reason_code != AUDIT, OVERRIDES.c.key.is_not(None), not_undone(),
+    )  # fmt: skip
+    groups: dict[str, list[RowMapping]] = defaultdict(list)
+    singles = []
+    for row in connection.execute(query.order_by(OVERRIDES.c.override_id)).mappings():
+        if row["group_id"] is None:
+            singles.append(row)
+        else:
+            groups[row["group_id"]].append(row)
+    batched = [one for rows in groups.values() for one in sorted(rows, key=lambda row: _hash(row["offer_id"]))[: math.ceil(SHARE_BATCH * len(rows))]]
+    drawn = [one for one in singles if _hash(f"{one['override_id']} {one['offer_id']}") % 10_000 < 10_000 * SHARE_SECOND]
+    found = [(BATCH, one) for one in batched] + [(SECOND, one) for one in drawn]
+    return [
+        Asked(one["offer_id"], purpose, one["override_id"], one["product_id"], one["counterpart_offer_id"])
+        for purpose, one in found if one["offer_id"] not in asked
+    ]  # fmt: skip
+
+
+def _audits(con: duckdb.DuckDBPyConnection, count: int, asked: set[str]) -> list[Asked]:
+    drawn = draw(con, count + len(asked), seed=AUDIT_SEED)
+    fresh = [one for one in drawn if one.offer.offer_id not in asked][:count]
+    return [Asked(one.offer.offer_id, AUDIT, None, one.product_id, one.counterpart.offer_id) for one in fresh]
+
+
+def _asked(row: RowMapping) -> Asked:
+    return Asked(row["offer_id"], row["purpose"], row["override_id"], row["product_id"], row["counterpart_offer_id"])
+
+
+def _row(one: Asked, person: str) -> dict[str, Any]:
+    told = {"offer_id": one.offer_id, "purpose": one.purpose, "override_id": one.override_id, "product_id": one.product_id}
+    return told | {"counterpart_offer_id": one.counterpart_offer_id, "asked_of": person, "asked_at": now()}
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+# --- what was answered ----------------------------------------------------------------------------------------------
+
+
+def _as_audit(connection: Connection, one: Given, row: RowMapping) -> Given:
+    """An audit's answer binds as any does; its mark says that it was drawn at random."""
+    if one.action not in PLACED:
+        return one
+    _answered(connection, row, one, None)
+    note = ": ".join(part for part in (one.reason_code, one.note) if part)
+    return replace(one, reason_code=AUDIT, note=note)
+
+
+def _second(connection: Connection, home: Home, one: Given, row: RowMapping, actor: str) -> Outcome | None:
+    """Keep a second answer beside the first; None where the first no longer stands, so that this one is an answer as any."""
+    if row["key"] == one.key:
+        return Outcome(one.key, "repeated", None, str(row["action"]), actor)
+    if row["action"] is not None:
+        return None
+    first = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == row["override_id"], not_undone())).mappings().first()
+    if first is None:
+        return None
+    agrees = None if one.action in (SKIP, ESCALATE) else _agree(first, one)
+    _answered(connection, row, one, agrees)
+    if agrees is False or one.action == ESCALATE:
+        words = f"{first['actor']} said {first['action']}, {actor} said {one.action}" + (f": {one.note}" if one.note else "")
+        told = {"offer_id": one.offer_id, "action": ESCALATE, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id}
+        more = {"actor": actor, "reason_code": one.reason_code, "note": words, "undoes": None, "identity_hash": one.identity_hash}
+        append(connection, home.catalog.team, str(first["snapshot_id"]), told | more)
+    return Outcome(one.key, "stored", None, one.action, actor)
+
+
+def _answered(connection: Connection, row: RowMapping, one: Given, agrees: bool | None) -> None:
+    last = connection.execute(select(func.max(OVERRIDES.c.override_id))).scalar() or 0
+    told = {"action": one.action, "chosen": one.product_id, "agrees": agrees, "answered_at": now(), "after_override": last, "key": one.key}
+    connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == row["ask_id"]).values(told))
+
+
+def _agree(first: RowMapping, one: Given) -> bool:
+    if _together(first["action"]) != _together(one.action):
+        return False
+    return not _together(one.action) or first["product_id"] == one.product_id
+
+
+def _together(action: str) -> bool:
+    return action in ("same", "other")
+
+
+def _kappa(pairs: Sequence[tuple[bool, ...]]) -> float | None:
+    """Cohen's kappa of two judges with two answers each; None where chance alone would agree always."""
+    n = len(pairs)
+    seen = sum(one == other for one, other in pairs) / n
+    ones, others = Counter(one for one, _other in pairs), Counter(other for _one, other in pairs)
+    chance = sum(ones[kind] * others[kind] for kind in (True, False)) / n**2
+    return None if chance == 1 else (seen - chance) / (1 - chance)

@@ -1,0 +1,165 @@
+"""Blind questions: audits and second opinions that look like all else, disagreements that reach a lead, agreement, and their undo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+from playwright.sync_api import expect
+from sqlalchemy import select
+from test_review_api import client_of, decision, items, send, stored
+
+from endcap import settings
+from endcap.ops import audit
+from endcap.ops.home import Home
+from endcap.ops.tables import BLIND_ASKS
+from endcap.review import blind
+
+pytestmark = pytest.mark.xdist_group("browser")
+UNDO = "/api/v1/review/undo"
+
+
+@pytest.fixture
+def home(copy_of_demo: Path) -> Home:
+    return Home(settings.read(copy_of_demo))
+
+
+def asks(home: Home) -> list[dict[str, Any]]:
+    with home.engine.connect() as connection:
+        return [dict(row) for row in connection.execute(select(BLIND_ASKS).order_by(BLIND_ASKS.c.ask_id)).mappings()]
+
+
+def linked(home: Home) -> set[str]:
+    rows = home.connect().execute("SELECT offer_id FROM decisions WHERE kind = 'product' AND action = 'linked'").fetchall()
+    return {row[0] for row in rows}
+
+
+def test_one_in_twenty_is_an_audit_that_looks_like_the_rest_and_counts_as_one(home: Home) -> None:
+    kim = client_of(home, "kim", "reviewer")
+    shown = items(kim, 40)
+    drawn = [one for one in asks(home) if one["purpose"] == "audit"]
+    assert len(drawn) == 2 and {one["offer_id"] for one in drawn} <= {one["offer_id"] for one in shown}
+    sure = [one for one in shown if one["offer_id"] in {ask["offer_id"] for ask in drawn} & linked(home)]
+    rest = [one for one in shown if one["reason_code"] == "doubtful" and one not in sure]
+    for one in sure:
+        assert (one["reason"], one["reason_code"], one["left"]) == (rest[0]["reason"], "doubtful", None) and one.keys() == rest[0].keys()
+        ask = next(ask for ask in drawn if ask["offer_id"] == one["offer_id"])
+        assert one["choices"][0]["product_id"] == ask["product_id"] and one["choices"][0]["nearest"]["offer_id"] == ask["counterpart_offer_id"]
+    assert {one["offer_id"] for one in items(kim, 40)} >= {one["offer_id"] for one in drawn}, "what lies open is asked again, nothing new is drawn"
+    assert len(asks(home)) == len(drawn)
+    send(kim, *[decision(one, "same", reason_code="pack") for one in shown if one["offer_id"] in {ask["offer_id"] for ask in drawn}], decision(rest[0]))
+    assert sorted(row["reason_code"] for row in stored(home)) == ["", "audit", "audit"] and {row["note"] for row in stored(home)} == {"", "pack"}
+    assert all(one["action"] == "same" for one in asks(home) if one["purpose"] == "audit")
+
+
+def test_filters_show_nothing_blind(home: Home) -> None:
+    shown = items(client_of(home, "kim", "reviewer"), 40)
+    assert shown
+    supplier = shown[0]["offer"]["supplier"]
+    before = len(asks(home))
+    items(client_of(home, "lee", "reviewer"), 40, supplier=supplier)
+    assert len(asks(home)) == before
+
+
+def double_asked(home: Home) -> tuple[Any, Any, dict[str, Any]]:
+    """(first person's client, second's, an item that the second is asked again); the first answered a whole group as one."""
+    kim, lee = client_of(home, "kim", "reviewer"), client_of(home, "lee", "reviewer")
+    first = [one for one in items(kim, 30) if one["offer_id"] not in {ask["offer_id"] for ask in asks(home)} and one["choices"]]
+    send(kim, *[decision(one, "same", group_id="the group") for one in first[:10]])
+    kim.post("/api/v1/review/release")
+    again = [one for one in items(lee, 40) if one["offer_id"] in {one["offer_id"] for one in first[:10]}]
+    assert len(again) == 1, "3 in 100 of what was answered as one, one at least, is asked again"
+    return kim, lee, again[0]
+
+
+def test_a_second_answer_that_agrees_changes_nothing_and_is_counted(home: Home) -> None:
+    _kim, lee, again = double_asked(home)
+    before = stored(home)
+    sent = decision(again, "same")
+    assert [one["state"] for one in send(lee, sent)] == ["stored"] and stored(home) == before
+    assert [one["state"] for one in send(lee, sent)] == ["repeated"] and stored(home) == before
+    told = lee.get("/api/v1/review/agreement").json()["agreements"]
+    assert [(one["purpose"], one["n"], one["agreed"]) for one in told] == [("batch", 1, 1)]
+    assert again["offer_id"] not in {one["offer_id"] for one in items(lee, 40)}
+
+
+def test_a_second_answer_that_differs_goes_to_a_lead_with_the_words_of_both(home: Home) -> None:
+    kim, lee, again = double_asked(home)
+    assert [one["state"] for one in send(lee, decision(again, "different", note="other pack"))] == ["stored"]
+    left = [row for row in stored(home) if row["action"] == "escalate"]
+    assert [row["note"] for row in left] == ["kim said same, lee said different: other pack"]
+    standing = [row for row in stored(home) if row["offer_id"] == again["offer_id"] and row["action"] == "same"]
+    assert len(standing) == 1, "the first answer holds meanwhile"
+    assert again["offer_id"] not in {one["offer_id"] for one in items(kim, 40)}
+    lea = client_of(home, "lea", "lead")
+    first = items(lea, 40)
+    mine = next(one for one in first if one["offer_id"] == again["offer_id"])
+    assert "kim said same, lee said different" in mine["left"] and [one["left"] is not None for one in first].count(True) == 1
+    assert [one["state"] for one in send(lea, decision(mine, "different", over=standing[0]["override_id"]))] == ["stored"]
+    assert all(one["left"] is None for one in items(lea, 40))
+
+
+def test_a_second_answer_is_taken_back_in_its_turn(home: Home) -> None:
+    _kim, lee, again = double_asked(home)
+    others = [one for one in items(lee, 40) if one["offer_id"] != again["offer_id"] and one["choices"]][:2]
+    send(lee, decision(others[0]))
+    send(lee, decision(again, "different"))
+    send(lee, decision(others[1]))
+    back = [[one["offer_id"] for one in lee.post(UNDO, json={}).json()["items"]] for _time in range(3)]
+    assert back == [[others[1]["offer_id"]], [again["offer_id"]], [others[0]["offer_id"]]]
+    assert all(ask["action"] is None for ask in asks(home) if ask["offer_id"] == again["offer_id"])
+    assert [row["action"] for row in stored(home) if row["actor"] == "lee"].count("undo") == 3 and audit.verify(home.engine).broken is None
+
+
+def test_where_the_first_answer_was_taken_back_the_second_is_an_answer(home: Home) -> None:
+    kim, lee, again = double_asked(home)
+    kim.post(UNDO, json={})
+    send(lee, decision(again, "same"))
+    assert [row["offer_id"] for row in stored(home) if row["actor"] == "lee"] == [again["offer_id"]]
+
+
+def test_what_is_left_to_a_lead_waits_for_nobody_else(home: Home) -> None:
+    kim = client_of(home, "kim", "reviewer")
+    item = next(one for one in items(kim, 10) if one["choices"])
+    kim.post("/api/v1/review/release")
+    send(kim, decision(item, "escalate", note="too hard"))
+    assert item["offer_id"] not in {one["offer_id"] for one in items(client_of(home, "lee", "reviewer"), 100)}
+    first = items(client_of(home, "lea", "lead"), 1)[0]
+    assert first["offer_id"] == item["offer_id"] and first["left"] == "kim leaves this to a lead: too hard"
+    kim.post(UNDO, json={})
+    client_of(home, "lea", "lead").post("/api/v1/review/release")
+    assert item["offer_id"] in {one["offer_id"] for one in items(kim, 100)}
+
+
+@pytest.mark.parametrize(("pairs", "kappa"), [
+    ([(True, True)] * 45 + [(True, False)] * 15 + [(False, True)] * 25 + [(False, False)] * 15, 0.1304),
+    ([(True, True), (False, False)], 1.0), ([(True, True)] * 9, None), ([(True, False), (False, True)], -1.0),
+])  # fmt: skip
+def test_kappa_is_cohens(pairs: list[tuple[bool, bool]], kappa: float | None) -> None:
+    found = blind._kappa(pairs)
+    assert found is None if kappa is None else found == pytest.approx(kappa, abs=1e-4)
+
+
+def test_in_the_page_nothing_tells_an_audit_from_the_rest(desk: Desk) -> None:
+    page = desk.person()
+    page.wait_for_selector(".side.asked .title")
+    drawn = {ask["offer_id"] for ask in asks(desk.home)}
+    sure = drawn & linked(desk.home)
+    # Where rows may be more or fewer by what an offer states, only what stands around them is compared.
+    shape = """() => [...document.querySelector('#item').querySelectorAll('*')].filter((one) => !one.closest('dl, table, ol') && one.tagName !== 'MARK')
+        .map((one) => [one.tagName, one.className, ...[...one.attributes].map((a) => a.name).sort()].join(' '))"""
+    shapes: dict[bool, set[str]] = {True: set(), False: set()}
+    for _number in range(44):
+        said = page.locator("#item .why").inner_text()
+        offer = page.evaluate("() => document.querySelector('.side.asked .title').innerText")
+        assert "likeness" not in said.lower()
+        row = desk.home.connect().execute("SELECT offer_id FROM offers WHERE title = ?", [offer]).fetchall()
+        shapes[bool({one[0] for one in row} & sure)] |= set(page.evaluate(shape))
+        page.keyboard.press("s")
+        page.wait_for_timeout(15)
+        if page.locator(".side.asked .title").count() == 0:
+            break
+    assert sure and shapes[True] and shapes[True] <= shapes[False]
+    expect(page.locator("#notice")).to_be_hidden()
