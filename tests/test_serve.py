@@ -434,6 +434,6 @@ def test_what_may_be_a_product_is_said_in_whole_sentences(client: TestClient) ->
 
 
 def test_the_navigation_wraps_on_a_narrow_screen(client: TestClient) -> None:
-    narrow = client.get("/static/endcap.css").text.split("@media (max-width: 760px)")[1]
+    narrow = client.get("/static/endcap.css").text.split("@media (max-width: 860px)")[1]
     rule = re.search(r"\.top nav \{([^}]*)\}", narrow)
     assert rule and "flex-wrap: wrap" in rule[1] and "overflow" not in rule[1]
