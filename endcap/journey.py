@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from endcap import schema
 from endcap.decide.promised import Thresholds
@@ -23,7 +23,8 @@ from endcap.infer.known import Known
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.match import Model, rescore
-from endcap.ops.database import now
+from endcap.ops import webhooks
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES, RUNS
 from endcap.problems import BadInput, Held
@@ -32,6 +33,7 @@ from endcap.settings import Catalog
 Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
 OUTGROWN = 2
+TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
 
 @dataclass(slots=True)
@@ -321,14 +323,39 @@ def close_run(
     home: Home, attempt: int, *, state: str, snapshot_id: str | None = None, deliveries: Iterable[dict[str, Any]] = (),
     figures: dict[str, Any] | None = None, error: str | None = None,
 ) -> None:  # fmt: skip
-    values = {"state": state, "snapshot_id": snapshot_id, "finished_at": now(), "error": error}
+    """Record how a run ended, and note for whoever is told of it."""
+    values, came = {"state": state, "snapshot_id": snapshot_id, "finished_at": now(), "error": error}, list(deliveries)
     if state == "done" or figures:
-        values |= {"deliveries_json": json.dumps(list(deliveries), sort_keys=True), "figures_json": json.dumps(figures or {}, sort_keys=True)}
-    with home.engine.begin() as connection:
+        values |= {"deliveries_json": json.dumps(came, sort_keys=True), "figures_json": json.dumps(figures or {}, sort_keys=True)}
+    with writing(home.engine) as connection:
         connection.execute(update(RUNS).values(values).where(RUNS.c.attempt_id == attempt))
+        _note_end(connection, home, attempt, came, figures or {})
+
+
+def _note_end(connection: Connection, home: Home, attempt: int, deliveries: list[dict[str, Any]], figures: dict[str, Any]) -> None:
+    """Held deliveries are told of once they are held for good: a run that failed reads them again."""
+    row = connection.execute(select(RUNS).where(RUNS.c.attempt_id == attempt)).mappings().one()
+    told = {"attempt": attempt, "run": row["run"], "started_at": row["started_at"], "finished_at": row["finished_at"]}
+    if row["state"] != "done":
+        webhooks.note(connection, home.catalog, "run.failed", {**told, "error": row["error"], "failed_in": figures.get("failed_in")})
+        return
+    came = [{name: one[name] for name in TOLD_OF_DELIVERIES} for one in deliveries]
+    done = {**told, "snapshot": row["snapshot_id"], "deliveries": came, "catalog": figures.get("catalog", {})}
+    webhooks.note(connection, home.catalog, "run.done", done)
+    for one in came:
+        if one["state"] == "held":
+            webhooks.note(connection, home.catalog, "delivery.held", {**one, "run": row["run"], "snapshot": row["snapshot_id"]})
+    webhooks.forget_old(connection)
 
 
 def close_dead_runs(home: Home) -> None:
-    """Whoever holds the catalog for writing knows that no other run lives: one still marked running has died."""
-    with home.engine.begin() as connection:
-        connection.execute(update(RUNS).values(state="died", finished_at=now()).where(RUNS.c.state == "running"))
+    """Whoever holds the catalog for writing knows that no other run lives: one still marked running has died, maybe after it had published."""
+    snapshot = home.snapshot()
+    with writing(home.engine) as connection:
+        for row in connection.execute(select(RUNS.c.attempt_id, RUNS.c.run).where(RUNS.c.state == "running")).all():
+            values = {"state": "died", "finished_at": now()}
+            connection.execute(update(RUNS).values(values).where(RUNS.c.attempt_id == row.attempt_id))
+            published = snapshot["snapshot_id"] if snapshot and snapshot["run"] == row.run else None
+            words = f"the process died after {published} was published" if published else "the process died; the next run does its work again"
+            told = {"attempt": row.attempt_id, "run": row.run, "snapshot": published, "error": words}
+            webhooks.note(connection, home.catalog, "run.done" if published else "run.failed", told)

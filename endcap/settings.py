@@ -6,6 +6,7 @@ All mistakes of a file are reported at once; an unknown setting is a mistake, wi
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -185,6 +186,40 @@ class Matching(Settings):
     fit_offers: int = Field(30_000, ge=100, description="Offers sampled to fit the unsupervised scorer when there is no champion.")
 
 
+def _web_address(given: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+([/?]\S*)?", given):
+        raise ValueError(f"{given!r} is no address of the kind https://receiver.example/path")
+    return given
+
+
+def _network(given: str) -> str:
+    try:
+        return str(ipaddress.ip_network(given))
+    except ValueError:
+        raise ValueError(f"{given!r} is neither an address nor a network such as 10.1.2.0/24") from None
+
+
+Event = Literal["run.done", "run.failed", "delivery.held", "override.stored"]
+
+
+class Webhook(Settings):
+    """Who is told of what happens, by a signed POST."""
+
+    url: Annotated[str, AfterValidator(_web_address)] = Field(description="The receiver's address, http or https.")
+    secret_env: str = Field(
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable that holds the secret deliveries are signed with."
+    )
+    events: list[Event] = Field(list(get_args(Event)), min_length=1, description="What it is told of; everything when left out.")
+
+
+class Destination(Settings):
+    """A network that may be asked though it is not public, or at other ports than 80 and 443."""
+
+    network: Annotated[str, AfterValidator(_network)] = Field(description="An address or a network, e.g. 10.1.2.0/24; never a name.")
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field([80, 443], min_length=1, description="Its ports.")
+    purpose: Literal["webhooks", "pictures"] = Field("webhooks", description="For what; addresses of pictures come from suppliers, those of webhooks from you.")
+
+
 class Catalog(Settings):
     """The whole settings file."""
 
@@ -202,6 +237,9 @@ class Catalog(Settings):
     )
     matching: Matching = Field(default_factory=lambda: Matching(), description="How pairs are found and scored.")
     policy: Policy = Field(default_factory=lambda: Policy(), description="What the machine may decide alone.")
+    webhooks: list[Webhook] = Field([], description="Who is told of runs, held deliveries and people's answers.")
+    allow_outgoing: list[Destination] = Field([], description="Networks that webhooks or pictures may lead to beside public addresses at ports 80 and 443.")
+    pictures: bool = Field(True, description="Fetch offers' pictures from where suppliers say, so that pages can show them; they are kept in `home`.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The suppliers' feeds by name.")
 
     _root: Path = PrivateAttr(default=Path())
@@ -286,6 +324,8 @@ def _cross_check(catalog: Catalog) -> list[str]:
     mistakes = []
     if catalog.policy.review > catalog.policy.accept:
         mistakes.append("policy.review must not be above policy.accept")
+    urls = [hook.url for hook in catalog.webhooks]
+    mistakes += [f"webhooks: {url} is named twice; give all its events in one" for url in sorted({url for url in urls if urls.count(url) > 1})]
     for name, feed in catalog.feeds.items():
         if not name.replace("-", "").replace("_", "").isalnum():
             mistakes.append(f"feeds.{name}: a feed's name holds letters, digits, '-' and '_' only")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_catalog, say
+from endcap.cli.telling import tell_receivers
 
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
 Inbox = Annotated[Path | None, typer.Option("--inbox", help="Folder in which deliveries lie, instead of the settings' own.")]
@@ -41,12 +42,19 @@ def run(
 ) -> None:
     """Take in what has arrived and publish snapshots.
 
-    One for each delivery date. It may be killed at any moment and run again; exit code 3 says that a delivery was held.
+    One for each delivery date. It may be killed at any moment and run again; exit code 3 says that a delivery was held. Webhooks that are due
+    are sent at the end.
     """
     from endcap import flow
     from endcap.cli import show
 
-    results = flow.run(read_catalog(folder, home=home, inbox=inbox), dates=dates, until=until, accept=accept or [], say=say)
+    settings = read_catalog(folder, home=home, inbox=inbox)
+    try:
+        results = flow.run(settings, dates=dates, until=until, accept=accept or [], say=say)
+    except Exception:
+        tell_receivers(settings)
+        raise
+    tell_receivers(settings)
     if as_json:
         print_json({"runs": [asdict(result) for result in results], "snapshot": results[-1].snapshot_id, "content_hash": results[-1].content_hash})
     else:

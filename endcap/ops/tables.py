@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "004"
+HEAD = "005"
 
 METADATA = MetaData()
 
@@ -207,3 +207,22 @@ AUDIT = _table(
     Column("details_json", Text, nullable=False),
     Column("seal", String(64), nullable=False),  # SHA-256 of the row and the seal before it
 )  # fmt: skip
+
+# What is to be told to whom: written with the fact it tells of, in one transaction, and sent afterwards.
+WEBHOOK_DELIVERIES = _table(
+    "webhook_deliveries", "ops",
+    Column("delivery_id", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", String(40), nullable=False),  # the same for every receiver and every try: what a receiver knows already it may leave
+    Column("event", String(40), nullable=False),  # run.done | run.failed | delivery.held | override.stored
+    Column("url", String(2000), nullable=False),  # the receiver's
+    Column("body", Text, nullable=False),  # JSON, sent as it stands here
+    Column("state", String(16), nullable=False),  # waiting | sent | given_up
+    Column("attempts", Integer, nullable=False),
+    Column("next_try", Float, nullable=False),  # seconds since 1970
+    Column("status", Integer),  # HTTP status of the last answer
+    Column("said", Text),  # why the last try failed
+    Column("made_at", String(32), nullable=False),
+    Column("sent_at", String(32)),
+    private=True,
+)  # fmt: skip
+Index("webhook_deliveries_due", WEBHOOK_DELIVERIES.c.state, WEBHOOK_DELIVERIES.c.next_try)

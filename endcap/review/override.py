@@ -8,17 +8,20 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
 
-from endcap.ops import audit
+from endcap.ops import audit, webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
+from endcap.settings import Catalog
 
 PLACED = ("same", "different", "other", "new")
 # Put off, or left to a lead: no answers.
 SKIP, ESCALATE = "skip", "escalate"
 ACTIONS = (*PLACED, SKIP, ESCALATE)
+# What others are told of an answer: neither who gave it nor what they noted.
+TOLD = ("action", "offer_id", "product_id", "counterpart_offer_id", "field", "value", "reason_code", "undoes", "group_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def store(home: Home, **row: object) -> Override:
     """Append one row of OVERRIDES (its columns but team, snapshot and time) in a transaction of its own."""
     snapshot = home.snapshot()
     with writing(home.engine) as connection:
-        return append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", row)
+        return append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +140,13 @@ def give(home: Home, answers: Sequence[Given], *, actor: str) -> list[Outcome]:
         if one.action in ("same", "other", "different") and not one.product_id:
             raise BadInput(f"{one.action} says nothing without a product", where=one.offer_id, todo="name the product that was shown")
     snapshot = home.snapshot()
-    team, snapshot_id = home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else ""
+    snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
     with writing(home.engine) as connection:
-        return [_give(connection, one, actor, team, snapshot_id, taken_in) for one in answers]
+        return [_give(connection, home.catalog, one, actor, snapshot_id, taken_in) for one in answers]
 
 
-def _give(connection: Connection, one: Given, actor: str, team: str, snapshot_id: str, taken_in: int) -> Outcome:
+def _give(connection: Connection, catalog: Catalog, one: Given, actor: str, snapshot_id: str, taken_in: int) -> Outcome:
     known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == one.key)).mappings().first()
     if known is not None:
         same = (known["actor"], known["offer_id"], known["action"], known["product_id"]) == (actor, one.offer_id, one.action, one.product_id)
@@ -156,7 +159,7 @@ def _give(connection: Connection, one: Given, actor: str, team: str, snapshot_id
         "reason_code": one.reason_code, "note": one.note, "undoes": None, "identity_hash": one.identity_hash, "group_id": one.group_id,
         "evidence": one.evidence, "model": one.model, "seconds": one.seconds, "key": one.key,
     }  # fmt: skip
-    return Outcome(one.key, "stored", append(connection, team, snapshot_id, row).override_id, one.action, actor)
+    return Outcome(one.key, "stored", append(connection, catalog, snapshot_id, row).override_id, one.action, actor)
 
 
 def _standing(connection: Connection, offer_id: str, taken_in: int) -> RowMapping | None:
@@ -212,7 +215,7 @@ def undo_last(home: Home, *, actor: str) -> list[Override]:
         if last is None:
             return []
         group = [last] if last["group_id"] is None else connection.execute(mine.where(OVERRIDES.c.group_id == last["group_id"])).mappings().all()
-        return [append(connection, home.catalog.team, snapshot_id, _undoing(row, actor)) for row in group]
+        return [append(connection, home.catalog, snapshot_id, _undoing(row, actor)) for row in group]
 
 
 def _undoing(row: RowMapping, actor: str) -> dict[str, Any]:
@@ -220,9 +223,11 @@ def _undoing(row: RowMapping, actor: str) -> dict[str, Any]:
     return {**kept, "action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": row["override_id"]}
 
 
-def append(connection: Connection, team: str, snapshot_id: str, row: dict[str, Any]) -> Override:
-    """Add one row of OVERRIDES within a writer's transaction, and its line to the audit."""
-    key = connection.execute(insert(OVERRIDES).values({**row, "team": team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
+def append(connection: Connection, catalog: Catalog, snapshot_id: str, row: dict[str, Any]) -> Override:
+    """Add one row of OVERRIDES within a writer's transaction, its line to the audit, and its event for whoever is told of it."""
+    key = connection.execute(insert(OVERRIDES).values({**row, "team": catalog.team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
     override_id = int(key[0]) if key else 0
     audit.record(connection, row["actor"], row["action"], row["offer_id"], {"override": override_id, "product": row["product_id"], "undoes": row["undoes"]})
+    told = {name: row.get(name) for name in TOLD} | {"override": override_id, "team": catalog.team, "snapshot": snapshot_id}
+    webhooks.note(connection, catalog, "override.stored", told)
     return Override(override_id, row["offer_id"], row["action"], row["product_id"], row["undoes"])

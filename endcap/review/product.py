@@ -148,7 +148,7 @@ def take_back(home: Home, override_id: int, by: Actor) -> Deed:
         group, ids = str(row["group_id"] or override_id), []
         for one in rows:
             undoing = {name: one[name] for name in kept} | {"action": "undo", "actor": by.name, "role": by.role, "reason_code": "", "note": ""}
-            stored = append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", undoing | {"undoes": one["override_id"]})
+            stored = append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", undoing | {"undoes": one["override_id"]})
             ids.append(stored.override_id)
     return Deed(group, tuple(ids), repeated=False)
 
@@ -171,7 +171,7 @@ def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, check: A
         ids = []
         for number, row in enumerate(rows):
             said = row | {"actor": by.name, "role": by.role, "group_id": group_id, "key": key if number == 0 else None}
-            ids.append(append(connection, home.catalog.team, str(snapshot["snapshot_id"]) if snapshot else "", said).override_id)
+            ids.append(append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", said).override_id)
     return Deed(group_id, tuple(ids), repeated=False)
 
 

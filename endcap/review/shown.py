@@ -71,6 +71,7 @@ class Stated:
     quantity: str | None
     description: str | None
     url: str | None
+    picture: bool  # its seller names one
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ def _stated(offer: Mapping[str, Any], other_title: str | None) -> Stated:
     description = (offer["description"] or "")[:300] or None
     return Stated(
         offer["offer_id"], offer["supplier"], offer["title"], mark_words(offer["title"], other_title), offer["brand"], offer["gtin"], offer["mpn"], price,
-        offer["quantity_text"], description, offer["url"],
+        offer["quantity_text"], description, offer["url"], bool(offer["image_url"]),
     )  # fmt: skip
 
 

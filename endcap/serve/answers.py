@@ -187,6 +187,7 @@ class ProductOffer(BaseModel):
     currency: str | None
     available: bool | None
     url: str | None
+    picture: bool = Field(description="Its supplier names a picture, which is at /pictures/ and the offer's id.")
     action: str
     confidence: float
     reason_code: str

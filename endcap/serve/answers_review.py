@@ -34,6 +34,7 @@ class Stated(BaseModel):
     quantity: str | None
     description: str | None
     url: str | None
+    picture: bool = Field(description="Its seller names a picture, which is at /pictures/ and the offer's id.")
 
 
 class Difference(BaseModel):

@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 
 import endcap
 from endcap import shelf
+from endcap.ops.pictures import pictures_of
 from endcap.problems import BadInput
-from endcap.serve import api, api_match, api_product, api_reconcile, api_review, api_runs, api_values, signing_in
+from endcap.serve import api, api_match, api_product, api_reconcile, api_review, api_runs, api_values, pictures, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import Gate, admit
@@ -36,20 +37,13 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     )  # fmt: skip
     readings = Readings(home)
     app.state.home, app.state.gate, app.state.readings, app.state.limits = home, gate, readings, limits or Limits()
+    app.state.pictures = pictures_of(home.catalog, home.path)
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
-    for router in (
-        api.ROUTER,
-        api_match.ROUTER,
-        api_reconcile.ROUTER,
-        api_product.ROUTER,
-        api_review.ROUTER,
-        api_values.ROUTER,
-        api_runs.ROUTER,
-        signing_in.ROUTER,
-    ):
-        app.include_router(router)
+    parts = (api, api_match, api_reconcile, api_product, api_review, api_values, api_runs, signing_in, pictures)
+    for part in parts:
+        app.include_router(part.ROUTER)
     for page in shelf.components("pages").values():
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

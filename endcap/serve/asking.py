@@ -70,7 +70,7 @@ def offers_by_id(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[s
     wanted = sorted(set(offer_ids))
     if not wanted:
         return {}
-    columns = "offer_id, supplier, title, price, currency, available, url"
+    columns = "offer_id, supplier, title, price, currency, available, url, coalesce(image_url, '') <> '' AS picture"
     return {row["offer_id"]: row for row in reading.by_key("offers", columns, f"offer_id IN ({', '.join('?' * len(wanted))})", wanted)}
 
 

@@ -13,6 +13,7 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
+from endcap.serve.telling import Telling
 
 ADDRESS = "127.0.0.1"
 
@@ -33,7 +34,8 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
         if seconds:
             stop.start()
         try:
-            server.run(sockets=[listening])
+            with Telling(home):
+                server.run(sockets=[listening])
         except KeyboardInterrupt:
             say("stopped")
         finally:

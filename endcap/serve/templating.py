@@ -51,10 +51,16 @@ def in_path(text: str) -> str:
     return quote(text, safe=":@")
 
 
+def initials(title: str | None) -> str:
+    """The first letters of a title's first two words: what a picture's box shows until the picture is there."""
+    words = [word for word in (title or "").split() if word[0].isalnum()]
+    return "".join(word[0].upper() for word in words[:2])
+
+
 def moment(text: str | None) -> str:
     """'2024-05-01T10:02:03Z' as '2024-05-01 10:02 UTC'."""
     return UNKNOWN if not text else f"{text[:10]} {text[11:16]} UTC" if len(text) >= 16 else text
 
 
 _ENVIRONMENT = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-_ENVIRONMENT.filters.update(number=number, percent=percent, price=price, web_address=web_address, in_path=in_path, moment=moment)
+_ENVIRONMENT.filters.update(number=number, percent=percent, price=price, web_address=web_address, in_path=in_path, moment=moment, initials=initials)

@@ -14,9 +14,16 @@ function titleOf(stated) {
   return el("p", { class: "title", dir: "auto" }, ...words);
 }
 
+// A box of one size whatever comes: the title's first letters, and the picture over them once it is there.
+function pictureOf(stated) {
+  const letters = stated.title.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word)).slice(0, 2).map((word) => [...word][0].toUpperCase()).join("");
+  return el("span", { class: "picture", "aria-hidden": "true" }, letters,
+    stated.picture ? el("img", { src: `/pictures/${encodeURIComponent(stated.offer_id)}`, alt: "", width: "72", height: "72", loading: "lazy", decoding: "async" }) : null);
+}
+
 function side(stated, kind, head) {
   const facts = [["Seller", stated.supplier], ["Price", stated.price], ["Brand", stated.brand], ["GTIN", stated.gtin], ["Part number", stated.mpn], ["Content", stated.quantity]];
-  return el("div", { class: `side ${kind}` }, el("h2", {}, head), titleOf(stated),
+  return el("div", { class: `side ${kind}` }, el("h2", {}, head), el("div", { class: "pictured" }, pictureOf(stated), titleOf(stated)),
     el("dl", {}, ...facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),
     stated.description ? el("p", { class: "description detail", dir: "auto" }, stated.description) : null);
 }
