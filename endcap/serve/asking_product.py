@@ -22,8 +22,7 @@ def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product
         if row is None:
             raise NotFound(f"there is no product {product_id!r}", "search at /products")
         row["state"] = "gone"
-    found = count(reading, f"FROM {placed('product_id = ?')}", [product_id])
-    decided = _decided(reading, product_id, page)
+    found, decided = _decided(reading, product_id, page)
     values = row["values"] or []
     sent = offers_by_id(reading, [*(value["source_offer_id"] for value in values), *(decision["offer_id"] for decision in decided)])
     return answers.Product(
@@ -77,12 +76,17 @@ def offer(reading: Reading, offer_id: str) -> answers.Offer:
     )  # fmt: skip
 
 
-def _decided(reading: Reading, product_id: str, page: int) -> list[dict[str, Any]]:
-    return reading.rows(
-        f"SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run FROM {placed('product_id = ?')} "
-        f"ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
+def _decided(reading: Reading, product_id: str, page: int) -> tuple[int, list[dict[str, Any]]]:
+    """(how many decisions there are, those of one page)."""
+    rows = reading.rows(
+        "SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run, count(*) OVER () AS found "
+        f"FROM {placed('product_id = ?')} ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
         [product_id, (page - 1) * OFFERS_A_PAGE],
     )
+    if not rows and page > 1:
+        return count(reading, f"FROM {placed('product_id = ?')}", [product_id]), []
+    found = rows[0]["found"] if rows else 0
+    return found, [{name: value for name, value in row.items() if name != "found"} for row in rows]
 
 
 def _history(reading: Reading, product_id: str) -> list[answers.Event]:
