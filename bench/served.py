@@ -108,14 +108,17 @@ class Program:
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """(status, what was answered); status 599 where none came. Waits and asks again where the server says that this actor asks too much."""
-        text = None if body is None else json.dumps(body)
+        text, again = None if body is None else json.dumps(body), 1
         while True:
             try:
                 self._connection.request(method, path, text, self._headers)
                 answer = self._connection.getresponse()
                 read = answer.read()
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
+                if isinstance(error, ConnectionError) and again:
+                    again = 0  # the server closes what was silent for seconds; the next request opens it again
+                    continue
                 return 599, {}
             if answer.status != 429:
                 return answer.status, json.loads(read)
@@ -170,7 +173,7 @@ def closed_loop(programs: Sequence[Program], ask: Ask, seconds: float) -> Load:
     lock = threading.Lock()
 
     def work(program: Program) -> None:
-        number = programs.index(program) * 10_000
+        number = programs.index(program) * 10_007
         while time.perf_counter() - begun < seconds:
             started = time.perf_counter()
             status = ask(program, number)
