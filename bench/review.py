@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gzip
+import os
 import random
 import re
 import shutil
@@ -406,7 +407,7 @@ run on it together, so that figures of a busy hour are worse. Key to next item i
 paint (two frames, so that 17 to 33 ms of it are the screen's own). Programs that ask are processes of their own; a request at a
 steady rate is timed from when it was due.
 
-| part | figure | measured | goal | met | n | offers | commit |
+| part | figure | measured | goal | met | n | offers | commit, load of the machine before |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
@@ -425,11 +426,12 @@ def main() -> None:
         if not given.world:
             make_world(world, given.offers)
         for name in asked:
+            load = os.getloadavg()[0]  # what others did to the machine before
             with serve_copy(world, Path(folder) / name) as served:
                 ((offers,),) = served.rows("SELECT count(*) FROM offers")
                 found = PARTS[name](served)
                 figures = asyncio.run(found) if asyncio.iscoroutine(found) else found
-            known[name] = [f"| {name} | {figure.cells()} | {offers:,} | {commit()} |" for figure in figures]
+            known[name] = [f"| {name} | {figure.cells()} | {offers:,} | {commit()}, load {load:.1f} |" for figure in figures]
             print("\n".join(known[name]), flush=True)
             rows = [row for part in PARTS for row in known.get(part, [])]
             FILE.write_text(HEAD.format(machine=machine()) + "\n".join(rows) + _commands(), encoding="utf-8")

@@ -48,7 +48,11 @@ def next_items(
     shown = [one for one in waiting if _fits(one, supplier, category, reason)]
     elsewhere = lease.hidden(home, person.name)
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
+    # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
     taken = lease.take(home, free, person.name, limit=n)
+    still_waiting = {one.offer_id for one in _waiting(reading, home)}
+    lease.release(home, person.name, [one for one in taken if one not in still_waiting])
+    taken = [one for one in taken if one in still_waiting]
     return answers.NextItems(
         snapshot=reading.snapshot_id, waiting=len(waiting), fitting=len(shown), leased=sum(one.offer_id in elsewhere for one in shown),
         suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
