@@ -22,6 +22,7 @@ bench: setup
 	$(BIN)/python bench/leaderboard.py
 	$(BIN)/python bench/infer.py
 	$(BIN)/python bench/sandbox_baseline.py
+	$(BIN)/python bench/review.py
 
 fix: setup
 	$(BIN)/ruff check --fix .

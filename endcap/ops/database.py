@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from endcap.ops.migrations import is_current, migrate, prepare
@@ -19,6 +21,8 @@ LOCK_WAIT_S = 30
 # One number for all who write, so that rows become visible in the order of their ids.
 WRITERS = 0x656E64636170
 WRITES = "endcap_writes"
+_WATCHERS: WeakKeyDictionary[Engine, PoolProxiedConnection] = WeakKeyDictionary()
+_WATCHING = Lock()
 
 
 @cache
@@ -54,6 +58,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
             if connection.dialect.name != "sqlite":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
             yield connection
+
+
+def mark_of(engine: Engine) -> object:
+    """A value that is another one once anything was committed to the database. Two marks of one engine can be compared, no others."""
+    if engine.dialect.name != "sqlite":
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar()
+    with _WATCHING:
+        # SQLite counts what others committed, for each connection apart: so this one is kept, and never writes.
+        watcher = _WATCHERS.get(engine)
+        if watcher is None:
+            watcher = _WATCHERS[engine] = engine.raw_connection()
+        (mark,) = watcher.cursor().execute("PRAGMA data_version").fetchone() or (None,)
+        return mark
 
 
 def now() -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, Table, insert, select, update
 
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import write_synced
-from endcap.ops.database import now, open_database
+from endcap.ops.database import mark_of, now, open_database
 from endcap.ops.tables import METADATA, OVERRIDES, PROMOTIONS, SNAPSHOTS
 from endcap.problems import BadInput
 from endcap.settings import Catalog
@@ -65,6 +65,10 @@ class Home:
         for table in METADATA.sorted_tables:
             if not table.info["private"]:
                 con.register(table.name, self.rows(table))
+
+    def changes(self) -> object:
+        """A value that is another one once anything was committed to the operational database, by whom ever."""
+        return mark_of(self.engine)
 
     def rows(self, table: Table) -> pa.Table:
         """All rows of one operational table, in the order of its key."""

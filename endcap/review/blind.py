@@ -125,7 +125,7 @@ def undo_blind(home: Home, actor: str) -> Asked | None:
         if left is not None:
             undoing = {name: left[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash")}
             more = {"action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": left["override_id"]}
-            append(connection, home.catalog.team, str(left["snapshot_id"]), undoing | more)
+            append(connection, home.catalog, str(left["snapshot_id"]), undoing | more)
         opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
         connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
     return _asked(last)
@@ -220,7 +220,7 @@ def _second(connection: Connection, home: Home, one: Given, row: RowMapping, act
         words = f"{first['actor']} said {first['action']}, {actor} said {one.action}" + (f": {one.note}" if one.note else "")
         told = {"offer_id": one.offer_id, "action": ESCALATE, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id}
         more = {"actor": actor, "reason_code": one.reason_code, "note": words, "undoes": None, "identity_hash": one.identity_hash}
-        append(connection, home.catalog.team, str(first["snapshot_id"]), told | more)
+        append(connection, home.catalog, str(first["snapshot_id"]), told | more)
     return Outcome(one.key, "stored", None, one.action, actor)
 
 

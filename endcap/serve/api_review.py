@@ -50,7 +50,11 @@ def next_items(
     shown = [one for one in waiting if _fits(one, supplier, category, reason)]
     elsewhere = lease.hidden(home, person.name)
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
+    # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
     taken = lease.take(home, free, person.name, limit=n)
+    still_waiting = {one.offer_id for one in _waiting(reading, home, person)[0]}
+    lease.release(home, person.name, [one for one in taken if one not in still_waiting])
+    taken = [one for one in taken if one in still_waiting]
     asked = [] if supplier or category or reason else _to_ask(reading, home, person.name, n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
     items = look_at(reading, blind.mixed(taken, [one.offer_id for one in asked]), blind.linked_of(asked))

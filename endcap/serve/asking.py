@@ -118,6 +118,11 @@ def figures(reading: Reading) -> list[answers.Figure]:
     return reading.keep("figures", _measure, until=changed)
 
 
+def placed(condition: str) -> str:
+    """The decisions about products that meet a condition on one key, as a table; asked for the kind as well, the key's index would not be used."""
+    return f"(WITH found AS MATERIALIZED (SELECT * FROM decisions WHERE {condition}) SELECT * FROM found WHERE kind = 'product')"
+
+
 def delivery(row: dict[str, Any]) -> answers.Delivery:
     return answers.Delivery(**{name: row[name] for name in answers.Delivery.model_fields})
 

@@ -16,6 +16,7 @@ from endcap.flow import live_offers
 from endcap.match.store import Store, build_store
 from endcap.problems import BadInput
 from endcap.serve import answers_match as answers
+from endcap.serve import asking
 from endcap.serve.reading import Reading
 
 _ONE_BUILDS = threading.Lock()
@@ -111,8 +112,8 @@ def _details(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, 
         return {}
     marks = ", ".join("?" * len(offer_ids))
     rows = {row["offer_id"]: row for row in reading.by_key("offers", ", ".join(SHOWN_FIELDS), f"offer_id IN ({marks})", list(offer_ids))}
-    placed = reading.rows(f"SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND offer_id IN ({marks})", list(offer_ids))
-    products = {row["offer_id"]: row["product_id"] for row in placed}
+    places = reading.rows(f"SELECT offer_id, product_id FROM {asking.placed(f'offer_id IN ({marks})')}", list(offer_ids))
+    products = {row["offer_id"]: row["product_id"] for row in places}
     return {offer_id: row | {"product_id": products.get(offer_id)} for offer_id, row in rows.items()}
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from endcap.serve import answers
-from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, count, offers_by_id, pages
+from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, count, offers_by_id, pages, placed
 from endcap.serve.reading import Reading
 
 MERGES_FOLLOWED = 100
@@ -22,8 +22,7 @@ def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product
         if row is None:
             raise NotFound(f"there is no product {product_id!r}", "search at /products")
         row["state"] = "gone"
-    found = count(reading, "FROM decisions WHERE kind = 'product' AND product_id = ?", [product_id])
-    decided = _decided(reading, product_id, page)
+    found, decided = _decided(reading, product_id, page)
     values = row["values"] or []
     sent = offers_by_id(reading, [*(value["source_offer_id"] for value in values), *(decision["offer_id"] for decision in decided)])
     return answers.Product(
@@ -51,7 +50,7 @@ def end_of_merges(reading: Reading, product_id: str) -> str | None:
 def versions_beside(now: Reading, product_id: str, snapshot_id: str | None) -> tuple[str | None, str | None]:
     """(the last snapshot before and the first after the one shown in which the product was another), of those still kept."""
     kept = now.rows("SELECT snapshot_id, run FROM snapshots ORDER BY run, created_at")
-    changed = {row["run"] for row in now.rows("SELECT DISTINCT run FROM products_log WHERE product_id = ?", [product_id])}
+    changed = {row["run"] for row in now.rows("SELECT DISTINCT run FROM product_versions WHERE product_id = ?", [product_id])}
     place = next((at for at, row in enumerate(kept) if row["snapshot_id"] == snapshot_id), None)
     if place is None:
         return None, None
@@ -77,24 +76,29 @@ def offer(reading: Reading, offer_id: str) -> answers.Offer:
     )  # fmt: skip
 
 
-def _decided(reading: Reading, product_id: str, page: int) -> list[dict[str, Any]]:
-    return reading.rows(
-        "SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run FROM decisions "
-        f"WHERE kind = 'product' AND product_id = ? ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
+def _decided(reading: Reading, product_id: str, page: int) -> tuple[int, list[dict[str, Any]]]:
+    """(how many decisions there are, those of one page)."""
+    rows = reading.rows(
+        "SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run, count(*) OVER () AS found "
+        f"FROM {placed('product_id = ?')} ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
         [product_id, (page - 1) * OFFERS_A_PAGE],
     )
+    if not rows and page > 1:
+        return count(reading, f"FROM {placed('product_id = ?')}", [product_id]), []
+    found = rows[0]["found"] if rows else 0
+    return found, [{name: value for name, value in row.items() if name != "found"} for row in rows]
 
 
 def _history(reading: Reading, product_id: str) -> list[answers.Event]:
     """Events of its identity and changes of its main fields, the newest first."""
     rows = reading.rows(
-        "SELECT run, event, into_product_id, offer_id, reason FROM product_events_log WHERE product_id = ? AND NOT gone "
+        "SELECT run, event, into_product_id, offer_id, reason FROM product_history WHERE product_id = ? AND NOT gone "
         f"ORDER BY run DESC, event, offer_id LIMIT {MOST_EVENTS}",
         [product_id],
     )
     events = [_event(row) for row in rows]
     fields = ", ".join(COMPARED_FIELDS)
-    versions = reading.rows(f"SELECT run, {fields} FROM products_log WHERE product_id = ? AND NOT gone ORDER BY run", [product_id])
+    versions = reading.rows(f"SELECT run, {fields} FROM product_versions WHERE product_id = ? AND NOT gone ORDER BY run", [product_id])
     for before, after in pairwise(versions):
         events += [
             answers.Event(run=after["run"], event="changed", words=f"{field}: {before[field] or 'unknown'} → {after[field] or 'unknown'}", offer_id=None)

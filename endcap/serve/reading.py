@@ -18,8 +18,15 @@ from endcap.settings import Catalog
 LOG = logging.getLogger("endcap.serve")
 OPERATIONAL_AGE_S = 2.0
 EARLIER_OPEN = 3
-# Small enough to hold in memory whole, and asked by keys that the lake's files are not sorted by.
-HELD_IN_MEMORY = ("products", "decisions")
+# What is asked by key all the time is held in memory, with an index on each key: of the lake's files every row would be read.
+# A name that the lake does not have is a copy beside a log. (name, what it holds, keys)
+HELD = (
+    ("products", "SELECT * FROM products", ("product_id",)),
+    ("decisions", "SELECT * FROM decisions", ("offer_id", "product_id")),
+    ("product_history", "SELECT * FROM product_events_log", ("product_id",)),
+    ("product_versions", "SELECT product_id, run, gone, title, brand, category, gtin FROM products_log", ("product_id",)),
+    ("offers", "SELECT * FROM offers", ("offer_id",)),
+)
 
 Answer = TypeVar("Answer")
 
@@ -61,6 +68,10 @@ class Home(Protocol):
         """Make the operational tables as they are now readable from a connection."""
         ...
 
+    def changes(self) -> object:
+        """A value that is another one once anything was written to the operational tables; None where that cannot be told."""
+        ...
+
 
 class Reading:
     """One snapshot of the catalog, with what was asked of it often kept."""
@@ -72,20 +83,28 @@ class Reading:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Any, Any]] = {}
         self._con = home.connect(self.snapshot_id)  # by its id: another may have become the current one by now
-        self._fresh_at = time.monotonic()
+        self._fresh_at, self._mark = time.monotonic(), home.changes()
         self._share_registered()
-        for table in HELD_IN_MEMORY:
-            self._con.execute(f"CREATE TABLE {table}_held AS SELECT * FROM {table}")
-            self._con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {table}_held")
+        self._hold()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor of its own, for one thread."""
         with self._lock:
             if time.monotonic() - self._fresh_at > OPERATIONAL_AGE_S:
-                self.home.register_operational(self._con)
-                self._share_registered()
-                self._fresh_at = time.monotonic()
+                mark = self.home.changes()  # asked before reading: what comes in between is read twice rather than never
+                if mark is None or mark != self._mark:
+                    self.home.register_operational(self._con)
+                    self._share_registered()
+                self._fresh_at, self._mark = time.monotonic(), mark
             return self._con.cursor()
+
+    def _hold(self) -> None:
+        self._con.execute("ATTACH ':memory:' AS held")
+        for name, query, keys in HELD:
+            self._con.execute(f"CREATE TABLE held.{name} AS {query}")
+            for key in keys:
+                self._con.execute(f"CREATE INDEX {name}_by_{key} ON held.{name} ({key})")
+            self._con.execute(f"CREATE OR REPLACE VIEW memory.main.{name} AS SELECT * FROM held.{name}")
 
     def _share_registered(self) -> None:
         """What was registered is seen by its own connection only; cursors need it as tables."""
@@ -101,8 +120,10 @@ class Reading:
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def by_key(self, table: str, columns: str, condition: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-        """Current rows of a lake table by (a part of) its key: from the log, since looking for the newest row of every key is far dearer."""
+        """Current rows of a lake table by (a part of) its key: what is not held from the log, since the newest row of every key is far dearer."""
         key = ", ".join(schema.BY_TABLE[table].KEY)
+        if any(name == table for name, _query, _keys in HELD):
+            return self.rows(f"SELECT {columns} FROM {table} WHERE {condition} ORDER BY {key}", values)
         newest = f"SELECT * FROM {table}_log WHERE {condition} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY run DESC) = 1"
         return self.rows(f"SELECT {columns} FROM ({newest}) WHERE NOT gone ORDER BY {key}", values)
 
@@ -126,7 +147,7 @@ class Readings:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._open: Reading | None = None
         self._earlier: dict[str, Reading] = {}
 
@@ -136,7 +157,7 @@ class Readings:
             if snapshot_id in self._earlier:
                 self._earlier[snapshot_id] = self._earlier.pop(snapshot_id)
                 return self._earlier[snapshot_id]
-            current = self._open
+        current = self._open
         if current is None or current.snapshot_id == snapshot_id:
             return current
         row = current.row("SELECT * FROM snapshots WHERE snapshot_id = ?", [snapshot_id])
@@ -150,17 +171,28 @@ class Readings:
         return opened
 
     def current(self) -> Reading:
-        """The current snapshot's reading, opened when it is asked for the first time.
+        """The current snapshot's reading, opened when it is asked for the first time; while one request opens it, others go on with the one before.
 
         When it cannot be opened the last good one goes on being served; without one the error goes on to the caller.
         """
-        with self._lock:
-            try:
-                snapshot = self._home.snapshot()
-                if self._open is None or self._open.snapshot_id != (snapshot["snapshot_id"] if snapshot else None):
-                    self._open = Reading(self._home, snapshot)
-            except Exception:
-                if self._open is None:
-                    raise
-                LOG.exception("the current snapshot cannot be opened; %s is still served", self._open.snapshot_id)
-            return self._open
+        try:
+            if not self._is_current() and self._opening.acquire(blocking=self._open is None):
+                try:
+                    snapshot = self._home.snapshot()
+                    if self._open is None or self._open.snapshot_id != _id_of(snapshot):
+                        self._open = Reading(self._home, snapshot)
+                finally:
+                    self._opening.release()
+        except Exception:
+            if self._open is None:
+                raise
+            LOG.exception("the current snapshot cannot be opened; %s is still served", self._open.snapshot_id)
+        assert self._open is not None, "the first reading is waited for"
+        return self._open
+
+    def _is_current(self) -> bool:
+        return self._open is not None and self._open.snapshot_id == _id_of(self._home.snapshot())
+
+
+def _id_of(snapshot: dict[str, Any] | None) -> str | None:
+    return snapshot["snapshot_id"] if snapshot else None

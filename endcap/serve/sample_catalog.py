@@ -137,6 +137,9 @@ class SampleHome:
     def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
         """The sample's operational tables never change."""
 
+    def changes(self) -> object:
+        return 0
+
 
 class SampleGate:
     """Lets everybody in as one person of a role, or as nobody."""
