@@ -13,11 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endcap.problems import BadInput, Problem
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
+from endcap.serve.gate import LEAST_ROLE
 from endcap.serve.limits import MOST_BODY_BYTES
 from endcap.serve.reading import Readings
 from endcap.serve.templating import page_of
@@ -41,11 +43,12 @@ CODES = {
     412: "changed", 413: "too_large", 422: "invalid", 428: "version_needed", 429: "too_many", 500: "failed",
 }  # fmt: skip
 HINTS = {
-    401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
+    400: "send JSON in UTF-8", 401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
     404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json", 409: "another person's word stands",
     412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version", 413: "send less at once",
     429: "wait as long as Retry-After says",
 }  # fmt: skip
+_PATTERNS = {route: compile_path(route[1])[0] for route in LEAST_ROLE}
 
 
 class EveryAnswer:
@@ -183,7 +186,15 @@ async def on_http(request: Request, error: Exception) -> Response:
     message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
     answer = shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = _methods_at(request.url.path) or "GET, HEAD"
     return answer
+
+
+def _methods_at(path: str) -> str:
+    """Every method that is answered at a path; the router itself names those of the first route alone (RFC 9110, 10.2.1)."""
+    found = {method for (method, _route), pattern in _PATTERNS.items() if pattern.match(path)}
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
