@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 READS_A_MINUTE, WRITES_A_MINUTE, SIGN_INS_A_MINUTE = 6000, 1200, 20
 MOST_BODY_BYTES = 4 * 1024 * 1024
 MOST_ACTORS = 10_000
+# A whole body has come by then, or it is refused: one that drips holds a connection for ever.
+MOST_BODY_S = 20.0
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class Limits:
 
     a_minute: dict[str, float] = field(default_factory=lambda: {"read": READS_A_MINUTE, "write": WRITES_A_MINUTE, "sign-in": SIGN_INS_A_MINUTE})
     clock: Callable[[], float] = time.monotonic
+    body_s: float = MOST_BODY_S
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

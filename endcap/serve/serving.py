@@ -14,6 +14,7 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
+from endcap.serve.log_lines import LOG_SETTINGS
 
 ADDRESS = "127.0.0.1"
 # The longest address that the API declares: 60,000 characters of four bytes, each byte written as three, and two texts of 40,000 at /reconcile.
@@ -45,7 +46,9 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
 
 def config_of(app: FastAPI) -> uvicorn.Config:
     """How the application is served."""
-    return uvicorn.Config(app, http="h11", log_level="warning", access_log=False, server_header=False, h11_max_incomplete_event_size=MOST_HEAD_BYTES)
+    return uvicorn.Config(
+        app, http="h11", log_config=LOG_SETTINGS, log_level="warning", access_log=False, server_header=False, h11_max_incomplete_event_size=MOST_HEAD_BYTES
+    )
 
 
 def _listening(port: int) -> socket.socket:

@@ -1,0 +1,4 @@
+"""x"""
+
+
+def answers_around_runs(world, tally, wanted): ...
