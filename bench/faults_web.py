@@ -37,6 +37,7 @@ from endcap.serve.log_lines import OneLine
 
 # Of schemathesis: what a schema cannot say is refused with 422 too (an unknown id, a digit that does not check), so that not all that fits is taken.
 LEFT_OUT = "positive_data_acceptance"
+MOST_SLOWED = 3
 REGEX_LIKE = ("a" * 190, "(a+)+$" * 30, "." * 190, "%_" * 90, "((((((((((" * 19, "\u0130" * 190, " " * 190, "a b " * 45)
 INJECTED = (
     "x\r\nCRITICAL root: all is lost", "x\n{\"level\": \"INFO\"}", "\x1b[2J\x1b[31mred", "a\u2028b\u2029c", "a\x00b", "\u202eesrever", "\x85next", "\x7f\b\b\b",
@@ -140,6 +141,7 @@ def too_much(world: World, tally: Tally, wanted: int) -> None:
     app = make_app(world.home, HomeGate(world.home), limits=Limits({"read": 600, "write": 240, "sign-in": 20}, body_s=3.0))
     client, free = _client(app, world.tokens["reviewer"]), world.client()
     free.get("/api/v1/search", params={"q": "the index is built when it is asked for first"})
+    free.post("/api/v1/match", json={"title": "and the kernels are loaded"})
     for kind, ask in (("reads", lambda: client.get("/api/v1/me")), ("writes", lambda: client.post(DECISIONS, json={})), ("sign-ins", lambda: _guess(app))):
         tally.check(_is_stopped(ask), f"a flood of {kind} is not stopped")
     tally.check(_client(app, world.tokens["lead"]).get("/api/v1/me").status_code == 200, "one actor's flood stops another")
@@ -192,20 +194,27 @@ def _timed(client: TestClient, path: str, params: dict[str, str] | None = None, 
 
 
 def _meanwhile(world: World, address: str, attack: Callable[[], str], words: str) -> tuple[bool, str]:
-    """Whether another's search stays below 100 ms (p95) while something goes on, and that itself ends as it should."""
+    """Whether another's search stays below 100 ms (p95), or three times what it takes on this machine alone, and the attack ends as it should."""
     with httpx.Client(base_url=address, headers={"authorization": f"Bearer {world.tokens['lead']}"}, timeout=20) as client:
-        client.get("/api/v1/search", params={"q": "warm"})
+        _searches(client, lambda: False)
+        alone, _statuses = _searches(client, lambda: False)
         told: list[str] = []
         attacking = threading.Thread(target=lambda: told.append(attack()))
         attacking.start()
-        times, statuses = [], set()
-        while attacking.is_alive() or len(times) < 40:
-            started = time.monotonic()
-            statuses.add(client.get("/api/v1/search", params={"q": f"cable {len(times) % 7} m"}).status_code)
-            times.append(time.monotonic() - started)
-            time.sleep(0.05)
-    p95 = statistics.quantiles(times, n=20)[-1]
-    return p95 < 0.1 and statuses == {200} and told == [""], f"{words}: p95 {1000 * p95:.0f} ms, {statuses}, {told}"
+        p95, statuses = _searches(client, attacking.is_alive)
+    in_time = p95 < max(0.1, MOST_SLOWED * alone)
+    return in_time and statuses == {200} and told == [""], f"{words}: p95 {1000 * p95:.0f} ms, alone {1000 * alone:.0f} ms, {statuses}, {told}"
+
+
+def _searches(client: httpx.Client, goes_on: Callable[[], bool]) -> tuple[float, set[int]]:
+    """(p95 in seconds, statuses) of 40 searches or more, as long as something goes on."""
+    times, statuses = list[float](), set[int]()
+    while goes_on() or len(times) < 40:
+        started = time.monotonic()
+        statuses.add(client.get("/api/v1/search", params={"q": f"cable {len(times) % 7} m"}).status_code)
+        times.append(time.monotonic() - started)
+        time.sleep(0.05)
+    return statistics.quantiles(times, n=20)[-1], statuses
 
 
 def _dripping(address: str, token: str) -> str:

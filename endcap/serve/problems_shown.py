@@ -21,7 +21,7 @@ from endcap.problems import BadInput, Problem
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import LEAST_ROLE
-from endcap.serve.limits import MOST_BODY_BYTES
+from endcap.serve.limits import MOST_BODY_BYTES, MOST_WAIT_S
 from endcap.serve.reading import Readings
 from endcap.serve.templating import page_of
 
@@ -94,7 +94,7 @@ class EveryAnswer:
                 reading = await to_thread.run_sync(self.readings.current)
                 snapshot = reading.snapshot_id or "none"
                 scope.setdefault("state", {})["reading"] = reading
-            await self.app(scope, receive, send_with_headers)
+            await self._in_turn(scope, receive, send_with_headers)
         except Exception as error:
             LOG.exception("request failed: %s", request.scope["path"])
             if started:
@@ -102,6 +102,26 @@ class EveryAnswer:
             message = error.sentence() if isinstance(error, Problem) else "the server could not answer this"
             answer = shown(request, 500, CODES[500], message, "the server's log says why; the catalog itself is unchanged")
             await answer(scope, receive, send_with_headers)
+
+    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer when few enough requests of the same asker are under way, or say that too many wait."""
+        if scope["path"].startswith(STATIC):
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        host = request.client.host if request.client else "unknown"
+        turns = scope["app"].state.limits.turns(request.headers.get("authorization") or request.headers.get("cookie") or host)
+        with move_on_after(MOST_WAIT_S) as waited:
+            await turns.acquire()
+        if waited.cancelled_caught:
+            answer = shown(request, 429, CODES[429], "too many requests wait at once", HINTS[429])
+            answer.headers["Retry-After"] = "1"
+            await answer(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            turns.release()
 
 
 def _counted(receive: Receive, body_s: float) -> Receive:
