@@ -16,32 +16,25 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import faults_web
 import httpx
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from played import DECISIONS, NEXT, SAME_SITE, UNDO, NotRun, Tally, Trial, World, decision, items_of, make_world, standing, stored
 
-from endcap import flow, sandbox, settings
 from endcap.ops import access, audit
-from endcap.ops.home import Home
-from endcap.ops.tables import OVERRIDES
 from endcap.review import lease
 from endcap.review.product import Actor, merge, set_field, split, take_back
 from endcap.serve.app import make_app
 from endcap.serve.gate import LEAST_ROLE, OPEN, HomeGate
 from endcap.serve.limits import Limits
 from endcap.serve.problems_shown import HEADERS
-from endcap.serve.reading import Reading
 
 FILE = Path(__file__).with_name("RELIABILITY.md")
-NEVER = {"read": 1e9, "write": 1e9, "sign-in": 1e9}
-SAME_SITE = {"sec-fetch-site": "same-origin"}
-DECISIONS, NEXT, UNDO = "/api/v1/review/decisions", "/api/v1/review/next", "/api/v1/review/undo"
 HOSTILE = (
     "'", '"', "';--", "' OR 1=1 --", "') UNION SELECT * FROM users --", "\\", "%", "_", "%27", "\x00", "a\x00b", "${7*7}", "{{7*7}}", "<script>", "\u202e",
     "\ud83d", "1; DROP TABLE overrides", "pg_sleep(9)", "../../etc/passwd", "..%2f..%2f", "%00", "\r\nSet-Cookie: a=b", "-1", "9" * 30, "NaN", "[]", "{}",
@@ -58,72 +51,6 @@ UNSAFE = re.compile(
     r"\b(pickle|joblib|dill|marshal|shelve)\b\s*[.(]|yaml\.(unsafe_load|full_load)\(|yaml\.load\((?!.*Loader=_)|allow_pickle\s*=\s*True"
     r"|(?<![\w.])(eval|exec)\(|os\.system\(|shell\s*=\s*True"
 )
-
-
-@dataclass(frozen=True)
-class World:
-    """A catalog, its readers and one person of each role."""
-
-    home: Home
-    app: Any
-    tokens: dict[str, str]
-
-    def client(self, role: str | None = "reviewer", *, name: str = "") -> TestClient:
-        """A program with a token of that role, or nobody."""
-        client = TestClient(self.app, base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False)
-        if role is not None:
-            token = self.tokens[role] if not name else access.make_token(self.home.engine, name, role, days=1, actor="bench")
-            client.headers["authorization"] = f"Bearer {token}"
-        return client
-
-    def reading(self) -> Reading:
-        reading: Reading = self.app.state.readings.current()
-        return reading
-
-
-@dataclass
-class Tally:
-    """What a class tried and how often it failed; `first` is the first failure in words."""
-
-    tried: int = 0
-    failed: int = 0
-    first: str = ""
-
-    def check(self, good: bool, words: str) -> None:
-        self.tried += 1
-        if not good:
-            self.failed += 1
-            self.first = self.first or words
-
-
-Trial = Callable[[World, Tally, int], None]
-
-
-def decision(item: dict[str, Any], action: str, key: str) -> dict[str, Any]:
-    choice = item["choices"][0] if item["choices"] else {}
-    shown = {name: item[name] for name in ("offer_id", "identity", "evidence", "model")}
-    return shown | {
-        "key": key, "action": action if item["choices"] else "new", "product_id": choice.get("product_id"),
-        "counterpart_offer_id": (choice.get("nearest") or {}).get("offer_id"),
-    }  # fmt: skip
-
-
-def items_of(world: World) -> list[dict[str, Any]]:
-    client = world.client()
-    ids = [row["offer_id"] for row in world.reading().rows("SELECT offer_id FROM decisions WHERE kind = 'product' AND action = 'to_review' ORDER BY 1")]
-    found: list[dict[str, Any]] = client.get("/api/v1/review/items", params={"ids": "\n".join(ids[:100])}).json()["items"]
-    return found
-
-
-def stored(world: World) -> list[dict[str, Any]]:
-    with world.home.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]
-
-
-def standing(world: World) -> list[dict[str, Any]]:
-    rows = stored(world)
-    undone = {row["undoes"] for row in rows}
-    return [row for row in rows if row["action"] != "undo" and row["override_id"] not in undone]
 
 
 # --- D: several people at once --------------------------------------------------------------------------------------
@@ -354,6 +281,7 @@ CLASSES: dict[str, tuple[str, int, Trial]] = {
     "D7": ("one key sent again, with another body, and at once", 90, repeated_keys),
     "E3": ("kill -9 of the server under eight submitting reviewers", 200, killed_servers),
     "D8": ("splits, merges and values taken back", 60, undos),
+    **faults_web.CLASSES,
 }  # fmt: skip
 
 
@@ -365,12 +293,17 @@ def main() -> None:
     given = parser.parse_args()
     known = _known()
     with tempfile.TemporaryDirectory() as folder:
-        world = _world(Path(folder) / "world")
+        world = make_world(Path(folder) / "world")
         for name, (words, wanted, trial) in CLASSES.items():
             if given.only and name not in given.only.split(","):
                 continue
             tally, started = Tally(), time.monotonic()
-            trial(world, tally, max(1, round(wanted * given.share)))
+            try:
+                trial(world, tally, max(1, round(wanted * given.share)))
+            except NotRun as why:
+                known[name] = f"| {name} | {words} | not run: {why} | | |"
+                print(known[name], flush=True)
+                continue
             short = f" ({wanted} wanted)" if tally.tried < wanted else ""
             known[name] = f"| {name} | {words} | {tally.tried}{short} | {tally.failed} | {time.monotonic() - started:.1f} |"
             print(known[name], tally.first, flush=True)
@@ -379,15 +312,6 @@ def main() -> None:
     head = "# Reliability\n\nFaults played against a served catalog, by `python bench/reliability.py`. A row that falls short of its count says so.\n\n"
     table = "| class | what was tried | cases | failures | seconds |\n| --- | --- | --- | --- | --- |\n"
     FILE.write_text(head + table + "\n".join(known[name] for name in sorted(known)) + "\n", encoding="utf-8")
-
-
-def _world(folder: Path) -> World:
-    sandbox.make(folder, offers=2000, days=2, seed=7)
-    catalog = settings.read(folder)
-    flow.run(catalog)
-    home = Home(catalog)
-    tokens = {role: access.make_token(home.engine, f"one {role}", role, days=1, actor="bench") for role in access.ROLES}
-    return World(home, make_app(home, HomeGate(home), limits=Limits(dict(NEVER))), tokens)
 
 
 def _known() -> dict[str, str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from endcap.serve.app import make_app
 from endcap.serve.cursors import cursor_of, read_cursor
-from endcap.serve.limits import MOST_BODY_BYTES, Limits
+from endcap.serve.limits import AT_ONCE, MOST_BODY_BYTES, Limits
+from endcap.serve.log_lines import OneLine
 from endcap.serve.sample_catalog import SampleGate, SampleHome
 
 
@@ -58,6 +62,56 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(client: Tes
 def test_a_compressed_body_is_not_unpacked(client: TestClient) -> None:
     answer = client.post("/api/v1/match", content=b"\x1f\x8b", headers={"content-encoding": "gzip", "sec-fetch-site": "same-origin"})
     assert answer.status_code == 413
+
+
+def test_a_body_that_drips_is_refused() -> None:
+    limits = Limits(body_s=0.2)
+    app = make_app(SampleHome(), SampleGate(), limits=limits)
+
+    async def ask() -> list[Message]:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            await asyncio.sleep(0.05)
+            return {"type": "http.request", "body": b" ", "more_body": True}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"sec-fetch-site", b"same-origin")]
+        scope = {"type": "http", "method": "POST", "path": "/api/v1/match", "query_string": b"", "headers": headers, "scheme": "http", "root_path": ""}
+        await app({**scope, "server": ("localhost", 80), "client": ("127.0.0.1", 1), "http_version": "1.1"}, receive, send)
+        return sent
+
+    sent = asyncio.run(asyncio.wait_for(ask(), 20))
+    assert sent[0]["status"] == 408 and b"too_slow" in sent[1]["body"]
+
+
+def test_requests_of_one_who_asks_take_turns_and_others_do_not_wait() -> None:
+    limits = Limits()
+
+    async def taken() -> tuple[bool, bool]:
+        mine = [limits.turns("a") for _request in range(AT_ONCE)]
+        for one in mine:
+            await one.acquire()
+        return limits.turns("a").locked(), limits.turns("b").locked()
+
+    assert asyncio.run(taken()) == (True, False)
+
+
+@pytest.mark.parametrize(("path", "methods"), [("/api/v1/reconcile", "GET, HEAD, POST"), ("/api/v1/match", "POST"), ("/api/v1/overview", "GET, HEAD")])
+def test_a_refused_method_says_which_ones_there_are(client: TestClient, path: str, methods: str) -> None:
+    answer = client.delete(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
+@pytest.mark.parametrize(("words", "kept"), [
+    ("x\r\nCRITICAL: lost", "CRITICAL"), ("\x1b[2J\u202e\u2028", "[2J"), ("GET /enter?once=s3cret&x=1", "x=1"), ("Authorization: Bearer s3cret", "Bearer ..."),
+    ("endcap_session=s3cret; a=b", "a=b"), ("token=s3cret", "token=..."),
+])  # fmt: skip
+def test_a_log_line_is_one_line_of_json_without_secrets(words: str, kept: str) -> None:
+    line = OneLine().format(logging.LogRecord("endcap.serve", logging.ERROR, __file__, 1, "failed: %s", (words,), None))
+    assert line.isascii() and line.isprintable() and "s3cret" not in line and kept in json.loads(line)["message"]
 
 
 def test_what_is_known_already_is_not_sent_again(client: TestClient) -> None:

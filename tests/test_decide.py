@@ -152,6 +152,22 @@ def test_a_person_s_word_holds_against_the_score_until_the_source_changes() -> N
     assert (asked.action, asked.product_id, asked.reason_code) == ("to_review", "P1", "source_changed")
 
 
+def test_a_person_s_no_is_asked_again_where_the_source_changed_since() -> None:
+    """In the product it was in meanwhile it stays (promise P5); the former no goes on to keep it out of the one that was denied."""
+    settled = {"P1": {"a:1": "a"}, "P2": {"c:1": "c"}}
+
+    def ruling(identity: int, before: dict[str, str]) -> Ruling:
+        said = Answers(apart={"b:1": frozenset({"P1"})}, denied={"b:1": Placement("P1", "a:1", 5, identity, "different", "kim")})
+        given = inputs([offer("b:1")], [edge("a:1", "b:1", 0.99)], answers=said, settled=settled, before=before, taken=frozenset(settled))
+        return rule(given, POLICY)["b:1"]
+
+    assert ruling(1, {}).action == "new_product", "the same offer still: nobody is asked twice"
+    for before, stays in (({}, None), ({"b:1": "P2"}, "P2"), ({"b:1": "P1"}, None)):
+        asked = ruling(999, before)
+        told = (asked.action, asked.reason_code, asked.product_id, asked.proposed_product_id, asked.override_id)
+        assert told == ("to_review", "source_changed", stays, "P1", 5)
+
+
 def test_what_a_person_put_together_stays_together_when_every_offer_is_decided_anew() -> None:
     """Under a new model all offers are open: the product follows the two offers, not the other way round."""
     same = Answers(placed={"b:1": Placement("P1", "a:1", 5, 1, "same", "kim")})

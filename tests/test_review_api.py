@@ -279,6 +279,7 @@ def test_filters_count_what_they_hide(home: Home) -> None:
 
 @pytest.mark.parametrize("wrong", [
     {"offer_id": "nosuch:1"}, {"action": "maybe"}, {"identity": "x"}, {"key": "short"}, {"action": "same", "product_id": None}, {"more": 1},
+    {"product_id": "P0"}, {"counterpart_offer_id": "nosuch:1"}, {"identity": "9" * 19}, {"note": "a\x00b"}, {"over": "1"},
 ])  # fmt: skip
 def test_a_wrong_answer_stores_nothing_of_its_batch(home: Home, wrong: dict[str, Any]) -> None:
     client = client_of(home, "rita", "reviewer")

@@ -51,6 +51,7 @@ class Answers:
     apart: dict[str, frozenset[str]] = field(default_factory=dict)
     apart_offers: dict[str, frozenset[str]] = field(default_factory=dict)  # both ways
     fields: dict[tuple[str, str], FieldAnswer] = field(default_factory=dict)  # (product, field)
+    denied: dict[str, Placement] = field(default_factory=dict)  # by offer, where a person's last word is that it is not that product
 
 
 def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = "") -> Answers:
@@ -61,6 +62,7 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = ""
     rows = overrides.to_pylist()
     undone = {row["undoes"] for row in rows if row["undoes"] is not None}
     placed: dict[str, Placement] = {}
+    denied: dict[str, Placement] = {}
     apart: dict[str, set[str]] = {}
     pairs: set[tuple[str, str]] = set()
     for row in rows:
@@ -75,13 +77,16 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = ""
         if row["action"] in ("same", "other"):
             apart.get(offer_id, set()).discard(product_id or "")
             pairs.discard(pair or ("", ""))
+        denied.pop(offer_id, None)
+        if row["action"] == "different":
+            denied[offer_id] = Placement(product_id, counterpart, row["override_id"], row["identity_hash"], row["action"], row["actor"])
         if row["action"] in PLACING:
             target = None if row["action"] == "new" else product_id
             placed[offer_id] = Placement(target, counterpart, row["override_id"], row["identity_hash"], row["action"], row["actor"])
         elif offer_id in placed and (placed[offer_id].product_id == product_id or placed[offer_id].counterpart == counterpart):
             del placed[offer_id]
     kept_apart = {offer_id: frozenset(products) for offer_id, products in sorted(apart.items())}
-    return Answers(placed, kept_apart, _both_ways(pairs), _about_fields(rows, undone, resolve, today))
+    return Answers(placed, kept_apart, _both_ways(pairs), _about_fields(rows, undone, resolve, today), denied)
 
 
 def _about_fields(rows: list[dict[str, Any]], undone: set[int], resolve: Callable[[str], str], today: str) -> dict[tuple[str, str], FieldAnswer]:

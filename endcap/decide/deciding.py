@@ -108,10 +108,30 @@ def _hold_answers(state: State) -> None:
             continue
         settled.setdefault(product_id, {})[offer_id] = offer.feed
         state.rulings[offer_id] = _answered(offer, product_id, placement)
+    _ask_about_changed_denials(state, settled)
     _restore(state, settled)
     for product_id, offers in sorted(settled.items()):
         state.clusters.add_product(product_id, offers)
         state.members[product_id] = set(offers)
+
+
+def _ask_about_changed_denials(state: State, settled: dict[str, dict[str, str]]) -> None:
+    """What a person said an offer is not, they said of what they saw: where the supplier changed it since, they are asked again (promise P5)."""
+    answers = state.inputs.answers
+    for offer_id, denial in sorted(answers.denied.items()):
+        offer = state.inputs.offers.get(offer_id)
+        if offer is None or offer_id in answers.placed or offer_id in state.rulings or denial.identity_hash == offer.identity_hash:
+            continue
+        stays = state.inputs.before.get(offer_id)
+        beside = settled.get(stays or "", {})
+        if stays in answers.apart.get(offer_id, ()) or not answers.apart_offers.get(offer_id, frozenset()).isdisjoint(beside):
+            stays = None
+        if stays is not None:
+            settled.setdefault(stays, {})[offer_id] = offer.feed
+        words = f"the supplier changed this offer since {denial.actor} said that it is another product"
+        state.rulings[offer_id] = Ruling(
+            offer_id, "to_review", stays, 0.5, "source_changed", words, denial.product_id, denial.counterpart, "person", denial.override_id
+        )  # fmt: skip
 
 
 def _restore(state: State, settled: dict[str, dict[str, str]]) -> None:

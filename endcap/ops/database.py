@@ -29,7 +29,7 @@ _WATCHING = Lock()
 def open_database(url: str) -> Engine:
     """The engine for an address, its tables brought up to this version. Raises BadInput when it cannot be opened, or is of a newer version."""
     try:
-        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), hide_parameters=True)  # what was bound is in no error's words
         if engine.dialect.name == "sqlite":
             if engine.url.database:
                 Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)

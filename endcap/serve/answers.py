@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from endcap.decide.between import NearOffer, PairBar, PairOffer, Step
+
+
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="A day of the calendar, as 2024-05-31."), AfterValidator(_day)]
+
+
+class Taken(BaseModel):
+    """What the API takes: nothing beside its fields, each of the very type that the schema says, and no NUL, which Postgres cannot store."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @field_validator("*")
+    @classmethod
+    def _without_nul(cls, value: Any) -> Any:
+        if any("\x00" in one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
+            raise ValueError("a NUL cannot be stored")
+        return value
 
 
 class Problem(BaseModel):

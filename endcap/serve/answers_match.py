@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from endcap.serve.answers import Answer
+from endcap.serve.answers import Answer, Taken
 
 
-class Asked(BaseModel):
+class Asked(Taken):
     """One offer as a seller would send it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     title: str = Field(min_length=1, max_length=2000)
     brand: str | None = Field(None, max_length=200)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from endcap.review.product import MOST_CHARACTERS, MOST_OFFERS
-from endcap.serve.answers import Answer
+from endcap.serve.answers import Answer, Day, Taken
 
 
-class Deed(BaseModel):
+class Deed(Taken):
     """What is common to everything a person does to a product."""
-
-    model_config = ConfigDict(extra="forbid")
 
     key: str = Field(min_length=8, max_length=64, description="The client's own; the same deed sent twice is stored once.")
     note: str = Field("", max_length=2000)
@@ -23,21 +21,17 @@ class FieldSet(Deed):
     field: str = Field(max_length=80)
     value: str = Field(max_length=10 * MOST_CHARACTERS)
     lock: bool = Field(False, description="Holds whatever the suppliers say later; takes the role lead.")
-    until: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$", description="The last delivery date for which it holds.")
+    until: Day | None = Field(None, description="The last delivery date for which it holds.")
 
 
-class Parting(BaseModel):
+class Parting(Taken):
     """Offers that are a product of their own."""
-
-    model_config = ConfigDict(extra="forbid")
 
     offer_ids: list[str] = Field(min_length=1, max_length=MOST_OFFERS)
 
 
-class Joining(BaseModel):
+class Joining(Taken):
     """The product that takes this one's offers."""
-
-    model_config = ConfigDict(extra="forbid")
 
     into: str = Field(min_length=1, max_length=64)
 

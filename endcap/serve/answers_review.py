@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, field_validator
 
 from endcap.review.shown import Shown
-from endcap.serve.answers import Answer
+from endcap.serve.answers import Answer, Taken
 
 MOST_DECISIONS = 500
 
@@ -89,17 +89,15 @@ class Items(Answer):
     items: list[Item]
 
 
-class Decision(BaseModel):
+class Decision(Taken):
     """One answer. `key` is the client's own: sent twice, it is stored once."""
-
-    model_config = ConfigDict(extra="forbid")
 
     key: str = Field(min_length=8, max_length=64)
     offer_id: str = Field(max_length=400)
     action: Literal["same", "different", "other", "new", "skip", "escalate"]
     product_id: str | None = Field(default=None, max_length=64)
     counterpart_offer_id: str | None = Field(default=None, max_length=400)
-    identity: str = Field(pattern=r"^-?\d{1,19}$")
+    identity: str = Field(pattern=r"^-?[0-9]{1,19}$")
     evidence: str = Field(max_length=16)
     model: str | None = Field(default=None, max_length=64)
     reason_code: str = Field(default="", max_length=40)
@@ -109,10 +107,15 @@ class Decision(BaseModel):
     group_id: str | None = Field(default=None, max_length=64)
     over: int | None = Field(default=None, description="Another person's answer that this one knowingly overrules.")
 
+    @field_validator("identity")
+    @classmethod
+    def _storable(cls, value: str) -> str:
+        if not -(2**63) <= int(value) < 2**63:
+            raise ValueError("no offer has this identity")
+        return value
 
-class Decisions(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
+class Decisions(Taken):
     decisions: list[Decision] = Field(min_length=1, max_length=MOST_DECISIONS)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from endcap.serve.answers import Answer, Delivery
+from endcap.serve.answers import Answer, Day, Delivery, Taken
 
 
 class Stage(BaseModel):
@@ -104,12 +104,10 @@ class FeedPage(Answer):
     deliveries: list[Delivery]
 
 
-class Let(BaseModel):
+class Let(Taken):
     """A held delivery that is let through, or held again."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    date: Day
     reason: str = Field(min_length=1, max_length=2000)
 
 

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import ValidationError
 
 from endcap.problems import BadInput
 from endcap.serve import answers_match, answers_reconcile, asking_match, asking_product
@@ -28,7 +27,8 @@ ASKED_PROPERTIES = {"brand": "Brand", "gtin": "GTIN", "mpn": "Part number", "pri
 TOLD_PROPERTIES = {"title": "Title", "brand": "Brand", "category": "Category", "gtin": "GTIN", "price_min": "Lowest price", "price_max": "Highest price",
                    "currency": "Currency", "offers": "Offers"}  # fmt: skip
 Typed = Annotated[str, Query(max_length=200)]
-JsonText = Annotated[str, Query(max_length=100_000)]
+# Of an address; what is longer goes in a body.
+JsonText = Annotated[str, Query(max_length=40_000)]
 
 
 @ROUTER.get("")
@@ -136,11 +136,11 @@ def _asked(key: str, query: Any) -> answers_match.Asked:
         name, value = (one.get("pid"), one.get("v")) if isinstance(one, dict) else (None, None)
         value = value[0] if isinstance(value, list) and value else value
         if name in ASKED_PROPERTIES and isinstance(value, (str, int, float)):
-            trial = fields | {name: value if name == "price" else str(value)}
             try:
+                trial = fields | {name: float(value) if name == "price" else str(value)}
                 asking_match.check(answers_match.Asked(**trial))
                 fields = trial
-            except (BadInput, ValidationError):
+            except (BadInput, ValueError, OverflowError):  # pydantic's are ValueErrors
                 continue
     return answers_match.Asked(**fields)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -81,6 +81,7 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     unknown = next((one for one in asked if one not in live), None)
     if unknown is not None:
         raise BadInput(f"there is no offer {unknown!r}", where="review", todo="ask for the next items again")
+    _check_named(reading, given.decisions)
     told = [_given(one) for one in given.decisions]
     rest, outcomes = blind.give_blind(home, told, person.name)
     outcomes += give(home, rest, actor=person.name)
@@ -140,6 +141,23 @@ def stats(request: Request, reading: Pinned, home: Writing) -> answers.Stats:
         median_s=statistics.median(seconds) if seconds else None, p90_s=seconds[int(0.9 * (len(seconds) - 1))] if seconds else None,
         by_action=_counted(row["action"] for row in given),
     )  # fmt: skip
+
+
+def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> None:
+    """Raises BadInput where an answer names a product or offer that no run ever knew; one that is gone by now may have been shown before."""
+    named = {
+        "product": {one.product_id for one in decisions if one.product_id is not None},
+        "offer": {one.counterpart_offer_id for one in decisions if one.counterpart_offer_id is not None},
+    }  # fmt: skip
+    for kind, now in (("product", "products"), ("offer", "decisions")):
+        unknown = named[kind]
+        for table in (now, f"{kind}s_log"):
+            if unknown:
+                marks = ", ".join("?" * len(unknown))
+                found = reading.rows(f"SELECT DISTINCT {kind}_id AS id FROM {table} WHERE {kind}_id IN ({marks})", sorted(unknown))
+                unknown = unknown.difference(row["id"] for row in found)
+        if unknown:
+            raise BadInput(f"there is no {kind} {min(unknown)!r}", where="review", todo="ask for the next items again")
 
 
 def _given(one: answers.Decision) -> Given:

@@ -33,7 +33,7 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     app = FastAPI(
         title="endcap", version=endcap.__version__, description="A product catalog at one snapshot, and the review of what waits for a person.",
         docs_url=None, redoc_url=None, dependencies=[Depends(admit)],
-        responses={code: {"model": ProblemAnswer} for code in (401, 403, 404, 409, 412, 413, 422, 428, 429, 500)},
+        responses={code: {"model": ProblemAnswer} for code in (400, 401, 403, 404, 408, 409, 412, 413, 422, 428, 429, 500)},
     )  # fmt: skip
     readings = Readings(home)
     app.state.home, app.state.gate, app.state.readings, app.state.limits = home, gate, readings, limits or Limits()

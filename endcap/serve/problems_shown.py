@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from typing import Any
 
-from anyio import to_thread
+from anyio import move_on_after, to_thread
 from fastapi import HTTPException as FastAPIHTTPException
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endcap.problems import BadInput, Problem
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
-from endcap.serve.limits import MOST_BODY_BYTES
+from endcap.serve.gate import LEAST_ROLE
+from endcap.serve.limits import MOST_BODY_BYTES, MOST_WAIT_S
 from endcap.serve.reading import Readings
 from endcap.serve.templating import page_of
 
@@ -37,15 +40,17 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 CODES = {
-    400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 409: "conflict", 410: "gone",
+    400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 408: "too_slow", 409: "conflict", 410: "gone",
     412: "changed", 413: "too_large", 422: "invalid", 428: "version_needed", 429: "too_many", 500: "failed",
 }  # fmt: skip
 HINTS = {
-    401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
-    404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json", 409: "another person's word stands",
+    400: "send JSON in UTF-8", 401: "open the link that `endcap serve` printed, sign in at /sign-in, or send a token", 403: "ask somebody whose role allows it",
+    404: "the routes are listed at /openapi.json", 405: "the routes are listed at /openapi.json",
+    408: "send it again, at once", 409: "another person's word stands",
     412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version", 413: "send less at once",
     429: "wait as long as Retry-After says",
 }  # fmt: skip
+_PATTERNS = {route: compile_path(route[1])[0] for route in LEAST_ROLE}
 
 
 class EveryAnswer:
@@ -84,28 +89,52 @@ class EveryAnswer:
                 answer = shown(request, 413, CODES[413], f"more than {MOST_BODY_BYTES:,} bytes, or compressed, is not taken", HINTS[413])
                 await answer(scope, receive, send_with_headers)
                 return
-            receive = _counted(receive)
+            receive = _counted(receive, scope["app"].state.limits.body_s)
             if not request.url.path.startswith(STATIC):  # the look must not depend on the catalog
                 reading = await to_thread.run_sync(self.readings.current)
                 snapshot = reading.snapshot_id or "none"
                 scope.setdefault("state", {})["reading"] = reading
-            await self.app(scope, receive, send_with_headers)
+            await self._in_turn(scope, receive, send_with_headers)
         except Exception as error:
-            LOG.exception("request failed: %s", request.url.path)
+            LOG.exception("request failed: %s", request.scope["path"])
             if started:
                 raise
             message = error.sentence() if isinstance(error, Problem) else "the server could not answer this"
             answer = shown(request, 500, CODES[500], message, "the server's log says why; the catalog itself is unchanged")
             await answer(scope, receive, send_with_headers)
 
+    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer when few enough requests of the same asker are under way, or say that too many wait."""
+        if scope["path"].startswith(STATIC):
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        host = request.client.host if request.client else "unknown"
+        turns = scope["app"].state.limits.turns(request.headers.get("authorization") or request.headers.get("cookie") or host)
+        with move_on_after(MOST_WAIT_S) as waited:
+            await turns.acquire()
+        if waited.cancelled_caught:
+            answer = shown(request, 429, CODES[429], "too many requests wait at once", HINTS[429])
+            answer.headers["Retry-After"] = "1"
+            await answer(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            turns.release()
 
-def _counted(receive: Receive) -> Receive:
-    """What is received, as long as it is not too much; a body without a length is counted as it comes."""
-    had = 0
+
+def _counted(receive: Receive, body_s: float) -> Receive:
+    """What is received, as long as it is not too much and comes in time; a body without a length is counted as it comes."""
+    had, whole, until = 0, False, time.monotonic() + body_s
 
     async def receive_counted() -> Message:
-        nonlocal had
-        message = await receive()
+        nonlocal had, whole
+        with move_on_after(None if whole else max(0.0, until - time.monotonic())) as waited:
+            message = await receive()
+        if waited.cancelled_caught:
+            raise FastAPIHTTPException(408, f"the body did not come within {body_s:g} seconds", headers={"Connection": "close"})
+        whole = not message.get("more_body", False)
         had += len(message.get("body", b""))
         if had > MOST_BODY_BYTES:
             raise FastAPIHTTPException(413, f"more than {MOST_BODY_BYTES:,} bytes are not taken at once")
@@ -180,10 +209,18 @@ async def on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 401 and _for_people(request):
         return RedirectResponse("/sign-in", 303)
     hint = HINTS.get(error.status_code, "")
-    message = f"there is nothing at {request.url.path}" if error.status_code == 404 else str(error.detail)
+    message = f"there is nothing at {request.scope['path']}" if error.status_code == 404 else str(error.detail)
     answer = shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = _methods_at(request.scope["path"]) or "GET, HEAD"
     return answer
+
+
+def _methods_at(path: str) -> str:
+    """Every method that is answered at a path; the router itself names those of the first route alone (RFC 9110, 10.2.1)."""
+    found = {method for (method, _route), pattern in _PATTERNS.items() if pattern.match(path)}
+    return ", ".join(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:

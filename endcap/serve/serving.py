@@ -7,15 +7,19 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from endcap.ops import access
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
+from endcap.serve.log_lines import LOG_SETTINGS
 from endcap.serve.telling import Telling
 
 ADDRESS = "127.0.0.1"
+# The longest address that the API declares: 60,000 characters of four bytes, each byte written as three, and two texts of 40,000 at /reconcile.
+MOST_HEAD_BYTES = 1024 * 1024
 
 
 def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Callable[[str], None]) -> None:
@@ -26,7 +30,7 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
     """
     with _listening(port) as listening:
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(make_app(home, HomeGate(home)), log_level="warning", access_log=False, server_header=False))
+        server = uvicorn.Server(config_of(make_app(home, HomeGate(home))))
         say(f"open {address}/enter?once={access.make_link(home.engine, name, 'admin')}")
         say(f"the link works once, within 15 minutes; serving {address}/ and {address}/openapi.json (Ctrl-C stops it)")
         stop = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
@@ -40,6 +44,13 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
             say("stopped")
         finally:
             stop.cancel()
+
+
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        app, http="h11", log_config=LOG_SETTINGS, log_level="warning", access_log=False, server_header=False, h11_max_incomplete_event_size=MOST_HEAD_BYTES
+    )
 
 
 def _listening(port: int) -> socket.socket:

@@ -37,7 +37,7 @@ def show(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Begin a session by name and password, as a form sends them."""
     form = parse_qs((await request.body())[:MOST_FORM_BYTES].decode("utf-8", "replace"))
-    name, password = (form.get(field, [""])[0] for field in ("name", "password"))
+    name, password = (form.get(field, [""])[0].replace("\x00", "\ufffd") for field in ("name", "password"))  # Postgres cannot be asked for a NUL
     session = await to_thread.run_sync(access.sign_in, request.app.state.home.engine, name, password)
     if session is None:
         return page_of(request, "sign_in.html", status=401, wrong="This name and password do not belong together.")
