@@ -183,10 +183,8 @@ class Questions(Answer):
     questions: list[Question]
 
 
-class ValueAnswer(BaseModel):
+class ValueAnswer(Taken):
     """One answer: `set` a value, or let the `suppliers`' word stand again. `key` is the client's own: sent twice, it is stored once."""
-
-    model_config = ConfigDict(extra="forbid")
 
     key: str = Field(min_length=8, max_length=64)
     product_id: str = Field(min_length=1, max_length=64)
@@ -199,9 +197,7 @@ class ValueAnswer(BaseModel):
     over: int | None = Field(default=None, ge=1, lt=2**31, description="Another person's answer that this one knowingly overrules.")
 
 
-class ValueAnswers(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ValueAnswers(Taken):
     decisions: list[ValueAnswer] = Field(min_length=1, max_length=MOST_DECISIONS)
 
 
