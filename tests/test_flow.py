@@ -62,10 +62,11 @@ def test_the_same_seed_gives_the_same_hash_and_another_seed_does_not(demo: Demo,
     assert first_day["run"] == 1 and other.json["content_hash"] != first_day["content_hash"]
 
 
-def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, tmp_path: Path) -> None:
-    """kill -9 at five random moments over all four days, each followed by a run to the end."""
+@pytest.mark.parametrize("moments", [2, pytest.param(8, marks=pytest.mark.nightly)])
+def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, moments: int) -> None:
+    """kill -9 at random moments over all four days, each followed by a run to the end."""
     chance = random.Random(5)
-    lines = sorted(chance.sample(range(1, 50), 5))
+    lines = sorted(chance.sample(range(1, 50), moments))
     for line in lines:
         shutil.rmtree(copy_of_demo / "catalog")
         _kill_after_lines(copy_of_demo, line, delay_s=chance.uniform(0, 0.2))
