@@ -20,7 +20,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, OVERRIDES, PASSES, USERS
 from endcap.problems import BadInput
 from endcap.review import lease
-from endcap.review.shown import mark_words
+from endcap.review.shown import compare, mark_words
 from endcap.serve.app import make_app
 from endcap.serve.gate import COOKIE, LEAST_ROLE, HomeGate
 
@@ -306,6 +306,13 @@ def test_an_answer_reaches_the_next_run(home: Home, copy_on: Path) -> None:
 ])  # fmt: skip
 def test_only_words_that_the_other_lacks_are_marked(title: str, other: str | None, only: list[str]) -> None:
     assert [word.text for word in mark_words(title, other) if not word.shared] == only
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [("500 ml", "500 ml", True), ("500 ml", "1000 ml", False), ("1000 ml", "40 wash", None), ("red", "blue", False)]
+)
+def test_values_in_different_units_are_neither_the_same_nor_different(one: str, other: str, same: bool | None) -> None:
+    assert [field.same for field in compare({"quantity": one}, {"quantity": other})] == [same]
 
 
 def test_on_postgres_answers_are_stored_taken_in_by_a_run_and_taken_back(copy_of_demo: Path, postgres: str) -> None:

@@ -23,6 +23,12 @@ def agree(one: str, other: str) -> bool:
     return value > 0 and its_value > 0 and abs(math.log(value / its_value)) <= math.log(ROUNDED)
 
 
+def comparable(one: str, other: str) -> bool:
+    """Whether two values say anything of one another: amounts in different units do not."""
+    mine, its = _amount(one), _amount(other)
+    return mine is None or its is None or mine[1] == its[1]
+
+
 def _amount(text: str) -> tuple[float, str] | None:
     """(value, unit) of an amount with a unit; None of anything else."""
     number, _space, unit = text.partition(" ")

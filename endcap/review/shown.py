@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Protocol
 
-from endcap.decide.stated import agree
+from endcap.decide.stated import agree, comparable
 from endcap.text import fold
 
 MAX_CANDIDATES = 9
@@ -76,12 +76,12 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field that both state; `same` says whether the two values agree."""
+    """A field that both state; `same` says whether the two values agree, None where they cannot be compared (500 ml, 40 washes)."""
 
     name: str
     offer: str
     other: str
-    same: bool
+    same: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _shown(
         best = {first: best.get(first, (None, None)), **{product: found for product, found in best.items() if product != first}}
     choices = [_choice(offer, products[product], found, offers, facts) for product, found in list(best.items())[:MAX_CANDIDATES]]
     first_choice = choices[0] if choices else None
-    differing = ", ".join(sorted(field.name for field in first_choice.fields if not field.same)) if first_choice else ""
+    differing = ", ".join(sorted(field.name for field in first_choice.fields if field.same is False)) if first_choice else ""
     told = [offer["offer_id"], offer["identity_hash"], decision["reason"], [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]]
     group = " · ".join([offer["supplier"], decision["reason_code"].replace("_", " "), differing or "no field differs"])
     return Shown(
@@ -203,7 +203,7 @@ def _choice(
     other_id, likeness = found
     other = offers.get(other_id) if other_id else None
     fields = compare(_values(offer, facts), _values(other, facts)) if other else []
-    apart = [f"{field.name} {field.offer} against {field.other}" for field in fields if not field.same]
+    apart = [f"{field.name} {field.offer} against {field.other}" for field in fields if field.same is False]
     alike = [f"same {field.name}" for field in fields if field.same]
     return Choice(
         product["product_id"], product["title"], product["offers"], product["suppliers"], likeness, _stated(other, offer["title"]) if other else None,
@@ -213,8 +213,12 @@ def _choice(
 
 def compare(left: Mapping[str, str], right: Mapping[str, str]) -> list[Difference]:
     """The fields that both state, those that differ first."""
-    found = [Difference(name, left[name], right[name], agree(fold(left[name]), fold(right[name]))) for name in left if name in right]
-    return sorted(found, key=lambda field: field.same)
+    found = [Difference(name, left[name], right[name], _same(fold(left[name]), fold(right[name]))) for name in left if name in right]
+    return sorted(found, key=lambda field: (field.same is True, field.same is None))
+
+
+def _same(one: str, other: str) -> bool | None:
+    return agree(one, other) if comparable(one, other) else None
 
 
 def mark_words(title: str, other: str | None) -> list[Word]:

@@ -43,7 +43,7 @@ class Difference(BaseModel):
     name: str
     offer: str
     other: str
-    same: bool
+    same: bool | None = Field(description="Null where the two cannot be compared, as amounts in different units.")
 
 
 class Choice(BaseModel):

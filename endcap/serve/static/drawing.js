@@ -30,9 +30,10 @@ function side(stated, kind, head) {
 
 function fieldsOf(choice) {
   if (!choice.fields.length) return el("p", { class: "quiet" }, "No field is stated by both.");
-  const rows = choice.fields.map((field) => el("tr", { class: field.same ? "agrees" : "conflicts" },
+  const together = { true: ["agrees", "same"], false: ["conflicts", "differs"], null: ["unknown", "cannot be compared"] };
+  const rows = choice.fields.map((field) => el("tr", { class: together[field.same][0] },
     el("th", { scope: "row" }, field.name), el("td", { dir: "auto" }, field.offer), el("td", { dir: "auto" }, field.other),
-    el("td", {}, el("span", { class: `badge ${field.same ? "agrees" : "conflicts"}` }, field.same ? "same" : "differs"))));
+    el("td", {}, el("span", { class: `badge ${together[field.same][0]}` }, together[field.same][1]))));
   return el("table", { class: "fields" },
     el("thead", {}, el("tr", {}, ...["Field", "This offer", "The product's", "Together"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, ...rows));

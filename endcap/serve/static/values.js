@@ -86,10 +86,10 @@ function draw(question, conflict) {
   return [
     conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} ${conflict.value ? `set it to “${conflict.value}”` : "let the suppliers' word stand"} meanwhile. `,
       el("button", { type: "button", "data-conflict": "theirs" }, "Keep theirs"), " ", el("button", { type: "button", "data-conflict": "mine" }, "Mine holds")) : null,
-    el("p", { class: "why" }, question.reason),
     el("h2", {}, question.field === "category" ? "Which category is it?" : `What is its ${question.field.replaceAll("_", " ")}?`),
-    el("p", { class: "title", dir: "auto" }, el("a", { href: `/p/${encodeURIComponent(question.product_id)}` }, question.title)),
+    el("p", { class: "title asked", dir: "auto" }, el("a", { href: `/p/${encodeURIComponent(question.product_id)}` }, question.title)),
     el("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),
+    question.field === "category" ? null : el("p", { class: "why" }, question.reason),
     el("div", { class: "choices" }, el("ol", {}, ...question.options.map((option, place) => el("li", { class: place ? null : "chosen" },
       el("button", { type: "button", "data-choose": String(place + 1) }, el("kbd", {}, String(place + 1)), el("span", { class: "name", dir: "auto" }, option.value), el("span", { class: "quiet words" }, option.words)))))),
     el("div", { class: "verbs" }, button("accept", kind === "category" ? "The first is right" : "The person's holds", "yes"), kind === "value" ? button("suppliers", "The suppliers' now", "no") : null,
