@@ -311,8 +311,6 @@ def test_only_words_that_the_other_lacks_are_marked(title: str, other: str | Non
 @pytest.mark.parametrize(("one", "other", "same"), [
     ("500 ml", "500 ml", True), ("500 ml", "1000 ml", False), ("1000 ml", "40 wash", None), ("red", "blue", False),
 ])  # fmt: skip
-    ("one", "other", "same"), [("500 ml", "500 ml", True), ("500 ml", "1000 ml", False), ("1000 ml", "40 wash", None), ("red", "blue", False)]
-)
 def test_values_in_different_units_are_neither_the_same_nor_different(one: str, other: str, same: bool | None) -> None:
     assert [field.same for field in compare({"quantity": one}, {"quantity": other})] == [same]
 
