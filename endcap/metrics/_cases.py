@@ -22,14 +22,30 @@ OPERATIONAL: dict[str, str] = {
     "snapshots": "snapshot_id parent run content_hash manifest_json published_json created_at current",
     "overrides": "override_id offer_id action product_id counterpart_offer_id actor team reason_code note undoes identity_hash snapshot_id at group_id "
     "evidence model seconds key field value said role until",
-    "promotions": "promotion_id kind model_id previous action actor reason data_version at",
+    "promotions": "promotion_id kind model_id previous action actor reason data_version at proposal_id scope",
     "releases": "feed date actor reason at",
     "teams": "team scope since",
-    "loops": "loop_id title offer_id product_id owner opened_at acknowledged_at decided_at released_at in_snapshot_at verified_at closed_at cause comment",
-    "proposals": "proposal_id state owner approver hypothesis scope change metric effect verdict text created_at decided_at",
+    "loops": "loop_id title source offer_id counterpart_offer_id product_id expected field value reporter owner duplicate_of "
+    "override_id opened_at acknowledged_at decided_at released_at in_snapshot_at verified_at closed_at reopened cause comment "
+    "replay_json",
+    "proposals": "proposal_id state kind owner approver automatic hypothesis scope change artefact_kind artefact metric effect "
+    "details_json trial_id verdict text created_at decided_at promoted_at confirm_on",
+    "proposal_events": "event_id proposal_id state actor reason details_json at",
+    "postmortems": "postmortem_id proposal_id promotion_id title cause owner text details_json opened_at due_on closed_at",
+    "switches": "switch_id scope automation actor reason at",
+    "alarms": "alarm_id run name scope cause words figures_json at closed_at",
+    "reviewer_holds": "hold_id person held actor reason at",
+    "blind_asks": "ask_id offer_id asked_of purpose override_id product_id counterpart_offer_id asked_at action chosen agrees answered_at "
+    "after_override key stratum probability run decided confidence",
 }
-_NUMBERS = ("attempt_id", "identity_hash", "loop_id", "override_id", "promotion_id", "proposal_id", "run", "undoes")
-_TYPES: dict[str, str] = {**dict.fromkeys(_NUMBERS, "BIGINT"), "current": "BOOLEAN", "seconds": "DOUBLE"}
+_NUMBERS = (
+    "after_override", "alarm_id", "ask_id", "attempt_id", "duplicate_of", "event_id", "hold_id", "identity_hash", "loop_id", "override_id", "postmortem_id",
+    "promotion_id", "proposal_id", "reopened", "run", "switch_id", "undoes",
+)  # fmt: skip
+_TYPES: dict[str, str] = {
+    **dict.fromkeys(_NUMBERS, "BIGINT"), **dict.fromkeys(("agrees", "automatic", "automation", "current", "held"), "BOOLEAN"),
+    **dict.fromkeys(("confidence", "probability", "seconds"), "DOUBLE"),
+}  # fmt: skip
 
 
 def connection(tables: Tables) -> duckdb.DuckDBPyConnection:

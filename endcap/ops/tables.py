@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "005"
+HEAD = "006"
 
 METADATA = MetaData()
 
@@ -78,14 +78,16 @@ Index("overrides_key", OVERRIDES.c.key, unique=True)
 PROMOTIONS = _table(
     "promotions", "learn",
     Column("promotion_id", Integer, primary_key=True, autoincrement=True),
-    Column("kind", String(40), nullable=False),  # match
-    Column("model_id", String(64), nullable=False),
+    Column("kind", String(40), nullable=False),  # of artefact: match | infer | policy | mapping | taxonomy | dictionary
+    Column("model_id", String(64), nullable=False),  # the artefact's hash: a folder of text files under models/
     Column("previous", String(64)),
-    Column("action", String(16), nullable=False),  # promote | rollback
+    Column("action", String(16), nullable=False),  # promote | rollback | shadow | canary | stop (a shadow or canary)
     Column("actor", String(120), nullable=False),
     Column("reason", Text, nullable=False),
     Column("data_version", String(64), nullable=False),
     Column("at", String(32), nullable=False),
+    Column("proposal_id", Integer),  # none: endcap's own first model, or one from before there were proposals
+    Column("scope", String(400)),  # of a canary, as switches name it
 )  # fmt: skip
 
 # A held delivery that a person let through.
@@ -106,14 +108,22 @@ TEAMS = _table(
     Column("since", String(32), primary_key=True),
 )  # fmt: skip
 
-# One reported problem from open to verified.
+# One reported problem from open to verified; what happened to it and when is in its columns, who did it in the audit.
 LOOPS = _table(
     "loops", "govern",
     Column("loop_id", Integer, primary_key=True, autoincrement=True),
     Column("title", Text, nullable=False),
+    Column("source", String(40), nullable=False),  # page | api | escalation | canary_query | alarm
     Column("offer_id", String(400)),
+    Column("counterpart_offer_id", String(400)),  # the other side of a pair that was decided wrongly
     Column("product_id", String(64)),
+    Column("expected", String(16)),  # same | different: what is right of the pair; none where the problem is another one
+    Column("field", String(80)),  # of a product, where a value is wrong
+    Column("value", Text),  # what it should be
+    Column("reporter", String(120), nullable=False),
     Column("owner", String(120), nullable=False),
+    Column("duplicate_of", Integer),  # the oldest report of the same case
+    Column("override_id", Integer),  # the answer that mends the case meanwhile
     Column("opened_at", String(32), nullable=False),
     Column("acknowledged_at", String(32)),
     Column("decided_at", String(32)),
@@ -121,26 +131,101 @@ LOOPS = _table(
     Column("in_snapshot_at", String(32)),
     Column("verified_at", String(32)),
     Column("closed_at", String(32)),
+    Column("reopened", Integer, nullable=False),  # times
     Column("cause", String(40)),
     Column("comment", Text),
+    Column("replay_json", Text),  # the last replay under the champion without its override, with its siblings
 )  # fmt: skip
 
-# A hypothesis with its change, expected effect, verdict and decision.
+# A hypothesis with its change, expected effect, verdict and decision; the same as its file under proposals/.
 PROPOSALS = _table(
     "proposals", "govern",
     Column("proposal_id", Integer, primary_key=True, autoincrement=True),
+    # draft | proposed | accepted | validated | shadow | canary | promoted | confirmed | rolled_back | rejected | withdrawn | superseded
     Column("state", String(20), nullable=False),
+    Column("kind", String(20), nullable=False),  # model | threshold | rule | mapping | taxonomy | policy | dictionary
     Column("owner", String(120), nullable=False),
     Column("approver", String(120)),
+    Column("automatic", Boolean, nullable=False),  # written by endcap itself
     Column("hypothesis", Text, nullable=False),
     Column("scope", String(400), nullable=False),
-    Column("change", Text, nullable=False),
+    Column("change", Text, nullable=False),  # in words
+    Column("artefact_kind", String(40)),
+    Column("artefact", String(64)),  # the hash of what would be promoted
     Column("metric", String(80), nullable=False),
-    Column("effect", String(120), nullable=False),
-    Column("verdict", String(20)),
+    Column("effect", String(120), nullable=False),  # the smallest effect worth having, in words
+    Column("details_json", Text, nullable=False),  # evidence, smallest_effect, guard_rails, plan (n required), rollback_trigger
+    Column("trial_id", String(80)),
+    Column("verdict", String(20)),  # INVALID | ROLLBACK | SHIP | HOLD
     Column("text", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("decided_at", String(32)),
+    Column("promoted_at", String(32)),
+    Column("confirm_on", String(16)),  # the day on which promise and outcome are compared
+)  # fmt: skip
+
+# Every step of a proposal; append-only, and sealed in the audit.
+PROPOSAL_EVENTS = _table(
+    "proposal_events", "govern",
+    Column("event_id", Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", Integer, nullable=False),
+    Column("state", String(20), nullable=False),  # that it has from here on
+    Column("actor", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("details_json", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+)  # fmt: skip
+
+# What is learned from a failure: opened by itself at a rollback or a broken glass, closed by a person.
+POSTMORTEMS = _table(
+    "postmortems", "govern",
+    Column("postmortem_id", Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", Integer),
+    Column("promotion_id", Integer),
+    Column("title", Text, nullable=False),
+    Column("cause", String(40), nullable=False),  # rollback | guard_rail | break_glass | overruled
+    Column("owner", String(120), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("details_json", Text, nullable=False),  # timeline, affected offers, diff, seconds until it was noticed
+    Column("opened_at", String(32), nullable=False),
+    Column("due_on", String(16), nullable=False),
+    Column("closed_at", String(32)),
+)  # fmt: skip
+
+# Where the machine may not decide by itself; append-only, the newest row of a scope holds.
+SWITCHES = _table(
+    "switches", "govern",
+    Column("switch_id", Integer, primary_key=True, autoincrement=True),
+    Column("scope", String(400), nullable=False),  # '*', 'feed:NAME', 'supplier:NAME' or 'category:PATH'
+    Column("automation", Boolean, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+)  # fmt: skip
+
+# A drift that was noticed, with its likely cause; it changes nothing by itself.
+ALARMS = _table(
+    "alarms", "learn",
+    Column("alarm_id", Integer, primary_key=True, autoincrement=True),
+    Column("run", Integer, nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("scope", String(400), nullable=False),
+    Column("cause", String(40), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("figures_json", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("closed_at", String(32)),
+)  # fmt: skip
+
+# Whose answers teach nothing for now, and whose do again; append-only, the newest row of a person holds. Their answers stay in force.
+REVIEWER_HOLDS = _table(
+    "reviewer_holds", "learn",
+    Column("hold_id", Integer, primary_key=True, autoincrement=True),
+    Column("person", String(120), nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", String(32), nullable=False),
 )  # fmt: skip
 
 # What a person was asked blind: about a link the machine is sure of (audit), or about another person's answer (second, batch).
@@ -160,6 +245,11 @@ BLIND_ASKS = _table(
     Column("answered_at", String(32)),
     Column("after_override", Integer),  # the last override then, so that an undo knows what came last
     Column("key", String(64), unique=True),
+    Column("stratum", String(160)),  # of an audit: from which part of the machine's decisions it was drawn
+    Column("probability", Float),  # of an audit: how likely its decision was to be drawn
+    Column("run", Integer),  # of an audit: whose decision is judged
+    Column("decided", String(16)),  # of an audit: linked | new_product
+    Column("confidence", Float),  # of an audit: what the machine believed of its decision
 )  # fmt: skip
 
 # Which waiting offer somebody is looking at; a lease hides an item from others and blocks nobody.
