@@ -16,14 +16,16 @@ def upgrade() -> None:
         Column("stratum", String(160)), Column("probability", Float), Column("run", Integer), Column("decided", String(16)), Column("confidence", Float),
     ):  # fmt: skip
         op.add_column("blind_asks", column)
+    # No verb wrote these two before.
+    op.drop_table("loops")
+    op.drop_table("proposals")
+    _loops()
+    _proposals()
     _govern()
     _learn()
 
 
-def _govern() -> None:
-    # No verb wrote these two before.
-    op.drop_table("loops")
-    op.drop_table("proposals")
+def _loops() -> None:
     op.create_table(
         "loops",
         Column("loop_id", Integer, primary_key=True, autoincrement=True),
@@ -51,6 +53,9 @@ def _govern() -> None:
         Column("comment", Text),
         Column("replay_json", Text),
     )  # fmt: skip
+
+
+def _proposals() -> None:
     op.create_table(
         "proposals",
         Column("proposal_id", Integer, primary_key=True, autoincrement=True),
@@ -85,6 +90,9 @@ def _govern() -> None:
         Column("details_json", Text, nullable=False),
         Column("at", String(32), nullable=False),
     )  # fmt: skip
+
+
+def _govern() -> None:
     op.create_table(
         "postmortems",
         Column("postmortem_id", Integer, primary_key=True, autoincrement=True),
