@@ -20,6 +20,7 @@ from endcap import schema
 from endcap.decide import decide
 from endcap.decide.promised import thresholds
 from endcap.feeds import Arrival, read_delivery
+from endcap.feeds.release import released_now
 from endcap.infer import find_facts
 from endcap.journey import (
     Journey,
@@ -53,7 +54,7 @@ from endcap.learn.promote import record as record_promotion
 from endcap.match import THIN, Live, match_offers
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
-from endcap.ops.tables import OVERRIDES, RELEASES
+from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
@@ -137,7 +138,7 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
 
 def read_feeds(journey: Journey) -> Rows:
     """Deliveries to offers and quarantined records; held deliveries change nothing."""
-    released = {(row["feed"], row["date"]) for row in journey.home.rows(RELEASES).to_pylist()}
+    released = released_now(journey.home)
     with journey.lake.connect() as con:
         for arrival in journey.arrivals:
             feed = journey.catalog.feeds[arrival.feed]

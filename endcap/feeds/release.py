@@ -30,19 +30,30 @@ def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: st
         raise BadInput(f"{feed} has a later delivery already ({max(later)})", where=str(home.path), todo="an older one would undo it; leave it held")
     if not reason.strip():
         raise BadInput("a release needs a reason", where="--reason", todo="say why the delivery is right after all")
-    if any((row["feed"], row["date"]) == (feed, date) for row in home.rows(RELEASES).to_pylist()):
-        raise BadInput(f"{feed} {date} was released before", where=str(home.path), todo="run `endcap run`")
     with writing(home.engine) as connection:
+        if connection.execute(select(RELEASES.c.feed).where(RELEASES.c.feed == feed, RELEASES.c.date == date)).first() is not None:
+            raise BadInput(f"{feed} {date} was released before", where=str(home.path), todo="run `endcap run`")
         connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))
         audit.record(connection, actor, "release", f"{feed} {date}", {"reason": reason})
 
 
+def released_now(home: Home) -> set[tuple[str, str]]:
+    """(feed, date) of every delivery that was let through. Read in a writer's turn: who takes a release back is either seen or sees the run."""
+    with writing(home.engine) as connection:
+        return {(row.feed, row.date) for row in connection.execute(select(RELEASES.c.feed, RELEASES.c.date))}
+
+
 def hold_again(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:
-    """Take a release back before a run has taken the delivery in. Raises BadInput where nothing waits to be taken in, or without a reason."""
+    """Take a release back before a run has taken the delivery in.
+
+    Raises BadInput where nothing waits to be taken in, while a run may be taking it in, or without a reason.
+    """
     if not reason.strip():
         raise BadInput("holding needs a reason", where="reason", todo="say why the delivery is wrong after all")
-    rows = home.lake().current(schema.Delivery).to_pylist()
     with writing(home.engine) as connection:
+        if home.is_being_written():
+            raise BadInput(f"a run is under way and may be taking {feed} {date} in", where=str(home.path), todo="look again when it is done")
+        rows = home.lake().current(schema.Delivery).to_pylist()
         mine = (RELEASES.c.feed == feed, RELEASES.c.date == date)
         waits = connection.execute(select(RELEASES.c.feed).where(*mine)).first() is not None
         taken_in = any((row["feed"], row["date"], row["state"]) == (feed, date, "accepted") for row in rows)

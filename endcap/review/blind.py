@@ -64,8 +64,11 @@ def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, 
     audits = [] if any(one.purpose == AUDIT for one in kept) else _audits(con, most, asked)
     fresh = [*([] if any(one.purpose != AUDIT for one in kept) else seconds[:most]), *audits]
     if fresh:
-        with writing(home.engine) as connection:
-            connection.execute(insert(BLIND_ASKS), [_row(one, person) for one in fresh])
+        with writing(home.engine) as connection:  # what was asked of somebody meanwhile is not asked again
+            asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
+            fresh = [one for one in fresh if one.offer_id not in asked]
+            if fresh:
+                connection.execute(insert(BLIND_ASKS), [_row(one, person) for one in fresh])
     return [*kept, *fresh]
 
 
@@ -94,11 +97,11 @@ def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Giv
     offers = [one.offer_id for one in given]
     mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.offer_id.in_(offers)).order_by(BLIND_ASKS.c.ask_id)
     with home.engine.connect() as connection:
-        asked = {row["offer_id"]: row for row in connection.execute(mine).mappings()}
-    if not asked:
-        return list(given), []
+        if connection.execute(mine.limit(1)).first() is None:
+            return list(given), []
     rest, outcomes = [], []
     with writing(home.engine) as connection:
+        asked = {row["offer_id"]: row for row in connection.execute(mine).mappings()}
         for one in given:
             row = asked.get(one.offer_id)
             outcome = _second(connection, home, one, row, actor) if row is not None and row["purpose"] != AUDIT else None

@@ -61,15 +61,15 @@ def answer(
 
 def undo(home: Home, override_id: int, *, actor: str) -> Override:
     """Take an answer back; the log keeps both. Raises BadInput when there is nothing to undo."""
-    with home.engine.connect() as connection:
+    snapshot = home.snapshot()
+    with writing(home.engine) as connection:
         row = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == override_id)).mappings().first()
         done = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == override_id)).first()
-    if row is None or row["action"] == "undo" or done is not None:
-        raise BadInput(f"override {override_id} cannot be undone: it is {'undone already' if done else 'not there'}", where="review", todo="see the history")
-    return store(
-        home, offer_id=row["offer_id"], action="undo", product_id=row["product_id"], counterpart_offer_id=row["counterpart_offer_id"],
-        actor=actor, reason_code="", note="", undoes=override_id, identity_hash=row["identity_hash"],
-    )  # fmt: skip
+        if row is None or row["action"] == "undo" or done is not None:
+            raise BadInput(
+                f"override {override_id} cannot be undone: it is {'undone already' if done else 'not there'}", where="review", todo="see the history"
+            )
+        return append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", _undoing(row, actor))
 
 
 def not_undone() -> ColumnElement[bool]:

@@ -7,12 +7,12 @@ between offers: products come and go with the clusters, and what a person said o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product as pairs_of
 from typing import Any
 
-from sqlalchemy import RowMapping, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from endcap import gtin, shelf
 from endcap.decide.answers import LOCK, SET, WEIGHT
@@ -61,6 +61,14 @@ class Outweighed(Exception):
     """Somebody whose word counts more has decided this field."""
 
 
+class Changed(Exception):
+    """The product is another by now than the one that the person saw."""
+
+
+# Asked in the very transaction that stores, so that nothing comes between the question and the answer; it raises where nothing is to be stored.
+Check = Callable[[Connection], None]
+
+
 def fields() -> tuple[str, ...]:
     """The fields of a product that a person can set."""
     return (*STATED_FIELDS, *shelf.names("attributes"))
@@ -68,22 +76,30 @@ def fields() -> tuple[str, ...]:
 
 def version_of(home: Home, tables: Tables, product_id: str) -> str:
     """Short text that changes with every run or answer that touches the product. Raises BadInput where there is no such live product."""
-    row = _live(tables, product_id)
-    offer_ids = _offers_of(tables, product_id)
-    about = or_(OVERRIDES.c.product_id == product_id, OVERRIDES.c.offer_id.in_(offer_ids[:MOST_OFFERS]))
+    row, about = _live(tables, product_id), _about(tables, product_id)
     with home.engine.connect() as connection:
-        newest = connection.execute(select(func.max(OVERRIDES.c.override_id)).where(about)).scalar()
-    return f"{row['run']}-{newest or 0}"
+        return _version(connection, row, about)
+
+
+def unchanged_since(tables: Tables, product_id: str, version: str) -> Check:
+    """The check that a product's version is still this one. It raises Changed."""
+    row, about = _live(tables, product_id), _about(tables, product_id)
+
+    def check(connection: Connection) -> None:
+        if _version(connection, row, about) != version:
+            raise Changed(f"{product_id} was changed meanwhile; look again")
+
+    return check
 
 
 def set_field(
     home: Home, tables: Tables, product_id: str, field: str, value: str, by: Actor, *, key: str, lock: bool = False, note: str = "", until: str | None = None,
-    together: str | None = None,
+    together: str | None = None, only_if: Check | None = None,
 ) -> Deed:  # fmt: skip
     """Store that a field of a product is `value`, whatever the suppliers say until they say something new; a lock holds beyond that.
 
     `together` names the group of answers that one undo takes back, where this is one of several.
-    Raises BadInput for an unknown field or a value that cannot be, Outweighed where a lead's word or a lock stands and `by` is no lead.
+    Raises BadInput for an unknown field or a value that cannot be, what `only_if` raises, Outweighed where a lead's word or a lock stands and `by` is no lead.
     """
     row = _live(tables, product_id)
     value = _checked(field, value)
@@ -94,10 +110,10 @@ def set_field(
         "offer_id": row["founded_by"], "action": LOCK if lock else SET, "product_id": product_id, "counterpart_offer_id": None, "reason_code": "", "note": note,
         "undoes": None, "identity_hash": 0, "field": field, "value": value, "said": said, "until": until,
     }  # fmt: skip
-    return _store(home, [stored], by, key, check=lambda rows: _refuse_outweighed(rows, product_id, field, by), together=together)
+    return _store(home, [stored], by, key, [*_given(only_if), _not_outweighed(product_id, field, by)], together)
 
 
-def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "") -> Deed:
+def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
     """Store that these offers are a product of their own. Raises BadInput where they are not some, but not all, of the product's."""
     leaving, staying = _parted(tables, product_id, offer_ids)
     identity = _identities(tables, [*leaving, *staying])
@@ -106,17 +122,17 @@ def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str],
     rows = [_row("different", one, other, product_id, identity, note) for one, other in apart if (one, other) != (leaving[0], staying[0])]
     rows.append(_row("new", leaving[0], staying[0], product_id, identity, note))
     rows += [_row("same", one, leaving[0], own, identity, note) for one in leaving[1:]]
-    return _store(home, rows, by, key)
+    return _store(home, rows, by, key, _given(only_if))
 
 
-def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "") -> Deed:
+def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
     """Store that all offers of a product belong to another one. Raises BadInput where one of the two is not live, or they are one."""
     _check_two(tables, product_id, into)
     moving, anchor = _offers_of(tables, product_id), _offers_of(tables, into)[0]
     if len(moving) > MOST_OFFERS:
         raise BadInput(f"{product_id} has {len(moving):,} offers", where="merge", todo=f"merge the smaller product; at most {MOST_OFFERS} offers move at once")
     identity = _identities(tables, [*moving, anchor])
-    return _store(home, [_row("same", one, anchor, into, identity, note) for one in moving], by, key)
+    return _store(home, [_row("same", one, anchor, into, identity, note) for one in moving], by, key, _given(only_if))
 
 
 def effect_of_split(tables: Tables, product_id: str, offer_ids: Sequence[str]) -> Effect:
@@ -133,10 +149,12 @@ def effect_of_merge(tables: Tables, product_id: str, into: str) -> Effect:
     return Effect(into, product_id, len(there), len(moving), _titles(tables, moving), _contradictions(tables, moving, there, ("different", "new")))
 
 
-def take_back(home: Home, override_id: int, by: Actor) -> Deed:
+def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None) -> Deed:
     """Undo an answer, with all that were given as one with it. Raises BadInput where there is nothing to undo, Outweighed as `set_field`."""
     snapshot = home.snapshot()
     with writing(home.engine) as connection:
+        for check in _given(only_if):
+            check(connection)
         row = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == override_id, not_undone())).mappings().first()
         if row is None or row["action"] == "undo":
             raise BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
@@ -156,8 +174,8 @@ def take_back(home: Home, override_id: int, by: Actor) -> Deed:
 # --- how it is stored -----------------------------------------------------------------------------------------------
 
 
-def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, check: Any = None, together: str | None = None) -> Deed:
-    """All rows in one durable transaction under the client's key; nothing is stored where they are there already."""
+def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: Sequence[Check], together: str | None = None) -> Deed:
+    """All rows in one durable transaction under the client's key, checks and all; nothing is stored where they are there already."""
     snapshot = home.snapshot()
     group_id = together or secrets.token_hex(8)
     with writing(home.engine) as connection:
@@ -166,8 +184,8 @@ def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, check: A
             _refuse_other(known, rows[0], by)
             stored = select(OVERRIDES.c.override_id).where(OVERRIDES.c.group_id == known["group_id"], OVERRIDES.c.action != "undo")
             return Deed(known["group_id"], tuple(connection.execute(stored).scalars()), repeated=True)
-        if check is not None:
-            check(connection.execute(select(OVERRIDES).where(OVERRIDES.c.product_id == rows[0]["product_id"], not_undone())).mappings().all())
+        for check in checks:
+            check(connection)
         ids = []
         for number, row in enumerate(rows):
             said = row | {"actor": by.name, "role": by.role, "group_id": group_id, "key": key if number == 0 else None}
@@ -181,11 +199,29 @@ def _refuse_other(known: RowMapping, row: Mapping[str, Any], by: Actor) -> None:
         raise BadInput("this key was used for something else", where="idempotency key", todo="make a new key for every new answer")
 
 
-def _refuse_outweighed(rows: Sequence[RowMapping], product_id: str, field: str, by: Actor) -> None:
-    for row in rows:
-        told = row["action"] in (SET, LOCK) and row["product_id"] == product_id and row["field"] == field
-        if told and WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
-            raise Outweighed(f"{row['actor']} ({row['role']}) set the {field} of {product_id}; ask one whose word counts as much")
+def _given(check: Check | None) -> list[Check]:
+    return [] if check is None else [check]
+
+
+def _not_outweighed(product_id: str, field: str, by: Actor) -> Check:
+    said = select(OVERRIDES).where(OVERRIDES.c.product_id == product_id, OVERRIDES.c.field == field, OVERRIDES.c.action.in_((SET, LOCK)), not_undone())
+
+    def check(connection: Connection) -> None:
+        for row in connection.execute(said).mappings():
+            if WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
+                raise Outweighed(f"{row['actor']} ({row['role']}) set the {field} of {product_id}; ask one whose word counts as much")
+
+    return check
+
+
+def _about(tables: Tables, product_id: str) -> ColumnElement[bool]:
+    """The condition that an answer is about a product or one of its offers."""
+    return or_(OVERRIDES.c.product_id == product_id, OVERRIDES.c.offer_id.in_(_offers_of(tables, product_id)[:MOST_OFFERS]))
+
+
+def _version(connection: Connection, row: Mapping[str, Any], about: ColumnElement[bool]) -> str:
+    newest = connection.execute(select(func.max(OVERRIDES.c.override_id)).where(about)).scalar()
+    return f"{row['run']}-{newest or 0}"
 
 
 def _row(action: str, offer_id: str, other: str, product_id: str, identity: Mapping[str, int], note: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from endcap.decide.answers import ABOUT_FIELDS
 from endcap.decide.fields import KIND
@@ -109,7 +109,8 @@ def questions(tables: Tables, kind: str) -> list[Question]:
 
 def still_open(home: Home, asked: Sequence[Question], taken_in: int) -> list[Question]:
     """Those that nobody answered since override `taken_in`, the last one that the snapshot knows of."""
-    answered = {(row.product_id, row.field) for row in _since(home, taken_in)}
+    with home.engine.connect() as connection:
+        answered = {(row.product_id, row.field) for row in _since(connection, taken_in)}
     return [one for one in asked if (one.product_id, one.field) not in answered]
 
 
@@ -124,41 +125,58 @@ def give_values(home: Home, tables: Tables, given: Sequence[GivenValue], by: Act
 def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int) -> ValueOutcome:
     if (one.action == SUPPLIERS and one.override_id is None) or (one.action == SET and not one.value) or one.action not in (SET, SUPPLIERS):
         raise BadInput(f"{one.action!r} says nothing of {one.field}", where=one.product_id, todo="send `set` with a value, or `suppliers` with the override_id")
-    known = next((row for row in _since(home, 0) if row.key == one.key), None)
-    other = next((row for row in _since(home, taken_in) if (row.product_id, row.field) == (one.product_id, one.field)), None)
-    if known is None and other is not None and other.actor != by.name and other.override_id != one.over:
-        return ValueOutcome(one.key, "conflict", other.override_id, other.value, other.actor)
     if not tables.rows("SELECT 1 AS one FROM products WHERE product_id = ? AND state = 'live'", [one.product_id]):
         return ValueOutcome(one.key, "gone", None, one.value, by.name)
+
+    def free(connection: Connection) -> None:
+        _refuse_other(connection, one, by, taken_in)
+        _refuse_withdrawn(connection, one)
+
     try:
         if one.action == SUPPLIERS:
-            return _let_suppliers(home, one, by)
-        deed = set_field(home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id)
+            deed = take_back(home, int(one.override_id or 0), by, only_if=free)
+        else:
+            deed = set_field(home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id, only_if=free)
+    except _Met as met:
+        return ValueOutcome(one.key, met.state, met.override_id, met.value, met.actor or by.name)
     except Outweighed:
         return ValueOutcome(one.key, "outweighed", one.override_id, one.value, by.name)
-    return ValueOutcome(one.key, "repeated" if deed.repeated else "stored", deed.override_ids[-1], one.value, by.name)
+    return ValueOutcome(one.key, "repeated" if deed.repeated else "stored", deed.override_ids[-1], one.value if one.action == SET else None, by.name)
 
 
-def _let_suppliers(home: Home, one: GivenValue, by: Actor) -> ValueOutcome:
-    with home.engine.connect() as connection:
-        undone = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == one.override_id)).scalar()
-        about = connection.execute(select(OVERRIDES.c.product_id, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
+class _Met(Exception):
+    """Another answer is there before this one."""
+
+    def __init__(self, state: str, override_id: int, value: str | None = None, actor: str = "") -> None:
+        self.state, self.override_id, self.value, self.actor = state, override_id, value, actor
+
+
+def _refuse_withdrawn(connection: Connection, one: GivenValue) -> None:
+    """What lets the suppliers' word stand has no key of its own: that the person's word is taken back already tells that it was sent before."""
+    if one.action != SUPPLIERS:
+        return
+    about = connection.execute(select(OVERRIDES.c.product_id, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
     if about is None or about.field != one.field:
         raise BadInput(f"answer {one.override_id} is not about the {one.field}", where=one.product_id, todo="ask for the next questions again")
+    undone = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == one.override_id)).scalar()
     if undone is not None:
-        return ValueOutcome(one.key, "repeated", undone, None, by.name)
-    return ValueOutcome(one.key, "stored", take_back(home, int(one.override_id or 0), by).override_ids[-1], None, by.name)
+        raise _Met("repeated", undone)
 
 
-def _since(home: Home, taken_in: int) -> list[Any]:
+def _refuse_other(connection: Connection, one: GivenValue, by: Actor, taken_in: int) -> None:
+    other = next((row for row in _since(connection, taken_in) if (row.product_id, row.field) == (one.product_id, one.field)), None)
+    if other is not None and other.actor != by.name and other.override_id != one.over:
+        raise _Met("conflict", other.override_id, other.value, other.actor)
+
+
+def _since(connection: Connection, taken_in: int) -> list[Any]:
     """Standing answers about fields after an override, the newest first, and the undos of earlier ones."""
     wanted = (OVERRIDES.c.override_id, OVERRIDES.c.product_id, OVERRIDES.c.field, OVERRIDES.c.value, OVERRIDES.c.actor, OVERRIDES.c.key)
     after, about = OVERRIDES.c.override_id > taken_in, OVERRIDES.c.field.is_not(None)
     said = select(*wanted).where(after, about, OVERRIDES.c.action.in_(ABOUT_FIELDS), not_undone())
     # An undo of what the snapshot knew lets the suppliers' word stand: that too settles a question. Of a later answer it opens it again.
     withdrawn = select(*wanted).where(after, about, OVERRIDES.c.undoes <= taken_in)
-    with home.engine.connect() as connection:
-        return sorted([*connection.execute(said).all(), *connection.execute(withdrawn).all()], key=lambda row: -row.override_id)
+    return sorted([*connection.execute(said).all(), *connection.execute(withdrawn).all()], key=lambda row: -row.override_id)
 
 
 def _categories(tables: Tables) -> list[Question]:

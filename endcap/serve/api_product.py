@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 
 from endcap.review.product import (
     Actor,
+    Changed,
+    Check,
     Deed,
     Effect,
     Outweighed,
@@ -18,6 +20,7 @@ from endcap.review.product import (
     set_field,
     split,
     take_back,
+    unchanged_since,
     version_of,
 )
 from endcap.serve import answers_product as answers
@@ -54,22 +57,29 @@ def values(reading: Pinned, field: Annotated[str, Query(max_length=80)], q: Anno
 @ROUTER.post("/products/{product_id}/values")
 def set_value(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.FieldSet, if_match: IfMatch = None) -> answers.Stored:
     """Set or lock one value of a product."""
-    _check_version(reading, home, product_id, if_match, given.key)
-    by = _actor(request)
+    as_seen, by = _as_seen(reading, product_id, if_match), _actor(request)
     if given.lock and not person_of(request).may("lead"):
         raise HTTPException(403, f"a lock takes the role lead; {by.name} is {by.role}")
     try:
-        deed = set_field(home, reading, product_id, given.field, given.value, by, key=given.key, lock=given.lock, note=given.note, until=given.until)
+        deed = set_field(
+            home, reading, product_id, given.field, given.value, by, key=given.key, lock=given.lock, note=given.note, until=given.until, only_if=as_seen
+        )
     except Outweighed as error:
         raise HTTPException(409, str(error)) from None
+    except Changed as error:
+        raise HTTPException(412, str(error)) from None
     return _stored(reading, home, product_id, deed)
 
 
 @ROUTER.post("/products/{product_id}/split")
 def split_off(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.Split, if_match: IfMatch = None) -> answers.Stored:
     """Make some of a product's offers a product of their own."""
-    _check_version(reading, home, product_id, if_match, given.key)
-    return _stored(reading, home, product_id, split(home, reading, product_id, given.offer_ids, _actor(request), key=given.key, note=given.note))
+    as_seen = _as_seen(reading, product_id, if_match)
+    try:
+        deed = split(home, reading, product_id, given.offer_ids, _actor(request), key=given.key, note=given.note, only_if=as_seen)
+    except Changed as error:
+        raise HTTPException(412, str(error)) from None
+    return _stored(reading, home, product_id, deed)
 
 
 @ROUTER.post("/products/{product_id}/split/preview")
@@ -82,8 +92,12 @@ def preview_split(reading: Pinned, product_id: str, given: answers.Parting) -> a
 @ROUTER.post("/products/{product_id}/merge")
 def merge_into(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.Merge, if_match: IfMatch = None) -> answers.Stored:
     """Give all offers of a product to another one; its address will lead there."""
-    _check_version(reading, home, product_id, if_match, given.key)
-    return _stored(reading, home, product_id, merge(home, reading, product_id, given.into, _actor(request), key=given.key, note=given.note))
+    as_seen = _as_seen(reading, product_id, if_match)
+    try:
+        deed = merge(home, reading, product_id, given.into, _actor(request), key=given.key, note=given.note, only_if=as_seen)
+    except Changed as error:
+        raise HTTPException(412, str(error)) from None
+    return _stored(reading, home, product_id, deed)
 
 
 @ROUTER.post("/products/{product_id}/merge/preview")
@@ -115,13 +129,12 @@ def _live(reading: Reading, product_id: str) -> None:
         raise NotFound(f"there is no live product {product_id!r}", "it may have been merged; ask for it by its id")
 
 
-def _check_version(reading: Reading, home: Writing, product_id: str, if_match: str | None, key: str) -> None:
-    """A change is stored only against what the person saw; one that is sent again is recognised by its key instead."""
+def _as_seen(reading: Reading, product_id: str, if_match: str | None) -> Check:
+    """A change is stored only against what the person saw; one that is sent again is recognised by its key before this is asked."""
     _live(reading, product_id)
     if if_match is None:
         raise HTTPException(428, "say which version of the product was seen: send its version as If-Match")
-    if if_match.strip('"') != version_of(home, reading, product_id) and not asking_changes.is_known(home, key):
-        raise HTTPException(412, f"{product_id} was changed meanwhile; look again")
+    return unchanged_since(reading, product_id, if_match.strip('"'))
 
 
 def _stored(reading: Reading, home: Writing, product_id: str, deed: Deed) -> answers.Stored:

@@ -45,12 +45,6 @@ def said_of(reading: Reading, home: Home, product_id: str) -> answers.SaidOfProd
     )  # fmt: skip
 
 
-def is_known(home: Home, key: str) -> bool:
-    """Whether an answer was stored under this key of a client's."""
-    with home.engine.connect() as connection:
-        return connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.key == key)).first() is not None
-
-
 def field_history(reading: Reading, product_id: str, field: str) -> answers.FieldHistory:
     """Every value a field of a product had by run, equal ones in a row as one. Raises NotFound."""
     rows = reading.rows("SELECT run, gone, values FROM products_log WHERE product_id = ? ORDER BY run", [product_id])
