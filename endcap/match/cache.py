@@ -53,6 +53,23 @@ def synced_store(live: Live, folder: Path | None) -> Store:
     return grown
 
 
+def opened_store(live: Live, folder: Path) -> Store:
+    """The same for one who only reads: nothing is written, and what the folder lacks is read from the offers."""
+    found = _load(folder)
+    if found is None:
+        return build_store(live)
+    base, batches = found
+    known = _fold(base, batches)
+    places, gone = changes_of(known, live)
+    if not places.size and not gone.size:
+        return known
+    if known.delta.size + places.size + gone.size > max(WORTH_BUILDING * base.rows.size, 1000):
+        return build_store(live)
+    fresh = read_rows(live.fetch(live.thin["offer_id"].combine_chunks().take(pa.array(places))), known.delta.feed_names)
+    grown = _fold(base, [*batches, (fresh, gone)])
+    return build_store(live) if grown.is_outdated else grown
+
+
 def _build_anew(live: Live, folder: Path) -> Store:
     built = build_store(live)
     _save_base(built.base, folder)

@@ -112,8 +112,16 @@ def end(engine: Engine, pass_id: str, *, actor: str) -> bool:
 
 def who(engine: Engine, secret: str, kind: str) -> Person | None:
     """The person whom a session or token stands for now."""
+    found = who_until(engine, secret, kind)
+    return found[0] if found else None
+
+
+def who_until(engine: Engine, secret: str, kind: str) -> tuple[Person, float] | None:
+    """As `who`, with the second since 1970 at which the pass ends by itself."""
     with engine.connect() as connection:
-        return _find(connection, secret, kind)
+        person = _find(connection, secret, kind)
+        until = connection.execute(select(PASSES.c.until).where(PASSES.c.secret == _hash(secret))).scalar()
+    return None if person is None or until is None else (person, until)
 
 
 def _find(connection: Connection, secret: str, kind: str) -> Person | None:

@@ -66,9 +66,12 @@ class Home:
             if not table.info["private"]:
                 con.register(table.name, self.rows(table))
 
-    def changes(self) -> object:
-        """A value that is another one once anything was committed to the operational database, by whom ever."""
-        return mark_of(self.engine)
+    def changes(self, *, at_once: bool = False) -> object:
+        """A value that is another one once anything was committed to the operational database, by whom ever.
+
+        `at_once`: None where it cannot be told without asking another process.
+        """
+        return None if at_once and self.engine.dialect.name != "sqlite" else mark_of(self.engine)
 
     def rows(self, table: Table) -> pa.Table:
         """All rows of one operational table, in the order of its key."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from endcap.serve import answers, asking, asking_overview, asking_pair, asking_product
+from endcap.serve.answering import Answering
 from endcap.serve.asking import NotFound
 from endcap.serve.cursors import cursor_of, read_cursor
 from endcap.serve.gate import person_of
@@ -15,10 +16,10 @@ from endcap.serve.problems_shown import shown
 from endcap.serve.reading import Reading
 from endcap.serve.templating import in_path
 
-ROUTER = APIRouter(prefix="/api/v1")
+ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
 
 
-def reading_of(request: Request) -> Reading:
+async def reading_of(request: Request) -> Reading:
     """The snapshot pinned to this request."""
     reading: Reading = request.state.reading
     return reading

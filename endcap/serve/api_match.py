@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 
 from endcap.serve import answers_match as answers
 from endcap.serve import asking_match
+from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 
-ROUTER = APIRouter(prefix="/api/v1")
+ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
 
 
 @ROUTER.post("/match")

@@ -25,13 +25,14 @@ from endcap.review.product import (
 )
 from endcap.serve import answers_product as answers
 from endcap.serve import asking_changes
+from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.api_review import Writing
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
-ROUTER = APIRouter(prefix="/api/v1")
+ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
 IfMatch = Annotated[str | None, Header(max_length=100, description="The version that /answers told: the change is refused when it is another by now.")]
 
 

@@ -16,10 +16,11 @@ from fastapi.responses import HTMLResponse
 
 from endcap.problems import BadInput
 from endcap.serve import answers_match, answers_reconcile, asking_match, asking_product
+from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.reading import Reading
 
-ROUTER = APIRouter(prefix="/api/v1/reconcile")
+ROUTER = APIRouter(prefix="/api/v1/reconcile", route_class=Answering)
 MOST_QUERIES, MOST_IDS = 50, 200
 PRODUCT = answers_reconcile.Named(id="product", name="Product")
 # What a row may say beside its name, and what can be fetched of a product.

@@ -18,18 +18,19 @@ from endcap.review import blind, lease
 from endcap.review.override import Given, answered_since, give, given_by, undo_last
 from endcap.review.shown import Shown, Waiting, look_at, queue
 from endcap.serve import answers_review as answers
+from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
-ROUTER = APIRouter(prefix="/api/v1/review")
+ROUTER = APIRouter(prefix="/api/v1/review", route_class=Answering)
 MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
 IDLE_S = 60.0
 
 
-def home_of(request: Request) -> Home:
+async def home_of(request: Request) -> Home:
     """The catalog's home, for writing to its operational database."""
     home: Home = request.app.state.home
     return home

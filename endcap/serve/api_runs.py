@@ -10,11 +10,12 @@ from endcap.feeds.release import hold_again, release_delivery
 from endcap.ops.home import Home
 from endcap.serve import answers_runs as answers
 from endcap.serve import asking_runs
+from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.api_review import Writing
 from endcap.serve.gate import person_of
 
-ROUTER = APIRouter(prefix="/api/v1")
+ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
 AttemptId = Annotated[int, Path(ge=0, lt=2**31)]
 
 

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query, Request
 from endcap.review.product import Actor
 from endcap.review.values import GivenValue, Question, give_values, questions, still_open
 from endcap.serve import answers_review as answers
+from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.api_review import Writing, taken_in
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
-ROUTER = APIRouter(prefix="/api/v1/review")
+ROUTER = APIRouter(prefix="/api/v1/review", route_class=Answering)
 MOST_AT_ONCE = 500
 
 

@@ -67,11 +67,8 @@ def review(reading: Reading, kind: str, page: int) -> answers.Review:
 
 def offers_by_id(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Live offers as sent, by id; ids of offers that are gone are left out."""
-    wanted = sorted(set(offer_ids))
-    if not wanted:
-        return {}
-    columns = "offer_id, supplier, title, price, currency, available, url, coalesce(image_url, '') <> '' AS picture"
-    return {row["offer_id"]: row for row in reading.by_key("offers", columns, f"offer_id IN ({', '.join('?' * len(wanted))})", wanted)}
+    rows = reading.find("offers", "offer_id", offer_ids, ("offer_id", "supplier", "title", "price", "currency", "available", "url", "image_url"))
+    return {row["offer_id"]: row | {"picture": bool(row.pop("image_url"))} for row in rows}
 
 
 def _asked(sent: dict[str, Any]) -> dict[str, Any]:
@@ -116,11 +113,6 @@ def figures(reading: Reading) -> list[answers.Figure]:
         "(SELECT count(*) FROM loops) AS loops, (SELECT count(*) FROM teams) AS teams"
     )
     return reading.keep("figures", _measure, until=changed)
-
-
-def placed(condition: str) -> str:
-    """The decisions about products that meet a condition on one key, as a table; asked for the kind as well, the key's index would not be used."""
-    return f"(WITH found AS MATERIALIZED (SELECT * FROM decisions WHERE {condition}) SELECT * FROM found WHERE kind = 'product')"
 
 
 def delivery(row: dict[str, Any]) -> answers.Delivery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,14 +12,15 @@ from endcap import gtin, match
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Near, Single, decide_single, find_by_text, offer_of
 from endcap.flow import live_offers
-from endcap.match.store import Store, build_store
+from endcap.match.cache import opened_store
+from endcap.match.store import Store
 from endcap.problems import BadInput
 from endcap.serve import answers_match as answers
-from endcap.serve import asking
 from endcap.serve.reading import Reading
 
-_ONE_BUILDS = threading.Lock()
 OFFERS_A_PRODUCT = 5
+CACHE = "cache"  # where a run leaves its index, in the catalog's folder
+PRODUCT_FIELDS = ("product_id", "title", "brand", "category", "gtin", "price_min", "price_max", "currency", "offers")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Finder:
 
 def finder_of(reading: Reading) -> Finder:
     """The snapshot's finder, built when it is asked for the first time. Raises BadInput before the first run or without a model."""
-    with _ONE_BUILDS:
-        return reading.keep("finder", _build)
+    return reading.keep("finder", _build)
 
 
 def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
@@ -63,10 +62,7 @@ def check(given: answers.Asked) -> None:
 
 def products_by_id(reading: Reading, product_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Products by id, whatever their state; unknown ids are left out."""
-    if not product_ids:
-        return []
-    columns = "product_id, title, brand, category, gtin, price_min, price_max, currency, offers"
-    return reading.rows(f"SELECT {columns} FROM products WHERE product_id IN ({', '.join('?' * len(product_ids))})", list(product_ids))
+    return reading.find("products", "product_id", product_ids, PRODUCT_FIELDS)
 
 
 def search(reading: Reading, words: str, n: int) -> answers.Found:
@@ -91,7 +87,7 @@ def _build(reading: Reading) -> Finder:
     if model_id is None:
         raise BadInput("nothing can be matched yet", where="the catalog", todo="run it once: `endcap run`")
     with reading.cursor() as con:
-        store = build_store(live_offers(con))
+        store = opened_store(live_offers(con), reading.home.path / CACHE)
         allowed = thresholds(con, reading.home.catalog.policy)
     return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed)
 
@@ -108,23 +104,17 @@ def _fields(given: answers.Asked) -> dict[str, Any]:
 
 
 def _details(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    if not offer_ids:
-        return {}
-    marks = ", ".join("?" * len(offer_ids))
-    rows = {row["offer_id"]: row for row in reading.by_key("offers", ", ".join(SHOWN_FIELDS), f"offer_id IN ({marks})", list(offer_ids))}
-    places = reading.rows(f"SELECT offer_id, product_id FROM {asking.placed(f'offer_id IN ({marks})')}", list(offer_ids))
-    products = {row["offer_id"]: row["product_id"] for row in places}
-    return {offer_id: row | {"product_id": products.get(offer_id)} for offer_id, row in rows.items()}
+    rows = reading.find("offers", "offer_id", offer_ids, SHOWN_FIELDS)
+    placed = {
+        row["offer_id"]: row["product_id"]
+        for row in reading.find("decisions", "offer_id", offer_ids, ("offer_id", "kind", "product_id")) if row["kind"] == "product"
+    }  # fmt: skip
+    return {row["offer_id"]: row | {"product_id": placed.get(row["offer_id"])} for row in rows}
 
 
 def _titles(reading: Reading, product_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    if not product_ids:
-        return {}
-    rows = reading.rows(
-        "SELECT product_id, title, brand, category, gtin, offers FROM products WHERE state = 'live' AND product_id IN "
-        f"({', '.join('?' * len(product_ids))})", list(product_ids),
-    )  # fmt: skip
-    return {row["product_id"]: row for row in rows}
+    columns = ("product_id", "title", "brand", "category", "gtin", "offers", "state")
+    return {row["product_id"]: row for row in reading.find("products", "product_id", product_ids, columns) if row.pop("state") == "live"}
 
 
 def _candidate(one: Near, titles: dict[str, dict[str, Any]]) -> answers.MatchCandidate:

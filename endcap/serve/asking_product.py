@@ -6,17 +6,18 @@ from itertools import pairwise
 from typing import Any
 
 from endcap.serve import answers
-from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, count, offers_by_id, pages, placed
+from endcap.serve.asking import MOST_CANDIDATES, MOST_EVENTS, OFFERS_A_PAGE, NotFound, offers_by_id, pages
 from endcap.serve.reading import Reading
 
 MERGES_FOLLOWED = 100
 SHARED_FIELDS = ("product_id", "state", "merged_into", "title", "brand", "category", "gtin", "price_min", "price_max", "currency", "founded_by")
+DECIDED_FIELDS = ("offer_id", "action", "confidence", "reason_code", "reason", "decided_by", "run", "kind")
 COMPARED_FIELDS = ("title", "brand", "category", "gtin")
 
 
 def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product:
     """A product by its id, whatever its state; a gone one with its last good values. Raises NotFound."""
-    row = reading.row("SELECT * FROM products WHERE product_id = ?", [product_id])
+    row: dict[str, Any] | None = next(iter(reading.find("products", "product_id", [product_id])), None)
     if row is None:
         row = reading.row("SELECT * FROM products_log WHERE product_id = ? ORDER BY run DESC LIMIT 1", [product_id])
         if row is None:
@@ -37,7 +38,7 @@ def end_of_merges(reading: Reading, product_id: str) -> str | None:
     """Where a merged product id leads in the end; None when it is not merged or its merges form a ring."""
     at, seen = product_id, {product_id}
     for _step in range(MERGES_FOLLOWED):
-        row = reading.row("SELECT state, merged_into FROM products WHERE product_id = ?", [at])
+        row = next(iter(reading.find("products", "product_id", [at], ("state", "merged_into"))), None)
         if row is None or row["state"] != "merged" or row["merged_into"] is None:
             return at if at != product_id else None
         at = row["merged_into"]
@@ -50,7 +51,7 @@ def end_of_merges(reading: Reading, product_id: str) -> str | None:
 def versions_beside(now: Reading, product_id: str, snapshot_id: str | None) -> tuple[str | None, str | None]:
     """(the last snapshot before and the first after the one shown in which the product was another), of those still kept."""
     kept = now.rows("SELECT snapshot_id, run FROM snapshots ORDER BY run, created_at")
-    changed = {row["run"] for row in now.rows("SELECT DISTINCT run FROM product_versions WHERE product_id = ?", [product_id])}
+    changed = {row["run"] for row in now.find("product_versions", "product_id", [product_id], ("run",))}
     place = next((at for at, row in enumerate(kept) if row["snapshot_id"] == snapshot_id), None)
     if place is None:
         return None, None
@@ -62,12 +63,12 @@ def versions_beside(now: Reading, product_id: str, snapshot_id: str | None) -> t
 
 def offer(reading: Reading, offer_id: str) -> answers.Offer:
     """An offer by its id as its supplier sent it, with what was believed, compared and decided. Raises NotFound."""
-    found = reading.by_key("offers", "*", "offer_id = ?", [offer_id])
+    found = reading.find("offers", "offer_id", [offer_id])
     if not found:
         raise NotFound(f"there is no live offer {offer_id!r}", "its id is the feed's name, a colon and the supplier's own id")
     row = found[0]
-    facts = reading.by_key("facts", "*", "offer_id = ?", [offer_id])
-    decisions = reading.rows("SELECT * FROM decisions WHERE offer_id = ? ORDER BY kind DESC", [offer_id])
+    facts = sorted(reading.find("facts", "offer_id", [offer_id]), key=lambda fact: str(fact["attribute"]))
+    decisions = sorted(reading.find("decisions", "offer_id", [offer_id]), key=lambda decision: str(decision["kind"]), reverse=True)
     history = reading.rows(f"SELECT * FROM decisions_log WHERE offer_id = ? AND NOT gone ORDER BY run DESC, kind DESC LIMIT {MOST_EVENTS}", [offer_id])
     return answers.Offer(
         snapshot=reading.snapshot_id, **{name: row[name] for name in answers.Offer.model_fields if name in row},
@@ -78,27 +79,16 @@ def offer(reading: Reading, offer_id: str) -> answers.Offer:
 
 def _decided(reading: Reading, product_id: str, page: int) -> tuple[int, list[dict[str, Any]]]:
     """(how many decisions there are, those of one page)."""
-    rows = reading.rows(
-        "SELECT offer_id, action, confidence, reason_code, reason, decided_by, run AS since_run, count(*) OVER () AS found "
-        f"FROM {placed('product_id = ?')} ORDER BY offer_id LIMIT {OFFERS_A_PAGE} OFFSET ?",
-        [product_id, (page - 1) * OFFERS_A_PAGE],
-    )
-    if not rows and page > 1:
-        return count(reading, f"FROM {placed('product_id = ?')}", [product_id]), []
-    found = rows[0]["found"] if rows else 0
-    return found, [{name: value for name, value in row.items() if name != "found"} for row in rows]
+    found = [row for row in reading.find("decisions", "product_id", [product_id], DECIDED_FIELDS) if row.pop("kind") == "product"]
+    found.sort(key=lambda row: str(row["offer_id"]))
+    return len(found), [row | {"since_run": row.pop("run")} for row in found[(page - 1) * OFFERS_A_PAGE : page * OFFERS_A_PAGE]]
 
 
 def _history(reading: Reading, product_id: str) -> list[answers.Event]:
     """Events of its identity and changes of its main fields, the newest first."""
-    rows = reading.rows(
-        "SELECT run, event, into_product_id, offer_id, reason FROM product_history WHERE product_id = ? AND NOT gone "
-        f"ORDER BY run DESC, event, offer_id LIMIT {MOST_EVENTS}",
-        [product_id],
-    )
-    events = [_event(row) for row in rows]
-    fields = ", ".join(COMPARED_FIELDS)
-    versions = reading.rows(f"SELECT run, {fields} FROM product_versions WHERE product_id = ? AND NOT gone ORDER BY run", [product_id])
+    rows = sorted(reading.find("product_history", "product_id", [product_id]), key=lambda row: (-row["run"], row["event"], row["offer_id"]))
+    events = [_event(row) for row in rows[:MOST_EVENTS]]
+    versions = sorted((row for row in reading.find("product_versions", "product_id", [product_id]) if not row["gone"]), key=lambda row: row["run"])
     for before, after in pairwise(versions):
         events += [
             answers.Event(run=after["run"], event="changed", words=f"{field}: {before[field] or 'unknown'} → {after[field] or 'unknown'}", offer_id=None)
@@ -124,10 +114,10 @@ def _decision(row: dict[str, Any]) -> answers.Decision:
 
 
 def _candidates(reading: Reading, offer_id: str) -> list[answers.Candidate]:
-    left = reading.by_key("pairs", "right_id AS offer_id, score, conflict", "left_id = ?", [offer_id])
-    right = reading.by_key("pairs", "left_id AS offer_id, score, conflict", "right_id = ?", [offer_id])
+    left = [row | {"offer_id": row["right_id"]} for row in reading.find("pairs", "left_id", [offer_id])]
+    right = [row | {"offer_id": row["left_id"]} for row in reading.find("pairs", "right_id", [offer_id])]
     best = sorted(left + right, key=lambda pair: (-pair["score"], pair["offer_id"]))[:MOST_CANDIDATES]
     sent = offers_by_id(reading, [pair["offer_id"] for pair in best])
     unknown = {"supplier": None, "title": None, "price": None, "currency": None}
     shown = [{name: sent.get(pair["offer_id"], unknown)[name] for name in unknown} for pair in best]
-    return [answers.Candidate(**pair, **more) for pair, more in zip(best, shown, strict=True)]
+    return [answers.Candidate(**{name: pair[name] for name in ("offer_id", "score", "conflict")}, **more) for pair, more in zip(best, shown, strict=True)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from anyio import to_thread
 from fastapi import HTTPException, Request
 from starlette.routing import Route
 
-from endcap.ops import access
 from endcap.ops.access import Person
 from endcap.ops.home import Home
+from endcap.serve.passes import Passes
 
 COOKIE = "endcap_session"
 RECONCILE = "/api/v1/reconcile"  # its clients know an address alone: the token may stand in it
@@ -59,26 +60,41 @@ class Gate(Protocol):
         """The person, or None where nothing proves who it is."""
         ...
 
+    def at_once(self, request: Request) -> Person | None:
+        """The person where that can be told without waiting; None else, so that `who` is to be asked."""
+        ...
+
 
 class HomeGate:
     """Asks the catalog's operational database: a browser's session cookie, or a program's bearer token."""
 
     def __init__(self, home: Home) -> None:
-        self._engine = home.engine
+        self._passes = Passes(home)
 
     def who(self, request: Request) -> Person | None:
         """The person of the token or session that came with the request."""
-        kind, _space, token = request.headers.get("authorization", "").partition(" ")
-        if kind:
-            return access.who(self._engine, token.strip(), "token") if kind.lower() == "bearer" else None
-        in_address = _token_in_address(request)
-        if in_address:
-            return access.who(self._engine, in_address, "token")
-        cookie = request.cookies.get(COOKIE)
-        return access.who(self._engine, cookie, "session") if cookie else None
+        shown = _shown_pass(request)
+        return self._passes.who(*shown) if shown else None
+
+    def at_once(self, request: Request) -> Person | None:
+        """The same where it is known without asking the database."""
+        shown = _shown_pass(request)
+        return self._passes.at_once(*shown) if shown else None
 
 
-def admit(request: Request) -> None:
+def _shown_pass(request: Request) -> tuple[str, str] | None:
+    """(secret, session or token) that came with the request."""
+    kind, _space, token = request.headers.get("authorization", "").partition(" ")
+    if kind:
+        return (token.strip(), "token") if kind.lower() == "bearer" else None
+    in_address = _token_in_address(request)
+    if in_address:
+        return in_address, "token"
+    cookie = request.cookies.get(COOKIE)
+    return (cookie, "session") if cookie else None
+
+
+async def admit(request: Request) -> None:
     """Let a request through or raise: 401 where it must say who asks, 403 where that one may not, or where another site sent it."""
     route = request.scope.get("route")
     least = LEAST_ROLE.get((request.method, route.path)) if isinstance(route, Route) else None
@@ -90,7 +106,8 @@ def admit(request: Request) -> None:
         if route is not None and route.path == "/sign-in" and request.method == "POST":
             _take(request, request.client.host if request.client else "unknown", "sign-in")
         return
-    person = request.app.state.gate.who(request)
+    gate: Gate = request.app.state.gate
+    person = gate.at_once(request) or await to_thread.run_sync(gate.who, request)
     if person is None:
         raise HTTPException(401, "say who you are")
     _take(request, person.pass_id, "read" if request.method in ("GET", "HEAD") else "write")

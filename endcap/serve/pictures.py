@@ -40,7 +40,7 @@ async def show(request: Request, offer_id: str) -> Response:
 
 
 def _address_of(reading: Reading, offer_id: str) -> str:
-    rows = reading.by_key("offers", "image_url", "offer_id = ?", [offer_id])
+    rows = reading.find("offers", "offer_id", [offer_id], ("image_url",))
     address = web_address(rows[0]["image_url"]) if rows else None
     if address is None:
         raise NotFound(f"there is no picture of {offer_id!r}", HINT)

@@ -50,6 +50,9 @@ HINTS = {
     412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version", 413: "send less at once",
     429: "wait as long as Retry-After says",
 }  # fmt: skip
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_RAW_SNAPSHOT = SNAPSHOT_HEADER.lower().encode()
+_HEADER_NAMES = {name for name, _value in _RAW_HEADERS} | {_RAW_SNAPSHOT}
 _PATTERNS = {route: compile_path(route[1])[0] for route in LEAST_ROLE}
 
 
@@ -70,8 +73,8 @@ class EveryAnswer:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers.update({**HEADERS, SNAPSHOT_HEADER: snapshot})
+                own = [pair for pair in message["headers"] if pair[0].lower() not in _HEADER_NAMES]
+                message["headers"] = [*own, *_RAW_HEADERS, (_RAW_SNAPSHOT, snapshot.encode("latin-1"))]
             await send(message)
 
         if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
@@ -90,8 +93,8 @@ class EveryAnswer:
                 await answer(scope, receive, send_with_headers)
                 return
             receive = _counted(receive, scope["app"].state.limits.body_s)
-            if not request.url.path.startswith(STATIC):  # the look must not depend on the catalog
-                reading = await to_thread.run_sync(self.readings.current)
+            if not scope["path"].startswith(STATIC):  # the look must not depend on the catalog
+                reading = self.readings.at_once() or await to_thread.run_sync(self.readings.current)
                 snapshot = reading.snapshot_id or "none"
                 scope.setdefault("state", {})["reading"] = reading
             await self._in_turn(scope, receive, send_with_headers)

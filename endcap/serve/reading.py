@@ -5,28 +5,33 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from endcap import schema
 from endcap.lake import Manifest
+from endcap.lake.held import Held
 from endcap.settings import Catalog
 
 LOG = logging.getLogger("endcap.serve")
 OPERATIONAL_AGE_S = 2.0
 EARLIER_OPEN = 3
-# What is asked by key all the time is held in memory, with an index on each key: of the lake's files every row would be read.
-# A name that the lake does not have is a copy beside a log. (name, what it holds, keys)
-HELD = (
-    ("products", "SELECT * FROM products", ("product_id",)),
-    ("decisions", "SELECT * FROM decisions", ("offer_id", "product_id")),
-    ("product_history", "SELECT * FROM product_events_log", ("product_id",)),
-    ("product_versions", "SELECT product_id, run, gone, title, brand, category, gtin FROM products_log", ("product_id",)),
-    ("offers", "SELECT * FROM offers", ("offer_id",)),
-)
+# What is asked by key all the time, as it is held in memory, and the columns it is found by. Where a name is not the lake's own, its rows are a log's.
+HELD: dict[str, tuple[str, tuple[str, ...]]] = {
+    "products": ("SELECT * FROM products", ("product_id",)),
+    "decisions": ("SELECT * FROM decisions", ("offer_id", "product_id")),
+    "offers": ("SELECT * FROM offers", ("offer_id",)),
+    "pairs": ("SELECT left_id, right_id, score, conflict FROM pairs", ("left_id", "right_id")),
+    "facts": ("SELECT * FROM facts", ("offer_id",)),
+    "product_history": ("SELECT product_id, run, event, into_product_id, offer_id, reason FROM product_events_log WHERE NOT gone", ("product_id",)),
+    "product_versions": ("SELECT product_id, run, gone, title, brand, category, gtin FROM products_log", ("product_id",)),
+}
+# What queries read whole again and again is copied into DuckDB's memory once there is time: of the lake's files the newest row of every key is dearer.
+COPIED = ("products", "decisions", "offers")
 
 Answer = TypeVar("Answer")
 
@@ -68,8 +73,11 @@ class Home(Protocol):
         """Make the operational tables as they are now readable from a connection."""
         ...
 
-    def changes(self) -> object:
-        """A value that is another one once anything was written to the operational tables; None where that cannot be told."""
+    def changes(self, *, at_once: bool = False) -> object:
+        """A value that is another one once anything was written to the operational tables.
+
+        None where that cannot be told, or `at_once` where it cannot be told without waiting.
+        """
         ...
 
 
@@ -82,10 +90,10 @@ class Reading:
         self.home = home
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Any, Any]] = {}
+        self._makers: dict[str, threading.RLock] = {}
         self._con = home.connect(self.snapshot_id)  # by its id: another may have become the current one by now
         self._fresh_at, self._mark = time.monotonic(), home.changes()
         self._share_registered()
-        self._hold()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor of its own, for one thread."""
@@ -98,13 +106,20 @@ class Reading:
                 self._fresh_at, self._mark = time.monotonic(), mark
             return self._con.cursor()
 
-    def _hold(self) -> None:
-        self._con.execute("ATTACH ':memory:' AS held")
-        for name, query, keys in HELD:
-            self._con.execute(f"CREATE TABLE held.{name} AS {query}")
-            for key in keys:
-                self._con.execute(f"CREATE INDEX {name}_by_{key} ON held.{name} ({key})")
-            self._con.execute(f"CREATE OR REPLACE VIEW memory.main.{name} AS SELECT * FROM held.{name}")
+    def settle(self) -> None:
+        """Hold in memory all that is held, and copy what queries read whole; the answers are the same before, and dearer."""
+        for name in HELD:
+            self.held(name)
+        self.keep("copied tables", lambda reading: reading._copy())
+
+    def _copy(self) -> bool:
+        with self.cursor() as cursor:
+            cursor.execute("ATTACH ':memory:' AS held")
+            for name in COPIED:
+                cursor.execute(f"CREATE TABLE held.{name} AS SELECT * FROM memory.main.{name}")
+            for name in COPIED:
+                cursor.execute(f"CREATE OR REPLACE VIEW memory.main.{name} AS SELECT * FROM held.{name}")
+        return True
 
     def _share_registered(self) -> None:
         """What was registered is seen by its own connection only; cursors need it as tables."""
@@ -119,10 +134,22 @@ class Reading:
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+    def held(self, name: str) -> Held:
+        """A table of HELD, read into memory when it is first asked for."""
+        return self.keep(f"held {name}", lambda reading: Held(reading._table(HELD[name][0]), HELD[name][1]))
+
+    def find(self, name: str, key: str, values: Iterable[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Rows of a table of HELD whose `key` is one of `values`, in no order that means anything; no query is made for them."""
+        return self.held(name).rows(key, values, columns)
+
+    def _table(self, query: str) -> pa.Table:
+        with self.cursor() as cursor:
+            return cursor.sql(query).to_arrow_table()
+
     def by_key(self, table: str, columns: str, condition: str, values: Sequence[Any]) -> list[dict[str, Any]]:
-        """Current rows of a lake table by (a part of) its key: what is not held from the log, since the newest row of every key is far dearer."""
+        """Current rows of a lake table by (a part of) its key: what is not copied from the log, since the newest row of every key is far dearer."""
         key = ", ".join(schema.BY_TABLE[table].KEY)
-        if any(name == table for name, _query, _keys in HELD):
+        if table in COPIED:
             return self.rows(f"SELECT {columns} FROM {table} WHERE {condition} ORDER BY {key}", values)
         newest = f"SELECT * FROM {table}_log WHERE {condition} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY run DESC) = 1"
         return self.rows(f"SELECT {columns} FROM ({newest}) WHERE NOT gone ORDER BY {key}", values)
@@ -136,8 +163,11 @@ class Reading:
         """What `make` answers, made once for this snapshot, and again only when `until` is another value."""
         kept = self._kept.get(name)
         if kept is None or kept[0] != until:
-            kept = (until, make(self))
-            self._kept[name] = kept
+            with self._makers.setdefault(name, threading.RLock()):  # who asks meanwhile waits for it instead of making it too
+                kept = self._kept.get(name)
+                if kept is None or kept[0] != until:
+                    kept = (until, make(self))
+                    self._kept[name] = kept
         answer: Answer = kept[1]
         return answer
 
@@ -149,6 +179,7 @@ class Readings:
         self._home = home
         self._lock, self._opening = threading.Lock(), threading.Lock()
         self._open: Reading | None = None
+        self._seen: object = None  # the mark of the last change after which the open reading was the current one
         self._earlier: dict[str, Reading] = {}
 
     def at(self, snapshot_id: str) -> Reading | None:
@@ -170,25 +201,38 @@ class Readings:
                 del self._earlier[oldest]
         return opened
 
+    def at_once(self) -> Reading | None:
+        """The current snapshot's reading where it can be told without waiting; None else."""
+        opened, seen = self._open, self._seen
+        mark = self._home.changes(at_once=True) if opened is not None and seen is not None else None
+        return opened if mark is not None and mark == seen else None
+
     def current(self) -> Reading:
         """The current snapshot's reading, opened when it is asked for the first time; while one request opens it, others go on with the one before.
 
         When it cannot be opened the last good one goes on being served; without one the error goes on to the caller.
         """
         try:
-            if not self._is_current() and self._opening.acquire(blocking=self._open is None):
-                try:
-                    snapshot = self._home.snapshot()
-                    if self._open is None or self._open.snapshot_id != _id_of(snapshot):
-                        self._open = Reading(self._home, snapshot)
-                finally:
-                    self._opening.release()
+            mark = self._home.changes()  # asked before looking: what comes in between is looked at twice rather than never
+            if mark is None or mark != self._seen:
+                if self._is_current():
+                    self._seen = mark
+                elif self._opening.acquire(blocking=self._open is None):
+                    self._open_current()
         except Exception:
             if self._open is None:
                 raise
             LOG.exception("the current snapshot cannot be opened; %s is still served", self._open.snapshot_id)
         assert self._open is not None, "the first reading is waited for"
         return self._open
+
+    def _open_current(self) -> None:
+        try:
+            snapshot = self._home.snapshot()
+            if self._open is None or self._open.snapshot_id != _id_of(snapshot):
+                self._open = Reading(self._home, snapshot)
+        finally:
+            self._opening.release()
 
     def _is_current(self) -> bool:
         return self._open is not None and self._open.snapshot_id == _id_of(self._home.snapshot())

@@ -137,7 +137,7 @@ class SampleHome:
     def register_operational(self, con: duckdb.DuckDBPyConnection) -> None:
         """The sample's operational tables never change."""
 
-    def changes(self) -> object:
+    def changes(self, *, at_once: bool = False) -> object:
         return 0
 
 
@@ -149,3 +149,7 @@ class SampleGate:
 
     def who(self, request: Request) -> Person | None:
         return Person("sam", self.role, "sample") if self.role else None
+
+    def at_once(self, request: Request) -> Person | None:
+        """Not known before it is asked."""
+        return None
