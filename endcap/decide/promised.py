@@ -20,7 +20,7 @@ EVERYTHING = "everything"
 NEVER = 1.01
 
 # Audits in force, each with the likeness that its pair has now; a pair that is compared no more says nothing of today's model.
-_AUDITED = f"""
+AUDITED = f"""
     WITH answers AS (
         SELECT override_id, offer_id, counterpart_offer_id, action FROM overrides
         WHERE reason_code = '{AUDIT}' AND action IN ('same', 'different') AND counterpart_offer_id IS NOT NULL
@@ -75,7 +75,7 @@ def thresholds(con: duckdb.DuckDBPyConnection, policy: Policy) -> Thresholds:
     for scope in policy.scopes:
         for (offer_id,) in con.execute(_IN_SCOPE, {"supplier": scope.supplier, "category": scope.category}).fetchall():
             scope_of.setdefault(offer_id, _name(scope))
-    audits = con.execute(_AUDITED).fetchall()
+    audits = con.execute(AUDITED).fetchall()
     promises = {}
     for name, promise in wanted.items():
         answers = [(score, same) for left, right, score, same in audits if name in (scope_of.get(left, EVERYTHING), scope_of.get(right, EVERYTHING))]

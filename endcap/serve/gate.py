@@ -33,6 +33,10 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     )},
     **{("GET", f"/api/v1/{path}"): "viewer" for path in ("products/{product_id}/answers", "products/{product_id}/history", "values")},
     **{("POST", f"/api/v1/products/{{product_id}}/{deed}"): "reviewer" for deed in ("values", "split", "merge", "split/preview", "merge/preview")},
+    **{("GET", page): "viewer" for page in ("/decisions", "/decisions/{proposal_id}", "/thresholds", "/models", "/loops", "/loops/{loop_id}")},
+    **{("GET", f"/api/v1/{path}"): "viewer" for path in (
+        "proposals", "proposals/{proposal_id}", "models", "thresholds", "thresholds/samples", "loops", "loops/{loop_id}", "switches",
+    )},
     ("POST", "/api/v1/overrides/{override_id}/undo"): "reviewer",
     ("POST", "/api/v1/feeds/{feed}/release"): "lead",
     ("POST", "/api/v1/feeds/{feed}/hold"): "lead",

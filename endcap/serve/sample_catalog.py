@@ -100,6 +100,31 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     ],
     "overrides": [{"override_id": 1, "offer_id": "sued:2", "action": "same", "product_id": "p1", "team": "home", "at": "2024-05-02T09:00:00Z"}],
     "snapshots": [SNAPSHOT],
+    "proposals": [
+        {"proposal_id": 1, "state": "validated", "kind": "model", "owner": "endcap", "approver": "sam", "automatic": True, "scope": "category:Home > Mugs",
+         "hypothesis": "We believe that the retrained scorer will make fewer escapes in Mugs, because of 214 new answers.", "change": "The scorer 4f1e.",
+         "artefact": "4f1e", "artefact_kind": "match", "metric": "override_rate.escapes", "effect": "from 8 % to 6 %", "details_json": "{}",
+         "trial_id": "4f1e@8c1f", "verdict": "HOLD", "text": "as written <b>", "created_at": "2024-05-03T07:00:00Z"},
+    ],
+    "proposal_events": [{"event_id": 1, "proposal_id": 1, "state": "proposed", "actor": "endcap", "reason": "", "at": "2024-05-03T07:00:00Z"}],
+    "trials": [
+        {"trial_id": "4f1e@8c1f", "challenger": "4f1e", "champion": "0b7d", "labels": 214, "data_version": "s0003-8c1f0a92d7e4", "verdict": "HOLD",
+         "figures_json": '{"n": 60, "challenger_right": 55, "champion_right": 51, "changed": 1, "slices": [{"slice": "everything", "n": 60, "champion": 0.85, '
+         '"challenger": 0.92, "low": -0.01, "high": 0.14, "result": "not evaluable"}], "samples": [{"offer_id": "nord:3", "before": "to review", '
+         '"after": "new product"}]}'},
+    ],
+    "promotions": [{"promotion_id": 1, "kind": "match", "model_id": "0b7d", "action": "promote", "actor": "endcap", "reason": "fitted without labels",
+                    "data_version": "", "at": "2024-05-02T06:02:00Z"}],
+    "postmortems": [{"postmortem_id": 1, "title": "rolled back <i>", "cause": "rollback", "owner": "sam", "text": "what happened", "details_json": "{}",
+                     "opened_at": "2024-05-03T08:00:00Z", "due_on": "2024-05-10"}],
+    "loops": [
+        {"loop_id": 1, "title": "sued:2 lies in the wrong product <script>", "source": "page", "offer_id": "sued:2", "counterpart_offer_id": "nord:1",
+         "expected": "same", "reporter": "sam", "owner": "home", "opened_at": "2024-05-02T08:00:00Z", "acknowledged_at": "2024-05-02T09:00:00Z",
+         "reopened": 0},
+    ],
+    "switches": [{"switch_id": 1, "scope": "feed:sued", "automation": False, "actor": "sam", "reason": "titles cut", "at": "2024-05-03T08:00:00Z"}],
+    "alarms": [{"alarm_id": 1, "run": 3, "name": "fill", "scope": "feed:sued", "cause": "feed_data", "words": "brand is stated by 40 % after 90 %",
+                "figures_json": "{}", "at": "2024-05-03T06:02:11Z"}],
 }  # fmt: skip
 
 

@@ -1,0 +1,116 @@
+"""What is asked of proposals, models, loops and switches: read from their tables, the most pressing first."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from endcap.serve import answers_models as answers
+from endcap.serve.asking import NotFound
+from endcap.serve.reading import Reading
+
+MOST = 500
+# What somebody must do something about comes first.
+WAITING = ("proposed", "validated", "accepted", "canary", "shadow", "draft")
+# The states of a loop from the last to the first, each with the column that says when it came.
+LOOP_STATES = ("closed", "verified", "in_snapshot", "released", "decided", "acknowledged")
+
+
+def proposals(reading: Reading) -> answers.Proposals:
+    """All proposals."""
+    order = " ".join(f"WHEN '{state}' THEN {place}" for place, state in enumerate(WAITING))
+    rows = reading.rows(f"SELECT * FROM proposals ORDER BY CASE state {order} ELSE {len(WAITING)} END, proposal_id DESC LIMIT {MOST}")
+    counted = reading.rows("SELECT state, count(*) AS n FROM proposals GROUP BY ALL ORDER BY 2 DESC, 1")
+    return answers.Proposals(
+        snapshot=reading.snapshot_id, proposals=[_proposal(row) for row in rows], by_state={row["state"]: row["n"] for row in counted}
+    )  # fmt: skip
+
+
+def proposal(reading: Reading, proposal_id: int) -> answers.ProposalPage:
+    """One proposal. Raises NotFound."""
+    row = reading.row("SELECT * FROM proposals WHERE proposal_id = ?", [proposal_id])
+    if row is None:
+        raise NotFound(f"there is no proposal {proposal_id}", "every proposal is listed at /decisions")
+    trial = reading.row("SELECT figures_json FROM trials WHERE trial_id = ?", [row["trial_id"]]) if row["trial_id"] else None
+    figures = json.loads(trial["figures_json"]) if trial else {}
+    steps = reading.rows('SELECT state, actor, reason, "at" FROM proposal_events WHERE proposal_id = ? ORDER BY event_id', [proposal_id])
+    return answers.ProposalPage(
+        snapshot=reading.snapshot_id, proposal=_proposal(row), text=row["text"] or "", steps=[answers.ProposalStep(**step) for step in steps],
+        slices=[answers.SliceRow(**{name: one.get(name) for name in answers.SliceRow.model_fields}) for one in figures.get("slices", [])],
+        figures={name: value for name, value in figures.items() if isinstance(value, int | float | str)}, changed=figures.get("changed"),
+        samples=[_changed(reading, one) for one in figures.get("samples", [])], postmortems=_postmortems(reading, "WHERE proposal_id = ?", [proposal_id]),
+    )  # fmt: skip
+
+
+def models(reading: Reading) -> answers.Models:
+    """Promotions and trials, the newest first."""
+    promotions = reading.rows(f"SELECT * FROM promotions ORDER BY promotion_id DESC LIMIT {MOST}")
+    champions: dict[str, str] = {}
+    for row in promotions:
+        if row["action"] in ("promote", "rollback"):
+            champions.setdefault(row["kind"], row["model_id"])
+    trials = reading.rows(f"SELECT * FROM trials ORDER BY run DESC, trial_id DESC LIMIT {MOST}")
+    return answers.Models(
+        snapshot=reading.snapshot_id, champions=champions, trials=[_trial(row) for row in trials], postmortems=_postmortems(reading),
+        promotions=[answers.PromotionRow(**{name: row[name] for name in answers.PromotionRow.model_fields}) for row in promotions],
+    )  # fmt: skip
+
+
+def loops(reading: Reading) -> answers.Loops:
+    """Reported problems: open ones from the oldest on, then closed ones from the newest on."""
+    rows = reading.rows(f"SELECT * FROM loops ORDER BY closed_at IS NOT NULL, closed_at DESC, opened_at, loop_id LIMIT {MOST}")
+    newest = _newest(reading)
+    found = reading.row("SELECT count(*) FILTER (closed_at IS NULL) AS open, count(closed_at) AS closed FROM loops") or {"open": 0, "closed": 0}
+    return answers.Loops(snapshot=reading.snapshot_id, loops=[_loop(row, newest) for row in rows], open=found["open"], closed=found["closed"])
+
+
+def loop(reading: Reading, loop_id: int) -> answers.LoopPage:
+    """One reported problem. Raises NotFound."""
+    row = reading.row("SELECT * FROM loops WHERE loop_id = ?", [loop_id])
+    if row is None:
+        raise NotFound(f"there is no loop {loop_id}", "every reported problem is listed at /loops")
+    return answers.LoopPage(snapshot=reading.snapshot_id, loop=_loop(row, _newest(reading)), replay=json.loads(row["replay_json"] or "{}"))
+
+
+def switches(reading: Reading) -> answers.Switches:
+    """The newest word of each scope, and open alarms from the newest on."""
+    rows = reading.rows("SELECT * FROM switches QUALIFY row_number() OVER (PARTITION BY scope ORDER BY switch_id DESC) = 1 ORDER BY automation, scope")
+    alarms = reading.rows(f"SELECT * FROM alarms WHERE closed_at IS NULL ORDER BY alarm_id DESC LIMIT {MOST}")
+    return answers.Switches(
+        snapshot=reading.snapshot_id, switches=[answers.SwitchRow(**{name: row[name] for name in answers.SwitchRow.model_fields}) for row in rows],
+        alarms=[answers.AlarmRow(**{name: row[name] for name in answers.AlarmRow.model_fields}) for row in alarms],
+    )  # fmt: skip
+
+
+def _proposal(row: dict[str, Any]) -> answers.ProposalRow:
+    return answers.ProposalRow(**{name: row[name] for name in answers.ProposalRow.model_fields})
+
+
+def _postmortems(reading: Reading, condition: str = "", values: Any = ()) -> list[answers.PostmortemRow]:
+    rows = reading.rows(f"SELECT * FROM postmortems {condition} ORDER BY closed_at IS NOT NULL, postmortem_id DESC LIMIT {MOST}", values)
+    return [answers.PostmortemRow(**{name: row[name] for name in answers.PostmortemRow.model_fields}) for row in rows]
+
+
+def _trial(row: dict[str, Any]) -> answers.TrialRow:
+    figures = json.loads(row["figures_json"] or "{}")
+    told = {name: row[name] for name in ("trial_id", "challenger", "champion", "labels", "data_version", "verdict")}
+    return answers.TrialRow(**told, n=figures.get("n", 0), challenger_right=figures.get("challenger_right"), champion_right=figures.get("champion_right"))
+
+
+def _changed(reading: Reading, one: dict[str, Any]) -> answers.ChangedDecision:
+    offer = reading.row("SELECT title FROM offers WHERE offer_id = ?", [one["offer_id"]]) or {}
+    return answers.ChangedDecision(offer_id=one["offer_id"], title=offer.get("title") or "no longer offered", before=one["before"], after=one["after"])
+
+
+def _newest(reading: Reading) -> str | None:
+    """The newest time that the tables know, so that an open loop's age is the same for everybody who reads this version."""
+    return (reading.row("SELECT max(finished_at) AS newest FROM runs") or {}).get("newest")
+
+
+def _loop(row: dict[str, Any], newest: str | None) -> answers.LoopRow:
+    state = next((one for one in LOOP_STATES if row[f"{one}_at"]), "open")
+    until = row["closed_at"] or (max(newest, row["opened_at"]) if newest else None)
+    days = (datetime.fromisoformat(until) - datetime.fromisoformat(row["opened_at"])).total_seconds() / 86_400 if until else None
+    named = {name: row[name] for name in answers.LoopRow.model_fields if name not in ("state", "days")}
+    return answers.LoopRow(**named, state=state, days=days)

@@ -1,0 +1,41 @@
+// One way to send a deed to the API and to say in words what came of it.
+
+export const $ = (id) => document.getElementById(id);
+
+// The mistake in words, or nothing.
+export async function send(address, body) {
+  try {
+    const answer = await fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    return answer.ok ? "" : (await answer.json()).error.message;
+  } catch {
+    return "The server does not answer; nothing was stored.";
+  }
+}
+
+export function tell(id, words) {
+  $(id).hidden = !words;
+  $(id).textContent = words;
+}
+
+// A dialog that asks for what is needed, sends it, and shows the page anew; a mistake is said where it was made.
+export function ask(dialog, first, mistake, doing) {
+  tell(mistake, "");
+  const button = $(`${dialog}-do`);
+  button.onclick = async () => {
+    button.disabled = true;
+    const wrong = await doing();
+    button.disabled = false;
+    tell(mistake, wrong);
+    if (!wrong) location.reload();
+  };
+  $(dialog).showModal();
+  $(first).focus();
+}
+
+export function enters(dialog, field) {
+  $(field)?.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    $(`${dialog}-do`).click();
+  });
+}
