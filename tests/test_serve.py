@@ -214,7 +214,7 @@ def test_the_overview_counts_what_the_lists_show(client: TestClient) -> None:
     nord = next(feed for feed in overview["feeds"] if feed["feed"] == "nord")
     assert nord["served"]["read"] == nord["served"]["accepted"] + nord["served"]["quarantined"]
     assert nord["served"]["quarantined"] == client.get("/api/v1/deliveries/nord@2024-05-02/quarantine").json()["found"]
-    assert [need["kind"] for need in overview["needs"]] == ["held", "product"]
+    assert [need["kind"] for need in overview["needs"]] == ["held", "product", "loop", "proposal"]
     assert {figure["name"].split(".")[0] for figure in overview["figures"]} >= {"tail_coverage", "override_rate", "time_to_resolve", "automated_success"}
 
 

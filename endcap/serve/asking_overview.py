@@ -81,7 +81,8 @@ def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.
             "/review?kind=category",
         ),
         "answers": (_waiting_answers(reading), "answer waits", "answers wait", "for the next run to take them in", "endcap run", "/review"),
-        "loop": (_open_loops(reading), "reported problem is", "reported problems are", "open", "endcap digest retail", "/metrics#time_to_resolve"),
+        "loop": (_open_loops(reading), "reported problem is", "reported problems are", "open", "endcap digest retail", "/loops"),
+        "proposal": (_proposals_waiting(reading), "proposal waits", "proposals wait", "for somebody to decide", "endcap proposals", "/decisions"),
     }
     needs += [
         answers.Need(kind=kind, count=n, words=f"{one if n == 1 else many} {rest}", todo=todo, path=path)
@@ -92,6 +93,10 @@ def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.
 
 def _open_loops(reading: Reading) -> int:
     return int((reading.row("SELECT count(*) AS n FROM loops WHERE closed_at IS NULL") or {"n": 0})["n"])
+
+
+def _proposals_waiting(reading: Reading) -> int:
+    return int((reading.row("SELECT count(*) AS n FROM proposals WHERE state IN ('proposed', 'validated')") or {"n": 0})["n"])
 
 
 def _waiting_answers(reading: Reading) -> int:
