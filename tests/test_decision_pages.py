@@ -1,0 +1,83 @@
+"""Pages of decisions in a real browser: what a moved threshold says is what the tables say, and every chart carries its numbers."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from desk import Desk, violations
+from fastapi.testclient import TestClient
+from playwright.sync_api import expect
+
+from endcap import settings
+from endcap.ops.home import Home
+from endcap.review.override import store
+from endcap.serve.app import make_app
+from endcap.serve.sample_catalog import SampleGate
+
+pytestmark = pytest.mark.xdist_group("browser")
+PAGES = ("/decisions", "/thresholds", "/models", "/loops")
+DECIDED = """
+    SELECT offer_id, counterpart_offer_id, product_id, proposed_product_id, action, confidence FROM decisions WHERE kind = 'product' AND decided_by = 'machine'
+      AND counterpart_offer_id IS NOT NULL AND (action = 'linked' OR reason_code IN ('doubtful', 'no_promise')) ORDER BY offer_id
+"""
+
+
+@pytest.fixture
+def audited(copy_of_demo: Path) -> Home:
+    """The demo with every third link judged, as often right as it is sure."""
+    home, dice = Home(settings.read(copy_of_demo)), random.Random(7)
+    for offer_id, counterpart, product_id, proposed, _action, confidence in home.connect().execute(DECIDED).fetchall()[::3]:
+        store(
+            home, offer_id=offer_id, action="same" if dice.random() < confidence else "different", product_id=product_id or proposed,
+            counterpart_offer_id=counterpart, actor="kim", reason_code="audit", note="", undoes=None, identity_hash=0,
+        )  # fmt: skip
+    return home
+
+
+def test_every_band_and_cut_is_what_the_tables_hold(audited: Home) -> None:
+    client = TestClient(make_app(audited, SampleGate()), base_url="http://localhost")
+    curve = client.get("/api/v1/thresholds").json()
+    rows = [(row[4] == "linked", round(row[5] * 10_000)) for row in audited.connect().execute(DECIDED).fetchall()]
+    assert sum(band["linked"] + band["asked"] for band in curve["bands"]) == sum(likeness >= 5_000 for _linked, likeness in rows) > 100
+    for cut in curve["cuts"]:
+        assert cut["linked"] == sum(likeness >= round(cut["threshold"] * 10_000) for _linked, likeness in rows)
+        assert cut["right"] <= cut["audited"] and (cut["bound"] is None) is (cut["audited"] == 0)
+    assert sum(band["audited"] for band in curve["bands"]) > 30
+    between = client.get("/api/v1/thresholds/samples", params={"low": 0.85, "high": 0.9}).json()
+    assert between["found"] == sum(8_500 <= likeness < 9_000 for _linked, likeness in rows)
+    assert len(between["samples"]) == min(20, between["found"]) and all(0.85 <= one["likeness"] < 0.9 for one in between["samples"])
+
+
+def test_a_moved_threshold_says_exactly_what_changes_side(desk: Desk) -> None:
+    page, dice = desk.person(role="viewer"), random.Random(11)
+    rows = [(row[4] == "linked", round(row[5] * 10_000)) for row in desk.home.connect().execute(DECIDED).fetchall()]
+    accept = round(desk.home.catalog.policy.accept * 10_000)
+    page.goto(f"{desk.address}/thresholds")
+    slider = page.locator("#threshold")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#effect")).to_contain_text("audited")
+    for _position in range(50):
+        at = dice.randrange(5_000, 10_001, 50)
+        slider.evaluate("(slider, at) => { slider.value = at; slider.dispatchEvent(new Event('input')); }", at / 10_000)
+        if at > accept:
+            changed = sum(linked and accept <= likeness < at for linked, likeness in rows)
+        else:
+            changed = sum(not linked and at <= likeness < accept for linked, likeness in rows)
+        words = page.locator("#effect").inner_text()
+        said = re.match(r"([\d,]+) decisions change side", words)
+        assert (int(said.group(1).replace(",", "")) if said else 0) == changed, (at, words)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(desk: Desk, scheme: str) -> None:
+    page = desk.person(role="lead", color_scheme=scheme)
+    for path in PAGES:
+        page.goto(desk.address + path)
+        assert violations(page) == [], path
+        page.set_viewport_size({"width": 320, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        page.set_viewport_size({"width": 1280, "height": 900})
