@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from endcap.cli.options import HERE, By, Dir, actor, read_catalog
+from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_catalog
+
+if TYPE_CHECKING:
+    from endcap.ops.access import User
 
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
 Role = Annotated[str, typer.Option(help="viewer, reviewer, lead or admin; each may do what those before it may.")]
+
+Supplier = Annotated[str, typer.Option(help="A supplier's name; * is every supplier.")]
+Category = Annotated[str, typer.Option(help="A category, with all below it; * is every category.")]
 
 
 def user(
     name: Annotated[str, typer.Argument(help="The name to sign in with.")],
     role: Role = "reviewer",
+    team: Annotated[str, typer.Option(help="The user's team, stored with each answer; the settings' own when left out.")] = "",
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
@@ -30,8 +37,61 @@ def user(
 
     home_ = Home(read_catalog(folder, home=home))
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    add_user(home_.engine, name, role, team=home_.catalog.team, password=password, actor=actor(by))
+    add_user(home_.engine, name, role, team=team or home_.catalog.team, password=password, actor=actor(by))
     typer.echo(f"{name} may sign in as {role}")
+
+
+def grant(
+    name: Annotated[str, typer.Argument(help="The user.")],
+    role: Annotated[str, typer.Option(help="reviewer, lead or admin; each may do what those before it may.")] = "reviewer",
+    supplier: Supplier = "*",
+    category: Category = "*",
+    end: Annotated[bool, typer.Option("--end", help="Take the grant for this scope away.")] = False,
+    folder: Dir = HERE,
+    home: Home_ = None,
+    by: By = "",
+) -> None:
+    """Give a user a role for a supplier, a category or both, at once.
+
+    Whoever has grants may change what these say and look at everything; without any, the user's role holds everywhere. A product is within
+    reach where all of its offers are.
+    """
+    from endcap.ops import access
+    from endcap.ops.home import Home
+    from endcap.problems import BadInput
+
+    catalog = read_catalog(folder, home=home)
+    known = {feed.supplier or feed_name for feed_name, feed in catalog.feeds.items()}
+    if supplier != "*" and supplier not in known and not end:
+        raise BadInput(f"there is no supplier {supplier!r}", where="--supplier", todo=f"use one of {', '.join(sorted(known)[:20])}")
+    engine, scope = Home(catalog).engine, access.Scope(role, supplier, category)
+    if end:
+        access.withdraw(engine, name, scope, actor=actor(by))
+    else:
+        access.grant(engine, name, scope, actor=actor(by))
+    found = next(one for one in access.users(engine) if one.name == name)
+    typer.echo(_may(found))
+
+
+def users(folder: Dir = HERE, home: Home_ = None, json: Json = False) -> None:
+    """Everybody who may sign in, with team and what each may do where."""
+    from dataclasses import asdict
+
+    from endcap.ops import access
+    from endcap.ops.home import Home
+
+    found = access.users(Home(read_catalog(folder, home=home)).engine)
+    if json:
+        print_json({"users": [asdict(one) for one in found]})
+        return
+    for one in found:
+        typer.echo(f"{_may(one)}; team {one.team}{'; locked' if one.locked else ''}")
+    if not found:
+        typer.echo("nobody yet; make one with `endcap user NAME`")
+
+
+def _may(user: User) -> str:
+    return f"{user.name}: {', '.join(one.words() for one in user.grants) or f'{user.role} of everything'}"
 
 
 def token(
@@ -39,11 +99,14 @@ def token(
     role: Role = "viewer",
     days: Annotated[float, typer.Option(help="How long it holds.", max=366)] = 90,
     end: Annotated[bool, typer.Option("--end", help="End the token of this id at once.")] = False,
+    of: Annotated[str, typer.Option("--of", help="The user whose scopes hold for it, as they are when it is used, and whose team its answers are.")] = "",
+    supplier: Supplier = "*",
+    category: Category = "*",
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
 ) -> None:
-    """Make a token for a program, shown this once, or end one."""
+    """Make a token for a program, shown this once, or end one; it may be narrower than its user, never wider."""
     from endcap.ops import access
     from endcap.ops.home import Home
     from endcap.problems import BadInput
@@ -54,12 +117,12 @@ def token(
             raise BadInput(f"there is no token {name!r} that holds", where="token", todo="its id was printed when it was made")
         typer.echo(f"{name} has ended")
         return
-    secret = access.make_token(engine, name, role, days=days, actor=actor(by))
+    secret = access.make_token(engine, name, role, days=days, actor=actor(by), owner=of or None, supplier=supplier, category=category)
     made = access.who(engine, secret, "token")
     typer.echo(secret)
     typer.echo(f"holds {days:g} days as {role}; end it with `endcap token {made.pass_id if made else ''} --end`", err=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (user, token):
+    for verb in (user, users, grant, token):
         app.command()(verb)

@@ -1,4 +1,4 @@
-"""Who may come in: users with passwords, and passes (sessions, tokens, links that work once), of which only hashes are kept.
+"""Who may come in, and to what: users with passwords and roles by scope, and passes (sessions, tokens, links that work once), of which only hashes are kept.
 
 Secrets are 256 random bits, so that a plain SHA-256 of them is enough; passwords are hashed with Argon2id (RFC 9106).
 """
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, insert, or_, select, update
 
 from endcap.ops import audit
 from endcap.ops.database import now, writing
-from endcap.ops.tables import PASSES, USERS
+from endcap.ops.scopes import EVERYTHING, ROLES, Scope, narrowed
+from endcap.ops.tables import GRANTS, PASSES, USERS
 from endcap.problems import BadInput
 
-# What each role may do, the next includes.
-ROLES = ("viewer", "reviewer", "lead", "admin")
+__all__ = ["ROLES", "Person", "Scope"]
 SESSION_S, LINK_S = 12 * 3600.0, 15 * 60.0
 DAY_S = 86_400.0
 MIN_PASSWORD = 12
@@ -30,32 +30,96 @@ _NOBODY = PasswordHasher().hash(secrets.token_urlsafe(16))
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is asking, by which pass."""
+    """Who is asking, by which pass. `role` is the highest that this one has anywhere, `scopes` say where; None: everywhere."""
 
     name: str
     role: str
     pass_id: str
+    scopes: tuple[Scope, ...] | None = None
 
     def may(self, role: str) -> bool:
-        """Whether this one may do what `role` may."""
+        """Whether this one may do what `role` may, somewhere."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+    @property
+    def reach(self) -> tuple[Scope, ...]:
+        """The scopes, that of everything written out."""
+        return (Scope(self.role),) if self.scopes is None else self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One who may sign in; without grants the role holds everywhere."""
+
+    name: str
+    role: str
+    team: str
+    locked: bool
+    grants: tuple[Scope, ...]
 
 
 def add_user(engine: Engine, name: str, role: str, *, team: str, password: str | None, actor: str) -> None:
     """Make a user, or give one another role and password; sessions of before end. Raises BadInput on an unknown role or a short password."""
     _check_role(role)
-    if not name.strip() or len(name) > 120 or not name.isprintable():
-        raise BadInput(f"{name!r} is no user's name", where="users", todo="use 1 to 120 printable characters")
+    for what, given in (("user's", name), ("team's", team)):
+        if (what == "user's" and not given.strip()) or len(given) > 120 or not given.isprintable():
+            raise BadInput(f"{given!r} is no {what} name", where="users", todo="use 1 to 120 printable characters")
     if password is not None and len(password) < MIN_PASSWORD:
         raise BadInput("the password is too short", where="users", todo=f"use at least {MIN_PASSWORD} characters")
     row = {"role": role, "team": team, "password": PasswordHasher().hash(password) if password is not None else None, "made_at": now(), "locked": False}
     with writing(engine) as connection:
         if connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first():
             connection.execute(update(USERS).where(USERS.c.name == name).values(row))
-            connection.execute(update(PASSES).where(PASSES.c.name == name).values(ended=True))
+            connection.execute(update(PASSES).where(or_(PASSES.c.name == name, PASSES.c.owner == name)).values(ended=True))
         else:
             connection.execute(insert(USERS).values(row | {"name": name}))
         audit.record(connection, actor, "user", name, {"role": role, "team": team, "password": password is not None})
+
+
+def grant(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
+    """Give a user a role for a scope, instead of the one there before; what that user may do comes from such grants alone from then on.
+
+    It holds at once, for sessions and tokens too. Raises BadInput for an unknown user or role, or a role that no scope can have.
+    """
+    _check_role(scope.role)
+    if scope.role == "viewer":
+        raise BadInput("a grant cannot be that of a viewer", where="grants", todo=f"everybody who signs in sees everything; use {', '.join(ROLES[1:])}")
+    for part in (scope.supplier, scope.category):
+        if not part.strip() or len(part) > 400 or not part.isprintable():
+            raise BadInput(f"{part!r} names no supplier or category", where="grants", todo=f"use its name, or {EVERYTHING} for all")
+    with writing(engine) as connection:
+        _check_user(connection, name)
+        connection.execute(delete(GRANTS).where(*_this_grant(name, scope)))
+        row = {"name": name, "supplier": scope.supplier, "category": scope.category, "role": scope.role, "made_at": now()}
+        connection.execute(insert(GRANTS).values(row))
+        audit.record(connection, actor, "grant", name, {"role": scope.role, "supplier": scope.supplier, "category": scope.category})
+
+
+def withdraw(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
+    """Take a user's grant for a scope away, at once. One who has none left does nothing but look. Raises BadInput where there is no such grant."""
+    with writing(engine) as connection:
+        if connection.execute(delete(GRANTS).where(*_this_grant(name, scope))).rowcount == 0:
+            raise BadInput(f"{name} has no grant for this scope", where="grants", todo="see `endcap users`")
+        if not _grants(connection, name):  # without any, the user's own role would hold everywhere
+            connection.execute(update(USERS).where(USERS.c.name == name).values(role="viewer"))
+        audit.record(connection, actor, "withdraw", name, {"supplier": scope.supplier, "category": scope.category})
+
+
+def users(engine: Engine) -> list[User]:
+    """Everybody who may sign in, by name."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(USERS).order_by(USERS.c.name)).mappings().all()
+        return [User(row["name"], row["role"], row["team"], row["locked"], _grants(connection, row["name"])) for row in rows]
+
+
+def team_of(connection: Connection, name: str) -> str | None:
+    """The team of a user, or of the user to whom a program's token belongs; None where that is nobody's."""
+    owner = select(PASSES.c.owner).where(PASSES.c.name == name, PASSES.c.owner.is_not(None)).order_by(PASSES.c.made.desc()).limit(1)
+    for user in (name, connection.execute(owner).scalar()):
+        team = connection.execute(select(USERS.c.team).where(USERS.c.name == user)).scalar() if user is not None else None
+        if team:
+            return str(team)
+    return None
 
 
 def sign_in(engine: Engine, name: str, password: str) -> str | None:
@@ -72,7 +136,7 @@ def sign_in(engine: Engine, name: str, password: str) -> str | None:
             audit.record(connection, "unknown", "refused", name[:120], {"by": "password"})
         return None
     with writing(engine) as connection:
-        return _make(connection, "session", name, user["role"], SESSION_S, actor=name)
+        return _make(connection, "session", name, user["role"], SESSION_S, actor=name, owner=name)
 
 
 def make_link(engine: Engine, name: str, role: str) -> str:
@@ -92,13 +156,20 @@ def redeem(engine: Engine, secret: str) -> str | None:
         return _make(connection, "session", found.name, found.role, SESSION_S, actor=found.name)
 
 
-def make_token(engine: Engine, name: str, role: str, *, days: float, actor: str) -> str:
-    """A program's token for `days` days, shown this once. Raises BadInput on an unknown role or no days."""
+def make_token(
+    engine: Engine, name: str, role: str, *, days: float, actor: str, owner: str | None = None, supplier: str = EVERYTHING, category: str = EVERYTHING
+) -> str:
+    """A program's token for `days` days, shown this once; it reaches as far as its owner, where it has one, and at most the supplier and category.
+
+    Raises BadInput on an unknown role or owner, or no days.
+    """
     _check_role(role)
     if not 0 < days <= 366:
         raise BadInput(f"a token cannot hold {days:g} days", where="tokens", todo="give 1 to 366")
     with writing(engine) as connection:
-        return _make(connection, "token", name, role, days * DAY_S, actor=actor)
+        if owner is not None:
+            _check_user(connection, owner)
+        return _make(connection, "token", name, role, days * DAY_S, actor=actor, owner=owner, supplier=supplier, category=category)
 
 
 def end(engine: Engine, pass_id: str, *, actor: str) -> bool:
@@ -126,19 +197,53 @@ def who_until(engine: Engine, secret: str, kind: str) -> tuple[Person, float] | 
 
 def _find(connection: Connection, secret: str, kind: str) -> Person | None:
     found = connection.execute(
-        select(PASSES.c.name, PASSES.c.role, PASSES.c.pass_id).where(
-            PASSES.c.secret == _hash(secret), PASSES.c.kind == kind, ~PASSES.c.ended, PASSES.c.until > time.time()
-        )
-    ).first()
-    return Person(*found) if found else None
+        select(PASSES).where(PASSES.c.secret == _hash(secret), PASSES.c.kind == kind, ~PASSES.c.ended, PASSES.c.until > time.time())
+    ).mappings().first()  # fmt: skip
+    if found is None:
+        return None
+    held = _scopes_of(connection, found)
+    if held is None:
+        return None
+    role = ROLES[-1] if kind == "session" and found["owner"] is not None else found["role"]  # a session may what its user may by now
+    scopes = narrowed(held, Scope(role, found["supplier"] or EVERYTHING, found["category"] or EVERYTHING))
+    highest = max((one.role for one in scopes), key=ROLES.index, default="viewer")
+    return Person(found["name"], highest, found["pass_id"], None if scopes == (Scope(highest),) else scopes)
 
 
-def _make(connection: Connection, kind: str, name: str, role: str, seconds: float, *, actor: str) -> str:
+def _scopes_of(connection: Connection, found: RowMapping) -> tuple[Scope, ...] | None:
+    """What the pass's owner may do now, where, and None where that one is locked; of a pass that is nobody's its own role, everywhere."""
+    if found["owner"] is None:
+        return (Scope(found["role"]),)
+    user = connection.execute(select(USERS.c.role, USERS.c.locked).where(USERS.c.name == found["owner"])).first()
+    if user is None or user.locked:
+        return None
+    return _grants(connection, found["owner"]) or (Scope(user.role),)
+
+
+def _grants(connection: Connection, name: str) -> tuple[Scope, ...]:
+    rows = connection.execute(select(GRANTS.c.role, GRANTS.c.supplier, GRANTS.c.category).where(GRANTS.c.name == name))
+    return tuple(sorted(Scope(*row) for row in rows))
+
+
+def _this_grant(name: str, scope: Scope) -> tuple[ColumnElement[bool], ...]:
+    return GRANTS.c.name == name, GRANTS.c.supplier == scope.supplier, GRANTS.c.category == scope.category
+
+
+def _make(
+    connection: Connection, kind: str, name: str, role: str, seconds: float, *, actor: str, owner: str | None = None, supplier: str = EVERYTHING,
+    category: str = EVERYTHING,
+) -> str:  # fmt: skip
     secret, pass_id, made = secrets.token_urlsafe(32), secrets.token_hex(8), time.time()
     row = {"secret": _hash(secret), "pass_id": pass_id, "kind": kind, "name": name, "role": role, "made": made, "until": made + seconds, "ended": False}
-    connection.execute(insert(PASSES).values(row))
-    audit.record(connection, actor, f"make {kind}", name, {"pass": pass_id, "role": role})
+    within = {"owner": owner, "supplier": supplier, "category": category}
+    connection.execute(insert(PASSES).values(row | within))
+    audit.record(connection, actor, f"make {kind}", name, {"pass": pass_id, "role": role} | {name: value for name, value in within.items() if value})
     return secret
+
+
+def _check_user(connection: Connection, name: str) -> None:
+    if connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first() is None:
+        raise BadInput(f"there is no user {name!r}", where="users", todo="make one with `endcap user`; `endcap users` lists them")
 
 
 def _check_role(role: str) -> None:

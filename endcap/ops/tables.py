@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "006"
+HEAD = "007"
 
 METADATA = MetaData()
 
@@ -272,6 +272,17 @@ USERS = _table(
     private=True,
 )  # fmt: skip
 
+# What a user may do where; one who has none has the role of USERS everywhere.
+GRANTS = _table(
+    "grants", "ops",
+    Column("name", String(120), primary_key=True),  # of the user
+    Column("supplier", String(120), primary_key=True),  # '*' is every supplier
+    Column("category", String(400), primary_key=True),  # with all below it; '*' is every category
+    Column("role", String(16), nullable=False),  # reviewer | lead | admin
+    Column("made_at", String(32), nullable=False),
+    private=True,
+)  # fmt: skip
+
 # What proves who is asking: a browser's session, a program's token, or a link that works once. Only hashes are kept.
 PASSES = _table(
     "passes", "ops",
@@ -283,6 +294,9 @@ PASSES = _table(
     Column("made", Float, nullable=False),  # seconds since 1970
     Column("until", Float, nullable=False),
     Column("ended", Boolean, nullable=False),
+    Column("owner", String(120)),  # the user whose scopes and team hold for it, as they are when it is used; none: it may do its role everywhere
+    Column("supplier", String(120)),  # at most of this supplier
+    Column("category", String(400)),  # at most in this category
     private=True,
 )  # fmt: skip
 

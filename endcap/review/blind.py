@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ SECOND, BATCH = "second", "batch"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
 AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
 OPEN = BLIND_ASKS.c.action.is_(None)
+Mine = Callable[[Sequence[str]], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,12 @@ class Agreement:
     kappa: float | None
 
 
-def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, taken_in: int) -> list[Asked]:
-    """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first."""
+def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
+    """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first.
+
+    `mine` leaves those of the offers that are within the person's reach. Whoever does not reach everything is asked no audits: drawn from a part
+    of the catalog they would no longer be a random sample of it.
+    """
     most = round(shown * SHARE_AUDIT)
     if not most:
         return []
@@ -60,8 +65,11 @@ def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, 
         open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
         seconds = _to_check(connection, person, taken_in, asked)
+    if mine is not None:
+        reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
+        open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]
     kept = [_asked(row) for row in open_now][: 2 * most]
-    audits = [] if any(one.purpose == AUDIT for one in kept) else _audits(con, most, asked)
+    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(con, most, asked)
     fresh = [*([] if any(one.purpose != AUDIT for one in kept) else seconds[:most]), *audits]
     if fresh:
         with writing(home.engine) as connection:  # what was asked of somebody meanwhile is not asked again

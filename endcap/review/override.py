@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
 
-from endcap.ops import audit, webhooks
+from endcap.ops import access, audit, webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
@@ -224,10 +224,11 @@ def _undoing(row: RowMapping, actor: str) -> dict[str, Any]:
 
 
 def append(connection: Connection, catalog: Catalog, snapshot_id: str, row: dict[str, Any]) -> Override:
-    """Add one row of OVERRIDES within a writer's transaction, its line to the audit, and its event for whoever is told of it."""
-    key = connection.execute(insert(OVERRIDES).values({**row, "team": catalog.team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
+    """Add one row of OVERRIDES within a writer's transaction, its line to the audit, and its event for whoever is told of it; the team is the person's."""
+    team = access.team_of(connection, str(row["actor"])) or catalog.team
+    key = connection.execute(insert(OVERRIDES).values({**row, "team": team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
     override_id = int(key[0]) if key else 0
     audit.record(connection, row["actor"], row["action"], row["offer_id"], {"override": override_id, "product": row["product_id"], "undoes": row["undoes"]})
-    told = {name: row.get(name) for name in TOLD} | {"override": override_id, "team": catalog.team, "snapshot": snapshot_id}
+    told = {name: row.get(name) for name in TOLD} | {"override": override_id, "team": team, "snapshot": snapshot_id}
     webhooks.note(connection, catalog, "override.stored", told)
     return Override(override_id, row["offer_id"], row["action"], row["product_id"], row["undoes"])

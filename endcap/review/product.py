@@ -149,6 +149,11 @@ def effect_of_merge(tables: Tables, product_id: str, into: str) -> Effect:
     return Effect(into, product_id, len(there), len(moving), _titles(tables, moving), _contradictions(tables, moving, there, ("different", "new")))
 
 
+def nothing_to_take_back(override_id: int) -> BadInput:
+    """What is said of an answer that is not there, and of one that is not this person's to take back."""
+    return BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
+
+
 def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None) -> Deed:
     """Undo an answer, with all that were given as one with it. Raises BadInput where there is nothing to undo, Outweighed as `set_field`."""
     snapshot = home.snapshot()
@@ -157,7 +162,7 @@ def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None 
             check(connection)
         row = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == override_id, not_undone())).mappings().first()
         if row is None or row["action"] == "undo":
-            raise BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
+            raise nothing_to_take_back(override_id)
         if row["actor"] != by.name and WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
             raise Outweighed(f"{row['actor']} ({row['role']}) said this; {by.name} is {by.role}")
         together = OVERRIDES.c.override_id == override_id if row["group_id"] is None else OVERRIDES.c.group_id == row["group_id"]

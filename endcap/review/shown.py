@@ -115,14 +115,18 @@ class Shown:
     left: str | None = None  # who left it to a lead, with their words
 
 
-def queue(tables: Tables) -> list[Waiting]:
-    """Everything that waits for a person, the costliest first."""
-    rows = tables.rows("""
+def queue(tables: Tables, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> list[Waiting]:
+    """Everything that waits for a person, the costliest first; `within` is a condition on `d.offer_id` and its values (see review/reach.py)."""
+    sql, values = within
+    rows = tables.rows(
+        f"""
         SELECT d.offer_id, o.supplier, p.category, d.reason_code,
                least(d.confidence, 1 - d.confidence) * ln(2 + coalesce(p.offers, 0)) AS cost
         FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
-        WHERE d.kind = 'product' AND d.action = 'to_review' ORDER BY cost DESC, d.offer_id
-    """)
+        WHERE d.kind = 'product' AND d.action = 'to_review' AND {sql} ORDER BY cost DESC, d.offer_id
+    """,
+        values,
+    )
     return [Waiting(**row) for row in rows]
 
 

@@ -84,7 +84,7 @@ _CATEGORIES = """
     SELECT d.product_id, p.title, p.offers, p.category, o.supplier, o.category_path, c.value, c.confidence
     FROM decisions c JOIN decisions d ON d.offer_id = c.offer_id AND d.kind = 'product' JOIN offers o ON o.offer_id = c.offer_id
     JOIN products p ON p.product_id = d.product_id
-    WHERE c.kind = 'category' AND c.action = 'to_review' AND p.state = 'live'
+    WHERE c.kind = 'category' AND c.action = 'to_review' AND p.state = 'live' AND {within}
     ORDER BY (1 - c.confidence) * ln(2 + p.offers) DESC, d.product_id, c.offer_id
 """
 _SURE_BY_PATH = """
@@ -92,19 +92,24 @@ _SURE_BY_PATH = """
     FROM decisions c JOIN offers o ON o.offer_id = c.offer_id
     WHERE c.kind = 'category' AND c.action = 'accepted' AND o.category_path IS NOT NULL GROUP BY ALL ORDER BY n DESC, c.value
 """
-_CONTRADICTED = f"""
+_CONTRADICTED = """
     SELECT d.product_id, p.title, p.offers, d.kind, d.value, d.reason, d.override_id, o.supplier, o.category_path, v.value AS said_by_person
     FROM decisions d JOIN products p ON p.product_id = d.product_id AND p.state = 'live' JOIN offers o ON o.offer_id = d.offer_id
     JOIN overrides v ON v.override_id = d.override_id
-    WHERE starts_with(d.kind, '{KIND}') AND d.action = 'to_review' ORDER BY p.offers DESC, d.product_id, d.kind
+    WHERE starts_with(d.kind, '{kind}') AND d.action = 'to_review' AND {within} ORDER BY p.offers DESC, d.product_id, d.kind
 """
 
 
-def questions(tables: Tables, kind: str) -> list[Question]:
-    """Every open question of a kind ('category' or 'value'), the costliest doubt first. Raises BadInput for another kind."""
+def questions(tables: Tables, kind: str, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> list[Question]:
+    """Every open question of a kind ('category' or 'value'), the costliest doubt first. Raises BadInput for another kind.
+
+    `within` is a condition on `d.product_id` and its values (see review/reach.py).
+    """
     if kind not in KINDS:
         raise BadInput(f"there are no questions about {kind!r}", where="review", todo=f"use {', '.join(KINDS)}")
-    return _categories(tables) if kind == "category" else [_contradicted(row) for row in tables.rows(_CONTRADICTED)]
+    if kind == "category":
+        return _categories(tables, *within)
+    return [_contradicted(row) for row in tables.rows(_CONTRADICTED.format(kind=KIND, within=within[0]), within[1])]
 
 
 def still_open(home: Home, asked: Sequence[Question], taken_in: int) -> list[Question]:
@@ -130,7 +135,7 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int)
 
     def free(connection: Connection) -> None:
         _refuse_other(connection, one, by, taken_in)
-        _refuse_withdrawn(connection, one)
+        _refuse_withdrawn(connection, tables, one)
 
     try:
         if one.action == SUPPLIERS:
@@ -151,13 +156,14 @@ class _Met(Exception):
         self.state, self.override_id, self.value, self.actor = state, override_id, value, actor
 
 
-def _refuse_withdrawn(connection: Connection, one: GivenValue) -> None:
+def _refuse_withdrawn(connection: Connection, tables: Tables, one: GivenValue) -> None:
     """What lets the suppliers' word stand has no key of its own: that the person's word is taken back already tells that it was sent before."""
     if one.action != SUPPLIERS:
         return
-    about = connection.execute(select(OVERRIDES.c.product_id, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
-    if about is None or about.field != one.field:
-        raise BadInput(f"answer {one.override_id} is not about the {one.field}", where=one.product_id, todo="ask for the next questions again")
+    about = connection.execute(select(OVERRIDES.c.offer_id, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
+    here = "SELECT 1 AS one FROM decisions WHERE kind = 'product' AND offer_id = ? AND product_id = ?"
+    if about is None or about.field != one.field or not tables.rows(here, [about.offer_id, one.product_id]):
+        raise BadInput(f"answer {one.override_id} is not about the {one.field} of this product", where=one.product_id, todo="ask for the next questions again")
     undone = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == one.override_id)).scalar()
     if undone is not None:
         raise _Met("repeated", undone)
@@ -179,12 +185,12 @@ def _since(connection: Connection, taken_in: int) -> list[Any]:
     return sorted([*connection.execute(said).all(), *connection.execute(withdrawn).all()], key=lambda row: -row.override_id)
 
 
-def _categories(tables: Tables) -> list[Question]:
+def _categories(tables: Tables, within: str, values: Sequence[Any]) -> list[Question]:
     sure: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for row in tables.rows(_SURE_BY_PATH):
         sure.setdefault((row["supplier"], row["category_path"]), []).append((row["value"], row["n"]))
     together: dict[str, list[dict[str, Any]]] = {}
-    for row in tables.rows(_CATEGORIES):
+    for row in tables.rows(_CATEGORIES.format(within=within), values):
         together.setdefault(row["product_id"], []).append(row)
     return [_doubtful(rows, sure) for rows in together.values()]
 

@@ -409,4 +409,5 @@ class Me(Answer):
     """Who is asking."""
 
     name: str
-    role: str
+    role: str = Field(description="The highest this one has, anywhere.")
+    scopes: list[str] | None = Field(description="What this one may do where, in words; null: the role holds everywhere.")

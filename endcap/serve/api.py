@@ -126,7 +126,8 @@ def quarantine(reading: Pinned, delivery_id: str, page: Page = 1) -> answers.Qua
 def me(request: Request, reading: Pinned) -> answers.Me:
     """Who is asking."""
     person = person_of(request)
-    return answers.Me(snapshot=reading.snapshot_id, name=person.name, role=person.role)
+    scopes = None if person.scopes is None else [one.words() for one in person.scopes]
+    return answers.Me(snapshot=reading.snapshot_id, name=person.name, role=person.role, scopes=scopes)
 
 
 @ROUTER.get("/health")

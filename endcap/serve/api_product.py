@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -17,12 +18,14 @@ from endcap.review.product import (
     effect_of_merge,
     effect_of_split,
     merge,
+    nothing_to_take_back,
     set_field,
     split,
     take_back,
     unchanged_since,
     version_of,
 )
+from endcap.review.reach import role_for, role_for_answer
 from endcap.serve import answers_product as answers
 from endcap.serve import asking_changes
 from endcap.serve.answering import Answering
@@ -33,6 +36,7 @@ from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
 ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
+LOCKS = ("lead", "admin")
 IfMatch = Annotated[str | None, Header(max_length=100, description="The version that /answers told: the change is refused when it is another by now.")]
 
 
@@ -58,8 +62,9 @@ def values(reading: Pinned, field: Annotated[str, Query(max_length=80)], q: Anno
 @ROUTER.post("/products/{product_id}/values")
 def set_value(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.FieldSet, if_match: IfMatch = None) -> answers.Stored:
     """Set or lock one value of a product."""
-    as_seen, by = _as_seen(reading, product_id, if_match), _actor(request)
-    if given.lock and not person_of(request).may("lead"):
+    by = _actor(reading, request, product_id)
+    as_seen = _as_seen(reading, product_id, if_match)
+    if given.lock and by.role not in LOCKS:
         raise HTTPException(403, f"a lock takes the role lead; {by.name} is {by.role}")
     try:
         deed = set_field(
@@ -74,37 +79,39 @@ def set_value(request: Request, reading: Pinned, home: Writing, product_id: str,
 
 @ROUTER.post("/products/{product_id}/split")
 def split_off(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.Split, if_match: IfMatch = None) -> answers.Stored:
-    """Make some of a product's offers a product of their own."""
+    """Make some of a product's offers a product of their own; it takes a role for these offers."""
+    by = _parting(reading, request, product_id, given.offer_ids)
     as_seen = _as_seen(reading, product_id, if_match)
     try:
-        deed = split(home, reading, product_id, given.offer_ids, _actor(request), key=given.key, note=given.note, only_if=as_seen)
+        deed = split(home, reading, product_id, given.offer_ids, by, key=given.key, note=given.note, only_if=as_seen)
     except Changed as error:
         raise HTTPException(412, str(error)) from None
     return _stored(reading, home, product_id, deed)
 
 
 @ROUTER.post("/products/{product_id}/split/preview")
-def preview_split(reading: Pinned, product_id: str, given: answers.Parting) -> answers.Foreseen:
+def preview_split(request: Request, reading: Pinned, product_id: str, given: answers.Parting) -> answers.Foreseen:
     """What splitting these offers off would do; nothing is stored."""
-    _live(reading, product_id)
+    _parting(reading, request, product_id, given.offer_ids)
     return _foreseen(reading, effect_of_split(reading, product_id, given.offer_ids))
 
 
 @ROUTER.post("/products/{product_id}/merge")
 def merge_into(request: Request, reading: Pinned, home: Writing, product_id: str, given: answers.Merge, if_match: IfMatch = None) -> answers.Stored:
     """Give all offers of a product to another one; its address will lead there."""
+    by = _actor(reading, request, product_id, given.into)
     as_seen = _as_seen(reading, product_id, if_match)
     try:
-        deed = merge(home, reading, product_id, given.into, _actor(request), key=given.key, note=given.note, only_if=as_seen)
+        deed = merge(home, reading, product_id, given.into, by, key=given.key, note=given.note, only_if=as_seen)
     except Changed as error:
         raise HTTPException(412, str(error)) from None
     return _stored(reading, home, product_id, deed)
 
 
 @ROUTER.post("/products/{product_id}/merge/preview")
-def preview_merge(reading: Pinned, product_id: str, given: answers.Joining) -> answers.Foreseen:
+def preview_merge(request: Request, reading: Pinned, product_id: str, given: answers.Joining) -> answers.Foreseen:
     """What merging it into the other one would do; nothing is stored."""
-    _live(reading, product_id)
+    _actor(reading, request, product_id, given.into)
     return _foreseen(reading, effect_of_merge(reading, product_id, given.into))
 
 
@@ -113,21 +120,45 @@ def undo(request: Request, reading: Pinned, home: Writing, override_id: int) -> 
     """Take an answer back, with all that were given as one with it."""
     if not 0 < override_id < 2**31:
         raise NotFound(f"there is no answer {override_id}", "a product's answers are at /api/v1/products/{product_id}/answers")
+    person = person_of(request)
+    role = role_for_answer(home, reading, person, override_id)
+    if role is None:  # in the words for one that is not there
+        raise nothing_to_take_back(override_id)
     try:
-        deed = take_back(home, override_id, _actor(request))
+        deed = take_back(home, override_id, Actor(person.name, role))
     except Outweighed as error:
         raise HTTPException(409, str(error)) from None
     return answers.Undone(snapshot=reading.snapshot_id, override_ids=list(deed.override_ids))
 
 
-def _actor(request: Request) -> Actor:
+def _actor(reading: Reading, request: Request, *product_ids: str) -> Actor:
+    """Who changes these live products, with the role for all of them. Raises NotFound where one is not there or, in the same words, out of reach."""
     person = person_of(request)
-    return Actor(person.name, person.role)
+    for one in product_ids:
+        _live(reading, one)
+    role = role_for(reading, person, "product", product_ids)
+    if role is None:
+        raise _no_product(next(one for one in product_ids if role_for(reading, person, "product", [one]) is None))
+    return Actor(person.name, role)
+
+
+def _parting(reading: Reading, request: Request, product_id: str, offer_ids: Sequence[str]) -> Actor:
+    """Who splits these offers off a live product, with the role for them. Raises NotFound as `_actor`; of offers that are not the product's the deed tells."""
+    person = person_of(request)
+    _live(reading, product_id)
+    role = role_for(reading, person, "offer", offer_ids)
+    if role is None:
+        raise _no_product(product_id)
+    return Actor(person.name, role)
 
 
 def _live(reading: Reading, product_id: str) -> None:
     if reading.row("SELECT 1 AS one FROM products WHERE product_id = ? AND state = 'live'", [product_id]) is None:
-        raise NotFound(f"there is no live product {product_id!r}", "it may have been merged; ask for it by its id")
+        raise _no_product(product_id)
+
+
+def _no_product(product_id: str) -> NotFound:
+    return NotFound(f"there is no live product {product_id!r} to change", "it may have been merged, or be another team's; ask for it by its id")
 
 
 def _as_seen(reading: Reading, product_id: str, if_match: str | None) -> Check:

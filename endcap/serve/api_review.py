@@ -16,6 +16,7 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import blind, lease
 from endcap.review.override import Given, answered_since, give, given_by, undo_last
+from endcap.review.reach import chosen, within
 from endcap.review.shown import Shown, Waiting, look_at, queue
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering
@@ -56,7 +57,7 @@ def next_items(
     still_waiting = {one.offer_id for one in _waiting(reading, home, person)[0]}
     lease.release(home, person.name, [one for one in taken if one not in still_waiting])
     taken = [one for one in taken if one in still_waiting]
-    asked = [] if supplier or category or reason else _to_ask(reading, home, person.name, n)
+    asked = [] if supplier or category or reason else _to_ask(reading, home, person, n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
     items = look_at(reading, blind.mixed(taken, [one.offer_id for one in asked]), blind.linked_of(asked))
     return answers.NextItems(
@@ -68,9 +69,11 @@ def next_items(
 
 
 @ROUTER.get("/items")
-def items(reading: Pinned, ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")]) -> answers.Items:
-    """The named items as a person sees them, whoever holds them; those that no longer wait are left out."""
-    return answers.Items(snapshot=reading.snapshot_id, items=[answers.item_of(item) for item in look_at(reading, ids.split("\n")[:MOST_GROUPED])])
+def items(request: Request, reading: Pinned, ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")]) -> answers.Items:
+    """The named items as a person sees them, whoever holds them; those that no longer wait, or are not this person's to decide, are left out."""
+    asked = ids.split("\n")[:MOST_GROUPED]
+    mine = chosen(reading, person_of(request), "offer", asked)
+    return answers.Items(snapshot=reading.snapshot_id, items=[answers.item_of(item) for item in look_at(reading, [one for one in asked if one in mine])])
 
 
 @ROUTER.post("/decisions")
@@ -78,10 +81,10 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     """Store answers; all of them are durable when this returns, each once however often it is sent."""
     person = person_of(request)
     asked = [one.offer_id for one in given.decisions]
-    live = {row["offer_id"] for row in reading.rows(f"SELECT offer_id FROM decisions WHERE offer_id IN ({', '.join('?' * len(asked))})", asked)}
-    unknown = next((one for one in asked if one not in live), None)
+    mine = chosen(reading, person, "offer", asked)
+    unknown = next((one for one in asked if one not in mine), None)
     if unknown is not None:
-        raise BadInput(f"there is no offer {unknown!r}", where="review", todo="ask for the next items again")
+        raise BadInput(f"there is no offer {unknown!r} to decide", where="review", todo="ask for the next items again")
     _check_named(reading, given.decisions)
     told = [_given(one) for one in given.decisions]
     rest, outcomes = blind.give_blind(home, told, person.name)
@@ -111,7 +114,7 @@ def release(request: Request, reading: Pinned, home: Writing) -> answers.Release
 @ROUTER.get("/groups")
 def groups(request: Request, reading: Pinned, home: Writing) -> answers.Groups:
     """Items that the same evidence speaks about, the largest groups first: by seller, reason and the fields that differ."""
-    shown = _grouped(reading)
+    shown = _grouped(reading, person_of(request))
     open_now = {one.offer_id for one in _waiting(reading, home, person_of(request))[0]}
     members: dict[str, list[str]] = {}
     for item in shown:
@@ -172,20 +175,24 @@ def _given(one: answers.Decision) -> Given:
 def _waiting(reading: Reading, home: Home, person: Person) -> tuple[list[Waiting], dict[str, str]]:
     """The queue as this person has it, and who left what to a lead: without what was answered since the snapshot; what was put off comes last.
 
-    What was left to a lead comes first for leads, answered or not, and waits for nobody else.
+    What was left to a lead comes first for the leads of its scope, answered or not, and waits for nobody else.
     """
-    everything = reading.keep("review queue", queue)
     since = answered_since(home, taken_in(reading))
-    if not person.may("lead"):
-        gone = since.answered | since.escalated.keys()
-        return sorted((one for one in everything if one.offer_id not in gone), key=lambda one: one.offer_id in since.put_off), {}
-    mine = [one for one in everything if one.offer_id not in since.answered or one.offer_id in since.escalated]
-    return sorted(mine, key=lambda one: (one.offer_id not in since.escalated, one.offer_id in since.put_off)), since.escalated
+    led = chosen(reading, person, "offer", since.escalated, "lead") if person.may("lead") else set()
+    left = {offer_id: words for offer_id, words in since.escalated.items() if offer_id in led}
+    gone = (since.answered | since.escalated.keys()) - left.keys()
+    mine = [one for one in _queue(reading, person) if one.offer_id not in gone]
+    return sorted(mine, key=lambda one: (one.offer_id not in left, one.offer_id in since.put_off)), left
 
 
-def _to_ask(reading: Reading, home: Home, person: str, n: int) -> list[blind.Asked]:
+def _queue(reading: Reading, person: Person) -> list[Waiting]:
+    return reading.keep(f"review queue of {person.scopes}", lambda reading: queue(reading, within(person, "offer", "d.offer_id")))
+
+
+def _to_ask(reading: Reading, home: Home, person: Person, n: int) -> list[blind.Asked]:
     with reading.cursor() as cursor:
-        return blind.to_ask(home, cursor, person, n, taken_in(reading))
+        mine = None if person.scopes is None else lambda ids: chosen(reading, person, "offer", ids)
+        return blind.to_ask(home, cursor, person.name, n, taken_in(reading), mine)
 
 
 def taken_in(reading: Reading) -> int:
@@ -193,12 +200,12 @@ def taken_in(reading: Reading) -> int:
     return int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0))
 
 
-def _grouped(reading: Reading) -> list[Shown]:
+def _grouped(reading: Reading, person: Person) -> list[Shown]:
     def look(reading: Reading) -> list[Shown]:
-        ids = [one.offer_id for one in queue(reading)[:GROUPED_OF]]
+        ids = [one.offer_id for one in _queue(reading, person)[:GROUPED_OF]]
         return [item for first in range(0, len(ids), 200) for item in look_at(reading, ids[first : first + 200])]
 
-    return reading.keep("review groups", look)
+    return reading.keep(f"review groups of {person.scopes}", look)
 
 
 def _fits(one: Waiting, supplier: str, category: str, reason: str) -> bool:

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Path, Request
 
 from endcap.feeds.release import hold_again, release_delivery
 from endcap.ops.home import Home
+from endcap.review.reach import chosen
 from endcap.serve import answers_runs as answers
 from endcap.serve import asking_runs
 from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.api_review import Writing
 from endcap.serve.gate import person_of
+from endcap.serve.reading import Reading
 
 ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
 AttemptId = Annotated[int, Path(ge=0, lt=2**31)]
@@ -46,7 +48,7 @@ def feed(reading: Pinned, feed: str) -> answers.FeedPage:
 @ROUTER.post("/feeds/{feed}/release")
 def release(request: Request, reading: Pinned, home: Writing, feed: str, given: answers.Let) -> answers.LetDone:
     """Let a held delivery through: the next run takes it in, whatever the guards that compare shares say."""
-    asking_runs.feed(reading, feed)
+    _check_reach(reading, request, feed)
     release_delivery(home, feed, given.date, actor=person_of(request).name, reason=given.reason)
     return answers.LetDone(snapshot=reading.snapshot_id, feed=feed, date=given.date, released=True)
 
@@ -54,9 +56,17 @@ def release(request: Request, reading: Pinned, home: Writing, feed: str, given: 
 @ROUTER.post("/feeds/{feed}/hold")
 def hold(request: Request, reading: Pinned, home: Writing, feed: str, given: answers.Let) -> answers.LetDone:
     """Take a release back before a run has taken the delivery in."""
-    asking_runs.feed(reading, feed)
+    _check_reach(reading, request, feed)
     hold_again(home, feed, given.date, actor=person_of(request).name, reason=given.reason)
     return answers.LetDone(snapshot=reading.snapshot_id, feed=feed, date=given.date, released=False)
+
+
+def _check_reach(reading: Reading, request: Request, feed: str) -> None:
+    """Raises NotFound for a feed that is not there and, in the same words, for one that is not this person's to let through."""
+    asking_runs.feed(reading, feed)
+    person = person_of(request)
+    if person.scopes is not None and not chosen(reading, person, "feed", [feed], "lead"):
+        raise asking_runs.no_feed(feed)
 
 
 def home_of(request: Request) -> Home | None:

@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
+from endcap.ops.access import Person
+from endcap.ops.home import Home
 from endcap.review.product import Actor
-from endcap.review.values import GivenValue, Question, give_values, questions, still_open
+from endcap.review.reach import role_for, role_for_answer, within
+from endcap.review.values import SUPPLIERS, GivenValue, Question, ValueOutcome, give_values, questions, still_open
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
@@ -22,11 +25,11 @@ MOST_AT_ONCE = 500
 
 @ROUTER.get("/values")
 def ask(
-    reading: Pinned, home: Writing, kind: Literal["category", "value"] = "category", n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40,
+    request: Request, reading: Pinned, home: Writing, kind: Literal["category", "value"] = "category", n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40,
     group: Annotated[str, Query(max_length=1000, description="Only questions of this group.")] = "",
 ) -> answers.Questions:  # fmt: skip
     """The open questions about products' values, the costliest doubt first."""
-    waiting = still_open(home, _kept(reading, kind), taken_in(reading))
+    waiting = still_open(home, _kept(reading, person_of(request), kind), taken_in(reading))
     shown = [one for one in waiting if not group or one.group == group]
     return answers.Questions(snapshot=reading.snapshot_id, waiting=len(waiting), questions=[answers.Question.model_validate(asdict(one)) for one in shown[:n]])
 
@@ -36,9 +39,23 @@ def answer(request: Request, reading: Pinned, home: Writing, given: answers.Valu
     """Store answers about values; each is durable when this returns, once however often it is sent."""
     person = person_of(request)
     told = [GivenValue(**one.model_dump()) for one in given.decisions]
-    outcomes = give_values(home, reading, told, Actor(person.name, person.role), taken_in(reading))
+    outcomes: list[ValueOutcome] = []
+    for one in told:
+        role = _role_about(reading, home, person, one)
+        if role is None:
+            outcomes.append(ValueOutcome(one.key, "gone", None, one.value, person.name))
+        else:
+            outcomes += give_values(home, reading, [one], Actor(person.name, role), taken_in(reading))
     return answers.ValueOutcomes(snapshot=reading.snapshot_id, outcomes=[answers.ValueOutcome.model_validate(asdict(one)) for one in outcomes])
 
 
-def _kept(reading: Reading, kind: str) -> list[Question]:
-    return reading.keep(f"questions about {kind}", lambda reading: questions(reading, kind))
+def _role_about(reading: Reading, home: Home, person: Person, one: GivenValue) -> str | None:
+    """The person's role for what is answered, which is not there for one whose reach it is out of."""
+    role = role_for(reading, person, "product", [one.product_id])
+    if role is not None and one.action == SUPPLIERS and one.override_id is not None and person.scopes is not None:
+        return role_for_answer(home, reading, person, one.override_id)
+    return role
+
+
+def _kept(reading: Reading, person: Person, kind: str) -> list[Question]:
+    return reading.keep(f"questions about {kind} of {person.scopes}", lambda reading: questions(reading, kind, within(person, "product", "d.product_id")))

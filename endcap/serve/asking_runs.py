@@ -48,11 +48,16 @@ def feeds(reading: Reading) -> answers.Feeds:
     return answers.Feeds(snapshot=reading.snapshot_id, feeds=sorted(_feeds(reading), key=lambda feed: (ORDER[feed.state], feed.feed)))
 
 
+def no_feed(name: str) -> NotFound:
+    """What is said of a feed that is not there, and of one that is not this person's to let through."""
+    return NotFound(f"there is no feed {name!r}", "every feed is listed at /feeds; another team may let this one through")
+
+
 def feed(reading: Reading, name: str) -> answers.FeedPage:
     """One feed. Raises NotFound."""
     found = next((one for one in _feeds(reading) if one.feed == name), None)
     if found is None:
-        raise NotFound(f"there is no feed {name!r}", "every feed is listed at /feeds")
+        raise no_feed(name)
     rows = reading.rows(f"SELECT * FROM deliveries WHERE feed = ? ORDER BY date DESC LIMIT {DELIVERIES_SHOWN}", [name])
     codes = reading.rows(
         "SELECT q.code, count(*) AS n FROM quarantined q WHERE q.feed = ? AND q.delivery_id IN "
