@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from endcap import schema
 from endcap.decide import decide
 from endcap.decide.promised import thresholds
+from endcap.decide.restoring import look_back
 from endcap.feeds import Arrival, read_delivery
 from endcap.feeds.release import released_now
 from endcap.infer import find_facts
@@ -26,11 +27,12 @@ from endcap.journey import (
     Journey,
     Say,
     all_offers,
+    all_pairs,
     arrivals_now,
+    begin,
     changed_or_vanished,
     close_dead_runs,
     close_run,
-    ended_pairs,
     ended_quarantine,
     ended_rows,
     former_pairs,
@@ -39,19 +41,23 @@ from endcap.journey import (
     learned_anew,
     note_changes,
     note_promises,
+    note_shadow,
     notices_of,
     offers_of,
     open_ids_of,
     open_run,
-    rescored_pairs,
     taken_in,
     taxonomy_id,
+    to_take_in,
+    tried_offers,
     usable_champion,
     what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
+from endcap.lake.tables import differing
 from endcap.learn.promote import record as record_promotion
-from endcap.match import THIN, Live, match_offers
+from endcap.match import match_offers
+from endcap.match.live import live_in
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES
@@ -61,7 +67,6 @@ from endcap.publish.overlap import overlap
 from endcap.settings import Catalog, Suspicious
 
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
-COMPARED = ("offer_id", "feed", "identity_hash", "title", "brand", "description", "gtin", "mpn", "quantity_text", "details_json", "price", "currency")
 # A stage that yields many small tables writes them as one file; above this many rows it writes at once, to bound memory.
 ROWS_A_FILE = 200_000
 OWN = "endcap"  # who promotes the models that are fitted without labels
@@ -109,7 +114,7 @@ def run(
         arrivals = arrivals_now(home, dates, until, say)
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
         manifest = home.manifest()
-        if not groups and manifest.run and (home.override_sequence(), home.champion("match"), taxonomy_id(catalog)) != taken_in(manifest):
+        if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
         if not groups:
             return [_nothing_to_do(home)]
@@ -153,7 +158,7 @@ def read_feeds(journey: Journey) -> Rows:
             yield schema.Quarantined, pa.concat_tables([reading.quarantined, ended_quarantine(con, delivery.delivery_id, reading.quarantined, journey.run)])
             row = {column: getattr(delivery, column) for column in schema.arrow_schema(schema.Delivery).names}
             journey.deliveries.append(row)
-        journey.notices = notices_of(con, journey)
+        journey.notices = [*journey.figures.pop("warnings", []), *notices_of(con, journey)]
     yield schema.Delivery, pa.Table.from_pylist(journey.deliveries, schema=schema.arrow_schema(schema.Delivery))
 
 
@@ -169,17 +174,10 @@ def find_all_facts(journey: Journey) -> Rows:
             offers, known, run=journey.run, engine=journey.catalog.engine, cores=journey.catalog.cores, batch_rows=journey.catalog.batch_rows
         )  # fmt: skip
         journey.say(f"{facts.num_rows:,} facts on {offers.num_rows:,} offers")
-        yield schema.Fact, pa.concat_tables([facts, ended_rows(con, schema.Fact, facts, changed_or_vanished(journey), journey.run)])
-
-
-def live_offers(con: duckdb.DuckDBPyConnection) -> Live:
-    """Which offers are live, and a way to read those of them that matching does not know yet."""
-
-    def fetch(offer_ids: pa.Array) -> pa.Table:
-        con.register("unknown", pa.table({"offer_id": offer_ids}))
-        return con.sql(f"SELECT {', '.join(COMPARED)} FROM offers SEMI JOIN unknown USING (offer_id) ORDER BY offer_id").to_arrow_table()
-
-    return Live(con.sql(f"SELECT {', '.join(THIN)} FROM offers").to_arrow_table(), fetch)
+        yield (
+            schema.Fact,
+            differing(con, schema.Fact, pa.concat_tables([facts, ended_rows(con, schema.Fact, facts, changed_or_vanished(journey), journey.run)])),
+        )
 
 
 def compare(journey: Journey) -> Rows:
@@ -189,12 +187,11 @@ def compare(journey: Journey) -> Rows:
         model = usable_champion(journey) if keep else None
         pairs = schema.arrow_schema(schema.Pair).empty_table()
         fitted = model is None
-        anew = learned_anew(journey, model)
-        changed = all_offers(con) if anew else journey.changed
+        changed = all_offers(con) if learned_anew(journey, model) else journey.changed
         if len(changed):
             cache = journey.home.path / "cache"
             matched = match_offers(
-                live_offers(con), changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache,
+                live_in(con), changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache,
                 former=former_pairs(con, journey),
             )  # fmt: skip
             pairs, model = matched.pairs, matched.model
@@ -202,12 +199,9 @@ def compare(journey: Journey) -> Rows:
         if model is not None and fitted:
             model.save(journey.home.model_folder(model.model_id))
             journey.champion = model.model_id
-        ended = ended_pairs(con, pairs, pa.concat_arrays([changed, journey.vanished]), journey.run)
-        if model is not None and not fitted and journey.new_champion and not anew:
-            pairs = pa.concat_tables([pairs, rescored_pairs(con, model, pairs, ended, journey.run)])
         if journey.champion is not None:
             journey.models["match"] = journey.champion
-        yield schema.Pair, pa.concat_tables([pairs, ended])
+        yield schema.Pair, all_pairs(con, journey, pairs, changed, model)
 
 
 def decide_all(journey: Journey) -> Rows:
@@ -218,10 +212,13 @@ def decide_all(journey: Journey) -> Rows:
         con.register("overrides", overrides)
         allowed = thresholds(con, journey.catalog.policy)
         note_promises(journey, allowed)
+        past = look_back(con, journey.base.run) if journey.goes_back else None
+        open_ids = open_ids_of(con, journey, overrides)
+        note_shadow(con, journey, allowed, open_ids, overrides)
         decided = decide(
-            con, journey.catalog, open_ids=open_ids_of(con, journey, overrides), touched_ids=journey.touched, vanished_ids=journey.vanished,
-            overrides=overrides, model_id=journey.champion or "", run=journey.run, allowed=allowed,
-            answered_after=journey.lake.manifest.override_sequence, today=str(con.execute("SELECT coalesce(max(date), '') FROM deliveries").fetchall()[0][0]),
+            con, journey.catalog, open_ids=open_ids, touched_ids=journey.touched, vanished_ids=journey.vanished, overrides=overrides,
+            model_id=journey.champion or "", run=journey.run, allowed=allowed, answered_after=journey.base.override_sequence,
+            today=str(con.execute("SELECT coalesce(max(date), '') FROM deliveries").fetchall()[0][0]), past=past, tried=tried_offers(con, journey),
         )  # fmt: skip
     journey.say(f"{decided.decisions.num_rows:,} decisions, {decided.products.num_rows:,} products rebuilt")
     yield schema.Decision, decided.decisions
@@ -241,6 +238,7 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
     lake.restore()
     champion = home.champion("match") or manifest.models.get("match")
     journey = Journey(home, lake, manifest.run + 1, arrivals, home.override_sequence(), champion, dict(manifest.models), say)
+    begin(journey)
     attempt = open_run(home, journey)
     stages: list[dict[str, Any]] = []
     try:
@@ -256,7 +254,7 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
         state = "done" if published else "failed"
         close_run(home, attempt, state=state, snapshot_id=published, error=str(error) or type(error).__name__, deliveries=journey.deliveries, figures=reached)
         raise
-    figures = {"notices": journey.notices, "metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
+    figures = {**journey.figures, "notices": journey.notices, "metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)
     seconds = round(time.monotonic() - started, 3)
     return RunResult(snapshot_id, content_hash, journey.run, True, journey.deliveries, totals, journey.notices, shared, [*stages, publishing], seconds)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, insert, select, update
 
 from endcap import schema
+from endcap.decide import Tried
 from endcap.decide.promised import Thresholds
 from endcap.decide.suspicion import find_suspicions
 from endcap.feeds import Arrival, pending
@@ -22,7 +23,10 @@ from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
-from endcap.match import Model, rescore
+from endcap.lake.tables import differing
+from endcap.learn.revert import base_of, restored_pairs
+from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
+from endcap.match import Model
 from endcap.ops import webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
@@ -48,11 +52,14 @@ class Journey:
     champion: str | None
     models: dict[str, str]
     say: Say
+    base: Manifest = field(default_factory=Manifest)  # the snapshot this run stands on: the newest, or after going back an earlier one
+    beside: OnTrial | None = None  # the shadow or canary
     changed: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers new, back, or of another identity
     touched: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers of which anything changed
     vanished: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     outgrown: bool = False  # what was learnt without labels is to be learnt again
     deliveries: list[dict[str, Any]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)  # what else is recorded with the run
     fallen_back: str = ""  # why the champion of the record did not decide
     notices: list[str] = field(default_factory=list)  # what a person should know of the run as a whole
 
@@ -62,9 +69,22 @@ class Journey:
 
     @property
     def new_champion(self) -> bool:
-        """Whether a person promoted another model since the last snapshot."""
-        before = self.lake.manifest.models.get("match")
+        """Whether a person promoted another model since the snapshot that this run stands on."""
+        before = self.base.models.get("match")
         return before is not None and self.champion != before
+
+    @property
+    def goes_back(self) -> bool:
+        return self.base.run != self.lake.manifest.run
+
+    @property
+    def canary(self) -> OnTrial | None:
+        return self.beside if self.beside and self.beside.action == CANARY else None
+
+    @property
+    def judges_anew(self) -> bool:
+        """Whether another model may judge stored pairs than the one that scored them."""
+        return self.new_champion or self.canary is not None or "canary" in self.lake.manifest.models
 
 
 # --- what changed, and who is to be decided again -------------------------------------------------------------------
@@ -97,16 +117,31 @@ def ended_quarantine(con: duckdb.DuckDBPyConnection, delivery_id: str, fresh: pa
     return con.sql(query, params=[delivery_id]).to_arrow_table().cast(schema.arrow_schema(schema.Quarantined))
 
 
+def begin(journey: Journey) -> None:
+    """Find what runs beside the champion, and the snapshot that the run stands on."""
+    journey.beside, problem = on_trial(journey.home)
+    journey.figures = {"warnings": [problem]} if problem else {}
+    for action in (SHADOW, CANARY):
+        journey.models.pop(action, None)
+        if journey.beside and journey.beside.action == action:
+            journey.models[action] = journey.beside.words
+    deciding = {**journey.models, **({"match": journey.champion} if journey.champion else {})}
+    journey.base = base_of(journey.home, journey.lake.manifest, deciding)
+    if journey.goes_back:
+        journey.say(f"going back to what held after run {journey.base.run}; what changed since is decided anew")
+
+
 def note_changes(journey: Journey) -> None:
-    """Sort this run's offer rows into changed, merely touched, and vanished."""
+    """Sort the offer rows since the snapshot that the run stands on into changed, merely touched, and vanished."""
     with journey.lake.connect() as con:
         rows = con.sql("""
-            WITH now AS (SELECT offer_id, identity_hash, gone FROM offers_log WHERE run = $run),
+            WITH now AS (SELECT offer_id, arg_max(identity_hash, run) AS identity_hash, arg_max(gone, run) AS gone
+                         FROM offers_log WHERE run > $base GROUP BY offer_id),
                  was AS (SELECT offer_id, arg_max(identity_hash, run) AS identity_hash, arg_max(gone, run) AS gone
-                         FROM offers_log SEMI JOIN now USING (offer_id) WHERE run < $run GROUP BY offer_id)
+                         FROM offers_log SEMI JOIN now USING (offer_id) WHERE run <= $base GROUP BY offer_id)
             SELECT now.offer_id, now.gone, was.offer_id IS NULL OR was.gone OR was.identity_hash <> now.identity_hash AS changed
             FROM now LEFT JOIN was USING (offer_id) ORDER BY now.offer_id
-        """, params={"run": journey.run}).to_arrow_table()  # fmt: skip
+        """, params={"base": journey.base.run}).to_arrow_table()  # fmt: skip
     ids, gone = rows["offer_id"].combine_chunks(), rows["gone"].combine_chunks()
     journey.vanished = ids.filter(gone)
     journey.touched = ids.filter(pc.invert(gone))
@@ -189,7 +224,7 @@ def learned_anew(journey: Journey, model: Model | None) -> bool:
     """Whether every pair must be compared anew: a new champion learned columns that stored pairs do not hold, or the one before did, or none is left."""
     if model is None:
         return bool(journey.fallen_back)
-    before = journey.lake.manifest.models.get("match")
+    before = journey.base.models.get("match")
     if not journey.new_champion or before is None:
         return False
     try:
@@ -219,11 +254,39 @@ def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, of_offers: pa.A
     """).to_arrow_table().cast(schema.arrow_schema(schema.Pair))  # fmt: skip
 
 
-def rescored_pairs(con: duckdb.DuckDBPyConnection, model: Model, fresh: pa.Table, ended: pa.Table, run: int) -> pa.Table:
-    """Every pair that stays, scored by the new champion."""
-    con.register("not_staying", pa.concat_tables([fresh, ended]).select(["left_id", "right_id"]))
-    staying = con.sql(f"SELECT * REPLACE ({run} AS run) FROM pairs ANTI JOIN not_staying USING (left_id, right_id) ORDER BY left_id, right_id")
-    return rescore(staying.to_arrow_table().cast(schema.arrow_schema(schema.Pair)), model)
+def all_pairs(con: duckdb.DuckDBPyConnection, journey: Journey, fresh: pa.Table, changed: pa.Array, model: Model | None) -> pa.Table:
+    """Rows of every pair that the run changes: fresh ones, ended ones, those brought back, and those that another model judges now."""
+    moved = pa.concat_arrays([changed, journey.vanished])
+    ended = ended_pairs(con, fresh, moved, journey.run)
+    if journey.goes_back:
+        then, since = restored_pairs(con, journey.base.run, moved, journey.run)
+        fresh, ended = pa.concat_tables([fresh, then]), pa.concat_tables([ended, since])
+    if model is not None and journey.judges_anew:
+        fresh = as_they_decide(
+            con, fresh, ended, model, journey.canary, matching=journey.catalog.matching, cache=journey.home.path / "cache", run=journey.run
+        )  # fmt: skip
+    return differing(con, schema.Pair, pa.concat_tables([fresh, ended]))
+
+
+def tried_offers(con: duckdb.DuckDBPyConnection, journey: Journey) -> Tried | None:
+    """The offers for which the canary decides."""
+    if journey.canary is None:
+        return None
+    found = Tried(journey.canary.model_id, frozenset(offers_in(con, journey.canary.scope).to_pylist()))
+    journey.figures["canary"] = {"model": found.model_id, "scope": journey.canary.scope, "offers": len(found.offers)}
+    return found
+
+
+def note_shadow(con: duckdb.DuckDBPyConnection, journey: Journey, allowed: Thresholds, open_ids: pa.Array, overrides: pa.Table) -> None:
+    """Record what the shadow would have made of what this run decides."""
+    if journey.beside is None or journey.beside.action != SHADOW:
+        return
+    found = compared(
+        con, journey.beside, journey.catalog.policy, allowed, open_ids=open_ids, overrides=overrides, matching=journey.catalog.matching,
+        cache=journey.home.path / "cache", run=journey.run, answered_after=journey.base.override_sequence,
+    )  # fmt: skip
+    journey.figures["shadow"] = found
+    journey.say(f"the shadow {found['model']} would decide {found['changed']:,} of {found['offers']:,} offers otherwise")
 
 
 def note_promises(journey: Journey, allowed: Thresholds) -> None:
@@ -238,11 +301,12 @@ def note_promises(journey: Journey, allowed: Thresholds) -> None:
 def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Table) -> pa.Array:
     """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed, those whose evidence moved.
 
-    Under a new champion or another promise all are.
+    Under a new champion or another promise all are; where a canary begins or ends, those that the other model decided.
     """
-    if journey.new_champion or journey.models.get("promise", "") != journey.lake.manifest.models.get("promise", ""):
+    if journey.new_champion or journey.models.get("promise", "") != journey.base.models.get("promise", ""):
         return all_offers(con)
-    con.register("answered", pa.table({"offer_id": pa.array(_answered_since(overrides, journey.lake.manifest.override_sequence), pa.string())}))
+    con.register("answered", pa.table({"offer_id": pa.array(_answered_since(overrides, journey.base.override_sequence), pa.string())}))
+    con.register("misjudged", pa.table({"offer_id": _misjudged(con, journey)}))
     con.register("moved", pa.table({"offer_id": changed_or_vanished(journey)}))
     con.register("changed", pa.table({"offer_id": journey.changed}))
     return con.sql("""
@@ -250,9 +314,22 @@ def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.
                       UNION SELECT right_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.left_id),
              asked AS (SELECT offer_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine'
                        AND (action = 'to_review' AND offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM moved)))
-        SELECT offer_id FROM offers WHERE offer_id IN (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked)
+        SELECT offer_id FROM offers WHERE offer_id IN 
+            (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked UNION SELECT offer_id FROM misjudged)
         ORDER BY offer_id
     """).to_arrow_table()["offer_id"].combine_chunks()  # fmt: skip
+
+
+def _misjudged(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Array:
+    """Offers whose decision is another model's than the one that decides of them now."""
+    if not journey.judges_anew:
+        return pa.array([], pa.string())
+    con.register("tried", pa.table({"offer_id": offers_in(con, journey.canary.scope) if journey.canary else pa.array([], pa.string())}))
+    found = con.sql("""
+        SELECT d.offer_id FROM decisions d LEFT JOIN tried t ON t.offer_id = d.offer_id WHERE d.kind = 'product' AND d.decided_by = 'machine'
+          AND d.model <> CASE WHEN t.offer_id IS NULL THEN $champion ELSE $canary END ORDER BY d.offer_id
+    """, params={"champion": journey.champion or "", "canary": journey.canary.model_id if journey.canary else ""})  # fmt: skip
+    return found.to_arrow_table()["offer_id"].combine_chunks()
 
 
 def _answered_since(overrides: pa.Table, sequence: int) -> list[str]:
@@ -298,9 +375,16 @@ def arrivals_now(home: Home, dates: list[str] | None, until: str | None, say: Sa
     return [arrival for arrival in arrivals if arrival.date >= newest.get(arrival.feed, "")]
 
 
-def taken_in(manifest: Manifest) -> tuple[int, str | None, str]:
-    """Up to which answer, by which model and with which taxonomy the current snapshot was decided."""
-    return manifest.override_sequence, manifest.models.get("match"), manifest.models.get("learnt_taxonomy", "")
+def taken_in(manifest: Manifest) -> tuple[int, str | None, str, str]:
+    """Up to which answer, by which model, with which taxonomy and beside which canary the current snapshot was decided."""
+    return manifest.override_sequence, manifest.models.get("match"), manifest.models.get("learnt_taxonomy", ""), manifest.models.get(CANARY, "")
+
+
+def to_take_in(home: Home) -> tuple[int, str | None, str, str]:
+    """The same as `taken_in`, as it stands now."""
+    beside, _problem = on_trial(home)
+    canary = beside.words if beside and beside.action == CANARY else ""
+    return home.override_sequence(), home.champion("match"), taxonomy_id(home.catalog), canary
 
 
 def taxonomy_id(catalog: Catalog) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +61,7 @@ class Inputs:
 
 def read_inputs(
     con: duckdb.DuckDBPyConnection, open_ids: pa.Array, touched_ids: pa.Array, overrides: pa.Table, policy: Policy | None = None, *,
-    answered_after: int = 0, model_id: str = "", today: str = "",
+    answered_after: int = 0, model_of: Callable[[str], str] = lambda _offer_id: "", today: str = "",
 ) -> Inputs:  # fmt: skip
     """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged.
 
@@ -103,7 +103,7 @@ def read_inputs(
         states={product_id: state for product_id, _founder, state in products},
         taken=frozenset(product_id for (product_id,) in con.execute("SELECT product_id FROM products").fetchall()),
         reopened=frozenset(reopened),
-        restored=_restored(con, overrides, offers, answers, answered_after, model_id),
+        restored=_restored(con, overrides, offers, answers, answered_after, model_of),
     )
 
 
@@ -199,7 +199,7 @@ def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy, answers: Answers) 
 
 
 def _restored(
-    con: duckdb.DuckDBPyConnection, overrides: pa.Table, offers: Mapping[str, OpenOffer], answers: Answers, after: int, model_id: str
+    con: duckdb.DuckDBPyConnection, overrides: pa.Table, offers: Mapping[str, OpenOffer], answers: Answers, after: int, model_of: Callable[[str], str]
 ) -> dict[str, Restored]:
     rows = overrides.select(["override_id", "undoes"]).to_pylist()
     taken_back = [row["undoes"] for row in rows if row["undoes"] is not None and row["override_id"] > after >= row["undoes"]]
@@ -208,7 +208,7 @@ def _restored(
     con.register("taken_back", pa.table({"override_id": pa.array(taken_back, pa.int64())}))
     found: dict[str, Restored] = {}
     for offer_id, identity_hash, model, decided_by, *was in con.execute(_RESTORED).fetchall():
-        unchanged = identity_hash == offers[offer_id].identity_hash and decided_by == "machine" and model == model_id
+        unchanged = identity_hash == offers[offer_id].identity_hash and decided_by == "machine" and model == model_of(offer_id)
         if unchanged and offer_id not in answers.placed:
             found[offer_id] = Restored(*was)
     return found

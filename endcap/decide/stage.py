@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -19,6 +19,8 @@ from endcap.decide.inputs import Inputs, read_inputs
 from endcap.decide.policy import policy_id
 from endcap.decide.products import rebuild_products
 from endcap.decide.promised import Thresholds
+from endcap.decide.restoring import Past, brought_back
+from endcap.lake.tables import differing
 from endcap.settings import Catalog, Policy
 
 EVENT_WORDS = {
@@ -36,10 +38,18 @@ class Decided:
     events: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Another model than the champion, which decides for some offers."""
+
+    model_id: str
+    offers: frozenset[str]
+
+
 def decide(
     con: duckdb.DuckDBPyConnection, catalog: Catalog, *, open_ids: pa.Array, touched_ids: pa.Array, vanished_ids: pa.Array,
     overrides: pa.Table, model_id: str, run: int, allowed: Thresholds | None = None, answered_after: int = 0,
-    today: str = "",
+    today: str = "", past: Past | None = None, tried: Tried | None = None,
 ) -> Decided:  # fmt: skip
     """Decide the open offers and rebuild the products of all touched ones.
 
@@ -47,27 +57,46 @@ def decide(
     `touched_ids`: offers of which anything changed, e.g. a price; `vanished_ids`: offers no longer delivered.
     `con` shows the tables with this run's offers, facts and pairs in them. `allowed` says from which likeness on links are made by machine;
     answers up to override `answered_after` were taken in before; `today` is the newest delivery date, past which an answer may hold no more.
+    `tried` names offers for which another model than `model_id` scored.
+    With a `past` the tables show an earlier run (`look_back`), and what is not decided here is brought back from it.
     """
     touched_ids = pa.concat_arrays([_strings(touched_ids), _strings(vanished_ids)])
-    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, catalog.policy, answered_after=answered_after, model_id=model_id, today=today)
+
+    def model_of(offer_id: str) -> str:
+        return tried.model_id if tried and offer_id in tried.offers else model_id
+
+    inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, catalog.policy, answered_after=answered_after, model_of=model_of, today=today)
     rulings = rule(inputs, catalog.policy, allowed)
     vanished = _vanished_decisions(con, vanished_ids, run)
     was = _products_of(con)
     now = {offer_id: ruling.product_id for offer_id, ruling in rulings.items() if ruling.product_id}
     spoken = spoken_of(con, overrides, answered_after)
-    touched = set(now.values()) | set(inputs.before.values()) | set(was.values()) | spoken
+    touched = set(now.values()) | set(inputs.before.values()) | set(was.values()) | spoken | (set(past.founded) if past else set())
     members = _members(con, touched, rulings)
+    if past is not None:
+        now, inputs = _with_moved(con, now, inputs, past)
     merged = _merged(inputs, touched, members, now)
     trust = {name: feed.trust for name, feed in catalog.feeds.items()}
     said = carried_along(inputs.answers.fields, merged)
     products, doubts = rebuild_products(con, members, touched, merged, trust, run, said, _as_of(inputs))
     decisions = pa.concat_tables(
         [
-            _decision_rows(inputs, rulings, catalog.policy, model_id, run), category_rows(con, catalog.policy, members, spoken, said, run), vanished,
+            _decision_rows(inputs, rulings, catalog.policy, model_of, run), category_rows(con, catalog.policy, members, spoken, said, run), vanished,
             value_rows(con, doubts, touched, set(_strings(vanished_ids).to_pylist()), policy_id(catalog.policy), run),
         ]
     )  # fmt: skip
-    return Decided(decisions, products, _events(inputs, now, was, products, run))
+    events = _events(inputs, now, was, products, run)
+    if past is not None:
+        return Decided(brought_back(con, schema.Decision, decisions, run), brought_back(con, schema.Product, products, run), events)
+    return Decided(differing(con, schema.Decision, decisions), differing(con, schema.Product, products), events)
+
+
+def _with_moved(con: duckdb.DuckDBPyConnection, now: Mapping[str, str], inputs: Inputs, past: Past) -> tuple[dict[str, str], Inputs]:
+    """Where every offer goes that is elsewhere now, decided here or brought back, with the product it is in now as the one before."""
+    con.register("moved", pa.table({"offer_id": pa.array(past.moved.keys(), pa.string())}))
+    back = con.execute("SELECT offer_id, product_id FROM decisions SEMI JOIN moved USING (offer_id) SEMI JOIN offers USING (offer_id) WHERE kind = 'product'")
+    goes = {offer_id: product_id for offer_id, product_id in back.fetchall() if product_id and offer_id not in inputs.offers} | dict(now)
+    return goes, replace(inputs, before={**inputs.before, **past.moved}, states={**inputs.states, **past.states})
 
 
 def _as_of(inputs: Inputs) -> dict[str, int]:
@@ -115,14 +144,14 @@ def _merged(inputs: Inputs, touched: set[str], members: Mapping[str, str], now: 
     return {product_id: min(into, key=lambda one: (-into[one], one)) for product_id, into in went.items() if product_id in touched}
 
 
-def _decision_rows(inputs: Inputs, rulings: Mapping[str, Ruling], policy: Policy, model_id: str, run: int) -> pa.Table:
+def _decision_rows(inputs: Inputs, rulings: Mapping[str, Ruling], policy: Policy, model_of: Callable[[str], str], run: int) -> pa.Table:
     policy_hash = policy_id(policy)
     rows = [
         {
             "offer_id": ruling.offer_id, "kind": "product", "action": ruling.action, "product_id": ruling.product_id,
             "proposed_product_id": ruling.proposed_product_id, "counterpart_offer_id": ruling.counterpart_offer_id, "value": None,
             "confidence": ruling.confidence, "reason_code": ruling.reason_code, "reason": ruling.reason, "decided_by": ruling.decided_by,
-            "override_id": ruling.override_id, "model": model_id if ruling.decided_by == "machine" else None, "policy": policy_hash,
+            "override_id": ruling.override_id, "model": model_of(ruling.offer_id) if ruling.decided_by == "machine" else None, "policy": policy_hash,
             "identity_hash": inputs.offers[ruling.offer_id].identity_hash, "run": run, "gone": False,
         }
         for ruling in rulings.values()

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from sqlalchemy import Engine, Table, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Table, insert, select, update
 
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import write_synced
@@ -80,22 +80,29 @@ class Home:
         return pa.Table.from_pylist(found, schema=_arrow_of(table))
 
     def champion(self, kind: str) -> str | None:
-        """The model in production for a kind of decision: the newest promotion's."""
+        """The artefact in production for a kind of decision: the newest promotion's or rollback's."""
         with self.engine.connect() as connection:
-            newest = select(PROMOTIONS.c.model_id).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
+            newest = select(PROMOTIONS.c.model_id).where(*_decides(kind)).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
             return connection.execute(newest).scalar()
 
     def past_champions(self, kind: str) -> list[str]:
         """Models that were ever in production, the newest first."""
         with self.engine.connect() as connection:
-            rows = connection.execute(select(PROMOTIONS.c.model_id).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()))
+            rows = connection.execute(select(PROMOTIONS.c.model_id).where(*_decides(kind)).order_by(PROMOTIONS.c.promotion_id.desc()))
             return [str(model_id) for (model_id,) in rows]
 
     def champion_by(self, kind: str) -> str | None:
         """Who promoted the model in production."""
         with self.engine.connect() as connection:
-            newest = select(PROMOTIONS.c.actor).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
+            newest = select(PROMOTIONS.c.actor).where(*_decides(kind)).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
             return connection.execute(newest).scalar()
+
+    def on_trial(self, kind: str) -> dict[str, Any] | None:
+        """The promotion by which an artefact runs beside the champion as shadow or canary: the newest of the kind, unless that ended it."""
+        with self.engine.connect() as connection:
+            newest = select(PROMOTIONS).where(PROMOTIONS.c.kind == kind).order_by(PROMOTIONS.c.promotion_id.desc()).limit(1)
+            row = connection.execute(newest).mappings().first()
+        return dict(row) if row is not None and row["action"] in ("shadow", "canary") else None
 
     def override_sequence(self) -> int:
         """The number of the newest override; 0 when nobody has answered yet."""
@@ -178,6 +185,11 @@ class Home:
 def snapshot_id_of(manifest: Manifest) -> str:
     """`s<run>-<first 12 digits of the content hash>`."""
     return f"s{manifest.run:04d}-{manifest.content_hash[:12]}"
+
+
+def _decides(kind: str) -> tuple[ColumnElement[bool], ...]:
+    """The condition that a promotion's artefact decides everywhere; shadows and canaries do not."""
+    return PROMOTIONS.c.kind == kind, PROMOTIONS.c.action.in_(("promote", "rollback"))
 
 
 def _arrow_of(table: Table) -> pa.Schema:

@@ -11,7 +11,7 @@ from typing import Any
 from endcap import gtin, match
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Near, Single, decide_single, find_by_text, offer_of
-from endcap.flow import live_offers
+from endcap.flow import live_in
 from endcap.match.cache import opened_store
 from endcap.match.store import Store
 from endcap.problems import BadInput
@@ -87,7 +87,7 @@ def _build(reading: Reading) -> Finder:
     if model_id is None:
         raise BadInput("nothing can be matched yet", where="the catalog", todo="run it once: `endcap run`")
     with reading.cursor() as con:
-        store = opened_store(live_offers(con), reading.home.path / CACHE)
+        store = opened_store(live_in(con), reading.home.path / CACHE)
         allowed = thresholds(con, reading.home.catalog.policy)
     return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed)
 

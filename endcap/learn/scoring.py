@@ -1,0 +1,61 @@
+"""Stored pairs under another model than the one that scored them, and the tables as they would be with its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from endcap import schema
+from endcap.match import Model, match_offers, rescore
+from endcap.match.live import live_in
+from endcap.settings import Matching
+
+WANTED = schema.arrow_schema(schema.Pair)
+
+
+def scored_by(con: duckdb.DuckDBPyConnection, rows: pa.Table, model: Model, matching: Matching, cache: Path | None, run: int) -> pa.Table:
+    """The same pairs of live offers with another model's scores, as rows of `run`; learned columns are computed where the model has some."""
+    if not rows.num_rows:
+        return rows
+    if model.stack is None:
+        return rescore(_with_shelf_features(rows, model, run), model)
+    asked = pc.unique(pa.concat_arrays([rows[name].combine_chunks() for name in ("left_id", "right_id")]))
+    named = rows.select(["left_id", "right_id"])
+    found = match_offers(live_in(con), asked, matching=matching, model=model, run=run, cache=cache, former=named).pairs
+    con.register("found_pairs", found)
+    con.register("asked_pairs", named)
+    return con.sql("SELECT f.* FROM found_pairs f SEMI JOIN asked_pairs USING (left_id, right_id) ORDER BY left_id, right_id").to_arrow_table().cast(WANTED)
+
+
+def all_pairs_by(con: duckdb.DuckDBPyConnection, model: Model, matching: Matching, cache: Path | None, run: int) -> pa.Table:
+    """Every pair as a run under this champion would keep it: learned columns stand for all candidates, so that such a model seeks them anew."""
+    if model.stack is None:
+        stored = con.sql("SELECT * FROM pairs ORDER BY left_id, right_id").to_arrow_table().cast(WANTED)
+        return scored_by(con, stored, model, matching, cache, run)
+    offers = con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
+    return match_offers(live_in(con), offers, matching=matching, model=model, run=run, cache=cache).pairs
+
+
+@contextmanager
+def shown(con: duckdb.DuckDBPyConnection, pairs: pa.Table) -> Iterator[None]:
+    """Within, `pairs` of `con` shows these rows; afterwards again what it showed before. Nothing is written."""
+    ((before,),) = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'pairs' AND NOT internal").fetchall()
+    con.register("pairs_beside", pairs)
+    con.execute("CREATE OR REPLACE VIEW pairs AS SELECT * FROM pairs_beside")
+    try:
+        yield
+    finally:
+        con.execute(before.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+        con.unregister("pairs_beside")
+
+
+def _with_shelf_features(rows: pa.Table, model: Model, run: int) -> pa.Table:
+    """Learned columns stand behind those of the shelf and are left out."""
+    features = pc.list_slice(rows["features"], 0, len(model.shelf_names), return_fixed_size_list=False)
+    rows = rows.set_column(rows.schema.get_field_index("features"), WANTED.field("features"), features.cast(WANTED.field("features").type))
+    return rows.set_column(rows.schema.get_field_index("run"), WANTED.field("run"), pa.repeat(pa.scalar(run, pa.int64()), rows.num_rows))

@@ -1,0 +1,59 @@
+"""Challengers made for tests: better or worse than the champion on purpose, and what a catalog's tables hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from endcap import schema, settings
+from endcap.lake.tables import full_content
+from endcap.match import Model, fit_labelled
+from endcap.ops.home import Home
+
+DECIDED = ("decisions", "pairs", "facts")
+
+
+def home_of(folder: Path) -> Home:
+    return Home(settings.read(folder))
+
+
+def truth_of(home: Home) -> dict[str, str]:
+    with home.connect() as con:
+        return dict(
+            con.execute(f"SELECT offer_id, product FROM read_csv('{home.catalog.root}/truth/offers.csv', header = true, all_varchar = true)").fetchall()
+        )
+
+
+def challenger(home: Home, *, wrong: float = 0.0, seed: int = 7, weight: float = 1.0) -> str:
+    """A model fitted on the truth of every stored pair, of which it is told that share wrongly; stored, and not promoted."""
+    truth = truth_of(home)
+    with home.connect() as con:
+        rows = con.execute("SELECT left_id, right_id, features, conflict FROM pairs ORDER BY left_id, right_id").fetchall()
+    base = Model.load(home.model_folder(str(home.champion("match"))))
+    features = np.array([row[2][: len(base.shelf_names)] for row in rows], dtype=np.float32)
+    same = np.array([left in truth and truth.get(left) == truth.get(right) for left, right, *_rest in rows])
+    flipped = np.random.default_rng(seed).random(same.size) < wrong
+    model = fit_labelled(features, np.where(flipped, ~same, same).astype(float), np.full(same.size, weight), seed=seed, base=base)
+    model.save(home.model_folder(model.model_id))
+    return model.model_id
+
+
+def content(home: Home, tables: tuple[str, ...] = DECIDED) -> dict[str, tuple[int, str]]:
+    """Row count and content hash of tables, from nothing."""
+    with home.connect() as con:
+        return {name: full_content(con, schema.BY_TABLE[name]) for name in tables}
+
+
+def products(home: Home, known: set[str] | None = None) -> dict[str, tuple[object, ...]]:
+    """What is served of each product, or of those known before."""
+    with home.connect() as con:
+        rows = con.execute("SELECT * EXCLUDE (run, gone) FROM products ORDER BY product_id").fetchall()
+    return {row[0]: row[1:] for row in rows if known is None or row[0] in known}
+
+
+def places(home: Home) -> dict[str, tuple[str, str | None]]:
+    with home.connect() as con:
+        return {
+            row[0]: row[1:] for row in con.execute("SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' ORDER BY 1").fetchall()
+        }  # fmt: skip
