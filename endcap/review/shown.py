@@ -16,6 +16,11 @@ from endcap.text import fold
 MAX_CANDIDATES = 9
 # Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
 COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
+DECISION_FIELDS = ("offer_id", "kind", "action", "product_id", "proposed_product_id", "reason_code", "reason", "model")
+PRODUCT_FIELDS = ("product_id", "title", "offers", "suppliers", "price_min", "price_max", "state")
+OFFER_FIELDS = (
+    "offer_id", "supplier", "title", "brand", "gtin", "mpn", "price", "currency", "quantity_text", "description", "url", "image_url", "identity_hash",
+)  # fmt: skip
 POPULAR_OFFERS, DEAR = 5, 1.5
 # Reasons without the machine's figures: whoever knows how sure it is no longer judges for themselves.
 NOT_SURE = "The machine is not sure"
@@ -34,6 +39,10 @@ class Tables(Protocol):
 
     def by_key(self, table: str, columns: str, condition: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         """Current rows of a lake table by its key."""
+        ...
+
+    def find(self, name: str, key: str, values: Iterable[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Current rows of a lake table whose `key`, a column that is asked by all the time, is one of `values`; in no order that means anything."""
         ...
 
 
@@ -139,29 +148,37 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
     if not offer_ids:
         return []
     linked = linked or {}
-    decided = {row["offer_id"]: row for row in tables.rows(
-        "SELECT offer_id, proposed_product_id, reason_code, reason, model FROM decisions "
-        f"WHERE kind = 'product' AND action = 'to_review' AND offer_id IN ({_marks(offer_ids)})", offer_ids)}  # fmt: skip
-    for row in _some(
-        tables, "SELECT offer_id, product_id, model FROM decisions WHERE kind = 'product' AND action = 'linked'", "offer_id", set(linked) - set(decided)
-    ):
-        told = {"proposed_product_id": linked[row["offer_id"]][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
-        decided[row["offer_id"]] = {"offer_id": row["offer_id"], "model": row["model"], **told}
-    near = _near(tables, sorted(decided))
+    decided = _decided(tables, offer_ids, linked)
+    near = _near(tables, decided)
     others = {other for found in near.values() for other, _score in found}
     placed = {*others, *(one for one in linked if one in decided)}
-    home_of = dict(_pairs_of(tables, "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL", placed))
+    home_of = {row["offer_id"]: row["product_id"] for row in _placements(tables, placed) if row["product_id"] is not None}
     proposed = {row["proposed_product_id"] for row in decided.values()} - {None}
-    products = {row["product_id"]: row for row in _some(
-        tables, "SELECT product_id, title, offers, suppliers, price_min, price_max FROM products WHERE state = 'live'", "product_id",
-        proposed | set(home_of.values()))}  # fmt: skip
-    asked = sorted({*decided, *others})
-    offers = {row["offer_id"]: row for row in tables.by_key("offers", "*", f"offer_id IN ({_marks(asked)})", asked)} if asked else {}
+    known = tables.find("products", "product_id", proposed | set(home_of.values()), PRODUCT_FIELDS)
+    products = {row["product_id"]: row for row in known if row["state"] == "live"}
+    asked = {*decided, *others}
+    offers = {row["offer_id"]: row for row in tables.find("offers", "offer_id", asked, OFFER_FIELDS)}
     facts = _facts(tables, asked)
     return [
         _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, facts)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
+
+
+def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]]) -> dict[str, dict[str, Any]]:
+    """What is asked of each of the offers that waits, or is named as linked."""
+    decided: dict[str, dict[str, Any]] = {}
+    for row in _placements(tables, {*offer_ids, *linked}):
+        offer_id = row["offer_id"]
+        if row["action"] == "to_review" and offer_id in offer_ids:
+            decided[offer_id] = row
+        elif row["action"] == "linked" and offer_id in linked:
+            decided[offer_id] = row | {"proposed_product_id": linked[offer_id][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
+    return decided
+
+
+def _placements(tables: Tables, offer_ids: Iterable[str]) -> list[dict[str, Any]]:
+    return [row for row in tables.find("decisions", "offer_id", offer_ids, DECISION_FIELDS) if row["kind"] == "product"]
 
 
 def _compared_first(near: list[tuple[str, float]], linked: tuple[str | None, str | None] | None) -> list[tuple[str, float]]:
@@ -271,37 +288,18 @@ def _risks(offer: Mapping[str, Any], choice: Choice, products: Mapping[str, Mapp
     return risks
 
 
-def _near(tables: Tables, offer_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+def _near(tables: Tables, offer_ids: Iterable[str]) -> dict[str, list[tuple[str, float]]]:
     """The compared offers of each, with the score."""
     found: dict[str, list[tuple[str, float]]] = {}
-    if not offer_ids:
-        return found
-    marks, wanted = _marks(offer_ids), set(offer_ids)
-    for row in tables.by_key("pairs", "left_id, right_id, score", f"(left_id IN ({marks}) OR right_id IN ({marks}))", [*offer_ids, *offer_ids]):
-        for one, other in ((row["left_id"], row["right_id"]), (row["right_id"], row["left_id"])):
-            if one in wanted:
-                found.setdefault(one, []).append((other, row["score"]))
+    for one, other in (("left_id", "right_id"), ("right_id", "left_id")):
+        for row in tables.find("pairs", one, offer_ids, ("left_id", "right_id", "score")):
+            found.setdefault(row[one], []).append((row[other], row["score"]))
     return found
 
 
-def _facts(tables: Tables, offer_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+def _facts(tables: Tables, offer_ids: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    if offer_ids:
-        condition = f"offer_id IN ({_marks(offer_ids)}) AND attribute IN ({_marks(COMPARED)})"
-        for row in tables.by_key("facts", "offer_id, attribute, value, unit", condition, [*offer_ids, *COMPARED]):
+    for row in tables.find("facts", "offer_id", offer_ids, ("offer_id", "attribute", "value", "unit")):
+        if row["attribute"] in COMPARED:
             found.setdefault(row["offer_id"], {})[row["attribute"]] = f"{row['value']} {row['unit'] or ''}".strip()
     return found
-
-
-def _some(tables: Tables, query: str, column: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows of a query with WHERE, of the wanted values of a column only."""
-    values = sorted(wanted)
-    return tables.rows(f"{query} AND {column} IN ({_marks(values)})", values) if values else []
-
-
-def _pairs_of(tables: Tables, query: str, wanted: Iterable[str]) -> list[tuple[str, str]]:
-    return [(row["offer_id"], row["product_id"]) for row in _some(tables, query, "offer_id", wanted)]
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from endcap.review.shown import Shown
 from endcap.serve.answers import Answer, Taken
@@ -13,14 +12,20 @@ from endcap.serve.answers import Answer, Taken
 MOST_DECISIONS = 500
 
 
-class Word(BaseModel):
+class _Shown(BaseModel):
+    """Made from what the review room shows."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Word(_Shown):
     """A word of a title."""
 
     text: str
     shared: bool = Field(description="The other title has it too.")
 
 
-class Stated(BaseModel):
+class Stated(_Shown):
     """An offer as its seller sent it."""
 
     offer_id: str
@@ -37,7 +42,7 @@ class Stated(BaseModel):
     picture: bool = Field(description="Its seller names a picture, which is at /pictures/ and the offer's id.")
 
 
-class Difference(BaseModel):
+class Difference(_Shown):
     """A field that both state."""
 
     name: str
@@ -46,7 +51,7 @@ class Difference(BaseModel):
     same: bool | None = Field(description="Null where the two cannot be compared, as amounts in different units.")
 
 
-class Choice(BaseModel):
+class Choice(_Shown):
     """A product the offer may belong to, with its offer that resembles it most."""
 
     product_id: str
@@ -59,7 +64,7 @@ class Choice(BaseModel):
     words: str
 
 
-class Item(BaseModel):
+class Item(_Shown):
     """One doubtful decision with all that a person needs to see."""
 
     offer_id: str
@@ -239,4 +244,4 @@ class Agreements(Answer):
 
 def item_of(shown: Shown) -> Item:
     """An item in the API's shape."""
-    return Item.model_validate(asdict(shown))
+    return Item.model_validate(shown)

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.problems import BadInput
-from endcap.review import blind, lease
+from endcap.review import audit, blind, lease
 from endcap.review.override import Given, answered_since, give, given_by, undo_last
 from endcap.review.reach import chosen, within
 from endcap.review.shown import Shown, Waiting, look_at, queue
@@ -28,6 +28,7 @@ ROUTER = APIRouter(prefix="/api/v1/review", route_class=Answering)
 MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
+DRAWN_AT_ONCE = 5000
 IDLE_S = 60.0
 
 
@@ -154,12 +155,12 @@ def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> Non
         "offer": {one.counterpart_offer_id for one in decisions if one.counterpart_offer_id is not None},
     }  # fmt: skip
     for kind, now in (("product", "products"), ("offer", "decisions")):
-        unknown = named[kind]
-        for table in (now, f"{kind}s_log"):
-            if unknown:
-                marks = ", ".join("?" * len(unknown))
-                found = reading.rows(f"SELECT DISTINCT {kind}_id AS id FROM {table} WHERE {kind}_id IN ({marks})", sorted(unknown))
-                unknown = unknown.difference(row["id"] for row in found)
+        key = f"{kind}_id"
+        unknown = named[kind].difference(row[key] for row in reading.find(now, key, named[kind], (key,)))
+        if unknown:
+            marks = ", ".join("?" * len(unknown))
+            found = reading.rows(f"SELECT DISTINCT {key} AS id FROM {kind}s_log WHERE {key} IN ({marks})", sorted(unknown))
+            unknown = unknown.difference(row["id"] for row in found)
         if unknown:
             raise BadInput(f"there is no {kind} {min(unknown)!r}", where="review", todo="ask for the next items again")
 
@@ -190,14 +191,19 @@ def _queue(reading: Reading, person: Person) -> list[Waiting]:
 
 
 def _to_ask(reading: Reading, home: Home, person: Person, n: int) -> list[blind.Asked]:
-    with reading.cursor() as cursor:
-        mine = None if person.scopes is None else lambda ids: chosen(reading, person, "offer", ids)
-        return blind.to_ask(home, cursor, person.name, n, taken_in(reading), mine)
+    mine = None if person.scopes is None else lambda ids: chosen(reading, person, "offer", ids)
+    return blind.to_ask(home, lambda count: order_of_draw(reading, count), person.name, n, taken_in(reading), mine)
+
+
+def order_of_draw(reading: Reading, count: int) -> Sequence[audit.Drawable]:
+    """At least the first `count` links in the order of the draw, found once a snapshot and again where that many were not enough."""
+    wanted = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
+    return reading.keep("order of the draw", lambda reading: audit.order_of_draw(reading, wanted, seed=blind.AUDIT_SEED), until=wanted)
 
 
 def taken_in(reading: Reading) -> int:
     """The last override that the snapshot knows of."""
-    return int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0))
+    return reading.keep("taken in", lambda reading: int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)))
 
 
 def _grouped(reading: Reading, person: Person) -> list[Shown]:
