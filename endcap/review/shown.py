@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from endcap.text import fold
 MAX_CANDIDATES = 9
 # Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
 COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
+STATED = {"brand": "brand", "GTIN": "gtin", "part number": "mpn"}
+ATTRIBUTES = {name: name.replace("_", " ") for name in COMPARED}
 DECISION_FIELDS = ("offer_id", "kind", "action", "product_id", "proposed_product_id", "reason_code", "reason", "model")
 PRODUCT_FIELDS = ("product_id", "title", "offers", "suppliers", "price_min", "price_max", "state")
 OFFER_FIELDS = (
@@ -159,8 +162,9 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
     asked = {*decided, *others}
     offers = {row["offer_id"]: row for row in tables.find("offers", "offer_id", asked, OFFER_FIELDS)}
     facts = _facts(tables, asked)
+    values = {offer_id: _values(row, facts.get(offer_id, {})) for offer_id, row in offers.items()}
     return [
-        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, facts)
+        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, values)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
 
@@ -168,9 +172,10 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
 def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]]) -> dict[str, dict[str, Any]]:
     """What is asked of each of the offers that waits, or is named as linked."""
     decided: dict[str, dict[str, Any]] = {}
-    for row in _placements(tables, {*offer_ids, *linked}):
+    wanted = set(offer_ids)
+    for row in _placements(tables, wanted | set(linked)):
         offer_id = row["offer_id"]
-        if row["action"] == "to_review" and offer_id in offer_ids:
+        if row["action"] == "to_review" and offer_id in wanted:
             decided[offer_id] = row
         elif row["action"] == "linked" and offer_id in linked:
             decided[offer_id] = row | {"proposed_product_id": linked[offer_id][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
@@ -195,7 +200,7 @@ def _without(products: Mapping[str, Mapping[str, Any]], own: str | None) -> Mapp
 
 def _shown(
     decision: Mapping[str, Any], near: list[tuple[str, float]], home_of: Mapping[str, str], products: Mapping[str, Mapping[str, Any]],
-    offers: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Mapping[str, str]],
+    offers: Mapping[str, Mapping[str, Any]], values: Mapping[str, Mapping[str, str]],
 ) -> Shown:  # fmt: skip
     offer = offers[decision["offer_id"]]
     best: dict[str, tuple[str | None, float | None]] = {}
@@ -205,7 +210,7 @@ def _shown(
     first = decision["proposed_product_id"]
     if first in products:
         best = {first: best.get(first, (None, None)), **{product: found for product, found in best.items() if product != first}}
-    choices = [_choice(offer, products[product], found, offers, facts) for product, found in list(best.items())[:MAX_CANDIDATES]]
+    choices = [_choice(offer, products[product], found, offers, values) for product, found in list(best.items())[:MAX_CANDIDATES]]
     first_choice = choices[0] if choices else None
     differing = ", ".join(sorted(field.name for field in first_choice.fields if field.same is False)) if first_choice else ""
     told = [offer["offer_id"], offer["identity_hash"], decision["reason"], [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]]
@@ -219,11 +224,11 @@ def _shown(
 
 def _choice(
     offer: Mapping[str, Any], product: Mapping[str, Any], found: tuple[str | None, float | None], offers: Mapping[str, Mapping[str, Any]],
-    facts: Mapping[str, Mapping[str, str]],
+    values: Mapping[str, Mapping[str, str]],
 ) -> Choice:  # fmt: skip
     other_id, likeness = found
     other = offers.get(other_id) if other_id else None
-    fields = compare(_values(offer, facts), _values(other, facts)) if other else []
+    fields = compare(values[offer["offer_id"]], values[other["offer_id"]]) if other else []
     apart = [f"{field.name} {field.offer} against {field.other}" for field in fields if field.same is False]
     alike = [f"same {field.name}" for field in fields if field.same]
     return Choice(
@@ -247,16 +252,24 @@ def mark_words(title: str, other: str | None) -> list[Word]:
     words = title.split()
     if other is None:
         return [Word(word, True) for word in words]
-    bare, known = [_bare(word) for word in words], [_bare(word) for word in other.split()]
-    joined = [one + next_one for one, next_one in pairwise(bare)]
-    others, others_joined = set(known), {one + next_one for one, next_one in pairwise(known)}
-    found = [one in others or one in others_joined for one in bare]
+    (bare, joined), (known, known_joined) = _bare_words(title), _bare_words(other)
+    others = set(known)
+    either = others.union(known_joined)
+    found = [one in either for one in bare]
     for place, both in enumerate(joined):
         if both in others:
             found[place] = found[place + 1] = True
-    return [Word(*both) for both in zip(words, found, strict=True)]
+    return [Word(word, shared) for word, shared in zip(words, found, strict=True)]
 
 
+@lru_cache(maxsize=8192)
+def _bare_words(title: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the words of a title without case and marks, every two neighbours joined); a title is compared with many."""
+    bare = tuple(_bare(word) for word in title.split())
+    return bare, tuple(one + next_one for one, next_one in pairwise(bare))
+
+
+@lru_cache(maxsize=65_536)
 def _bare(word: str) -> str:
     return "".join(letter for letter in fold(word) if letter.isalnum())
 
@@ -270,10 +283,11 @@ def _stated(offer: Mapping[str, Any], other_title: str | None) -> Stated:
     )  # fmt: skip
 
 
-def _values(offer: Mapping[str, Any], facts: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    own = {"brand": offer["brand"], "GTIN": offer["gtin"], "part number": offer["mpn"]}
-    found = facts.get(offer["offer_id"], {})
-    return {name: value for name, value in {**own, **{name.replace("_", " "): found.get(name) for name in COMPARED}}.items() if value}
+def _values(offer: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, str]:
+    """What is compared of an offer, by the name that people read."""
+    stated = ((name, offer[column]) for name, column in STATED.items())
+    found = ((name, facts.get(attribute)) for attribute, name in ATTRIBUTES.items())
+    return {name: value for name, value in (*stated, *found) if value}
 
 
 def _risks(offer: Mapping[str, Any], choice: Choice, products: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from endcap.review.shown import Shown
 from endcap.serve.answers import Answer, Taken
 
 MOST_DECISIONS = 500
 
 
-class _Shown(BaseModel):
-    """Made from what the review room shows."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class Word(_Shown):
+class Word(BaseModel):
     """A word of a title."""
 
     text: str
     shared: bool = Field(description="The other title has it too.")
 
 
-class Stated(_Shown):
+class Stated(BaseModel):
     """An offer as its seller sent it."""
 
     offer_id: str
@@ -42,7 +35,7 @@ class Stated(_Shown):
     picture: bool = Field(description="Its seller names a picture, which is at /pictures/ and the offer's id.")
 
 
-class Difference(_Shown):
+class Difference(BaseModel):
     """A field that both state."""
 
     name: str
@@ -51,7 +44,7 @@ class Difference(_Shown):
     same: bool | None = Field(description="Null where the two cannot be compared, as amounts in different units.")
 
 
-class Choice(_Shown):
+class Choice(BaseModel):
     """A product the offer may belong to, with its offer that resembles it most."""
 
     product_id: str
@@ -64,7 +57,7 @@ class Choice(_Shown):
     words: str
 
 
-class Item(_Shown):
+class Item(BaseModel):
     """One doubtful decision with all that a person needs to see."""
 
     offer_id: str
@@ -240,8 +233,3 @@ class Agreement(BaseModel):
 
 class Agreements(Answer):
     agreements: list[Agreement]
-
-
-def item_of(shown: Shown) -> Item:
-    """An item in the API's shape."""
-    return Item.model_validate(shown)

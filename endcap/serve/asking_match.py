@@ -11,8 +11,8 @@ from typing import Any
 from endcap import gtin, match
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Near, Single, decide_single, find_by_text, offer_of
-from endcap.flow import live_in
 from endcap.match.cache import opened_store
+from endcap.match.live import live_in
 from endcap.match.store import Store
 from endcap.problems import BadInput
 from endcap.serve import answers_match as answers
