@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,25 +22,30 @@ class Held:
         """How many rows."""
         return int(self._table.num_rows)
 
-    def places(self, key: str, values: Iterable[str]) -> np.ndarray:
-        """Places of the rows whose `key` is one of `values`, int64 ascending."""
-        wanted = list(dict.fromkeys(values))
-        hashes, order = self._index[key]
-        asked = np.fromiter(map(hash, wanted), dtype=np.int64, count=len(wanted))
-        first, end = np.searchsorted(hashes, asked, "left"), np.searchsorted(hashes, asked, "right")
-        found = np.concatenate([order[one:other] for one, other in zip(first.tolist(), end.tolist(), strict=True)] or [order[:0]])
-        known = set(wanted)  # two texts may have one hash
-        texts = self._table[key].take(pa.array(found)).to_pylist() if found.size else []
-        return np.sort(found[[text in known for text in texts]])
-
     def rows(self, key: str, values: Iterable[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Rows whose `key` is one of `values` as dicts of all or some columns, in the table's order."""
-        places = self.places(key, values)
+        wanted = dict.fromkeys(values)
         names = list(columns or self._table.column_names)
+        places = self._places(key, wanted)
         if not places.size:
             return []
-        found = self._table.select(names).take(pa.array(places))
-        return [dict(zip(names, row, strict=True)) for row in zip(*(column.to_pylist() for column in found.columns), strict=True)]
+        found = self._table.select(list(dict.fromkeys((*names, key)))).take(pa.array(places))
+        columns_of = {name: column.to_pylist() for name, column in zip(found.column_names, found.columns, strict=True)}
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*(columns_of[name] for name in names), strict=True)]
+        texts = columns_of[key]
+        if all(text in wanted for text in texts):
+            return rows
+        return [row for row, text in zip(rows, texts, strict=True) if text in wanted]  # two texts may have one hash
+
+    def _places(self, key: str, wanted: Collection[str]) -> np.ndarray:
+        """Places of the rows whose `key` has the hash of one of some different values, ascending."""
+        hashes, order = self._index[key]
+        asked = np.fromiter(map(hash, wanted), dtype=np.int64, count=len(wanted))
+        first = np.searchsorted(hashes, asked, "left")
+        sizes = np.searchsorted(hashes, asked, "right") - first
+        ends = np.cumsum(sizes)
+        spans = np.repeat(first - ends + sizes, sizes) + np.arange(int(ends[-1]) if ends.size else 0)
+        return np.unique(order[spans])
 
 
 def _index_of(column: pa.ChunkedArray[Any]) -> tuple[np.ndarray, np.ndarray]:

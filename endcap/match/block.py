@@ -17,6 +17,7 @@ import numpy as np
 
 from endcap.match.index import GRAM_POSTINGS, LEAST_POSTINGS, OFFERS_A_POSTING, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, empty_part, rarity
 from endcap.match.reading import CODE, WORD
+from endcap.match.room import Room, room_for
 
 # Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
 COMPARED, MOST_READ = 96, 3072
@@ -28,8 +29,6 @@ TITLE_SHARE, TEXT_SHARE, LETTER_SHARE, PRICE_SHARE = (np.float32(share / sum(SHA
 UNKNOWN_PRICE = np.float32(0.5)
 NAMING = WORD | CODE
 QUERIES_A_TASK = 4096
-# Room for the query's tokens: more than four times as many as an offer can have.
-SLOTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,11 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
 
     def search(first: int) -> None:
         part = slice(first, first + QUERIES_A_TASK)
-        _search(
-            rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices,
-            postings.currencies, postings.lengths, *asked, near[part], similarity[part],
-        )  # fmt: skip
+        with room_for(postings.feeds.size) as room:
+            _search(
+                rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices,
+                postings.currencies, postings.lengths, *asked, near[part], similarity[part], room,
+            )  # fmt: skip
 
     if threads == 1 or rows.size <= QUERIES_A_TASK:
         for first in firsts:
@@ -76,10 +76,11 @@ def find_near_offer(postings: Postings, offer: Part, feed: int, price: float, cu
     """(the k nearest live rows int32, their similarity) of an offer outside the index, given as a part of one row; unknown tokens are numbered -1."""
     near, similarity = np.full((1, k), -1, np.int32), np.zeros((1, k), np.float32)
     asked = (offer, np.array([feed], dtype=np.int32), np.array([price]), np.array([currency], dtype=np.uint64))
-    _search(
-        np.array([postings.feeds.size], dtype=np.int32), postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds,
-        postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity,
-    )  # fmt: skip
+    with room_for(postings.feeds.size) as room:
+        _search(
+            np.array([postings.feeds.size], dtype=np.int32), postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds,
+            postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity, room,
+        )  # fmt: skip
     found = near[0] >= 0
     return near[0][found], similarity[0][found]
 
@@ -317,12 +318,6 @@ def _insert(near: np.ndarray, similarity: np.ndarray, keys: np.ndarray, row: int
 
 
 @numba.njit(cache=True, nogil=True)
-def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Room for `_remember`, taken once a search."""
-    return np.empty(SLOTS, np.int32), np.empty(SLOTS, np.float32), np.zeros(SLOTS, np.uint8)
-
-
-@numba.njit(cache=True, nogil=True)
 def _remember(
     numbers: np.ndarray, squares: np.ndarray, flags: np.ndarray, tables: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:  # fmt: skip
@@ -424,12 +419,11 @@ def _letters(grams: np.ndarray, query: _Query) -> np.float32:
 def _search(
     rows: np.ndarray, base: Part, delta: Part, counts: Counts, gram_rarity: np.ndarray, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray,
     currencies: np.ndarray, lengths: np.ndarray, asked: Part, asked_feeds: np.ndarray, asked_prices: np.ndarray, asked_currencies: np.ndarray,
-    near: np.ndarray, similarity: np.ndarray,
+    near: np.ndarray, similarity: np.ndarray, room: Room,
 ) -> None:  # fmt: skip
     """Fill `near` and `similarity` for rows of the index, or for those of `asked`, whose rows follow them."""
     # By row: what visited tokens and 3-grams gave, then what all tokens give; what visited 3-grams gave, then how good a row looks.
-    score, looks, seen = np.zeros(feeds.size, np.float32), np.zeros(feeds.size, np.float32), np.empty(feeds.size, np.int32)
-    tables, gram_tables = _tables(), _tables()
+    score, looks, seen, tables, gram_tables = room.score, room.looks, room.seen, room.tokens, room.grams
     base_rows = base.start.size - 1
     postings = min(POSTINGS, max(LEAST_POSTINGS, int(counts.offers) // OFFERS_A_POSTING))
     for q in range(rows.size):

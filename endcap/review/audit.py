@@ -13,6 +13,7 @@ import duckdb
 from endcap.decide.promised import AUDIT
 from endcap.ops.home import Home
 from endcap.review.override import Override, store
+from endcap.review.shown import Tables
 
 # Pairs less alike than this would not be linked under any threshold.
 LEAST = 0.5
@@ -30,6 +31,26 @@ _DRAWN = f"""
             AND v.action NOT IN ('skip', 'escalate') AND v.field IS NULL)
     ORDER BY md5(d.offer_id || $seed), d.offer_id LIMIT $count
 """
+
+
+# The same order, of all that the snapshot decided, whatever people said since.
+_ORDER = f"""
+    SELECT d.offer_id, coalesce(d.product_id, d.proposed_product_id) AS product_id, c.offer_id AS counterpart_offer_id
+    FROM decisions d JOIN offers o USING (offer_id) JOIN offers c ON c.offer_id = d.counterpart_offer_id
+    JOIN pairs p ON p.left_id = least(d.offer_id, c.offer_id) AND p.right_id = greatest(d.offer_id, c.offer_id)
+    WHERE d.kind = 'product' AND d.decided_by = 'machine' AND p.score >= {LEAST}
+      AND (d.action = 'linked' OR d.reason_code IN ('doubtful', 'no_promise'))
+    ORDER BY md5(d.offer_id || ?), d.offer_id LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawable:
+    """A link as it stands in the order of the draw."""
+
+    offer_id: str
+    product_id: str | None
+    counterpart_offer_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +79,11 @@ def draw(con: duckdb.DuckDBPyConnection, count: int, *, seed: int) -> list[Audit
     """The next links to audit, at most `count`."""
     rows = con.execute(_DRAWN, {"seed": str(seed), "count": count}).fetchall()
     return [AuditItem(Side(*row[:6]), Side(*row[7:13]), row[6], row[13]) for row in rows]
+
+
+def order_of_draw(tables: Tables, count: int, *, seed: int) -> list[Drawable]:
+    """The first `count` links in the order in which `draw` takes them, those that people spoke of since the snapshot too."""
+    return [Drawable(**row) for row in tables.rows(_ORDER, [str(seed), count])]
 
 
 def answer_audit(home: Home, item: AuditItem, *, same: bool, actor: str) -> Override:

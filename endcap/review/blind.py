@@ -12,21 +12,24 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-import duckdb
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from endcap.decide.promised import AUDIT
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
-from endcap.review.audit import draw
+from endcap.review.audit import Drawable
 from endcap.review.override import ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
+from endcap.review.said import Said, said_since
 
 SECOND, BATCH = "second", "batch"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
 AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
+# So many of the next links may have been spoken of since the snapshot without being asked about; a draw finds fewer where there are more.
+MOST_SPOKEN_OF = 100
 OPEN = BLIND_ASKS.c.action.is_(None)
 Mine = Callable[[Sequence[str]], set[str]]
 
@@ -52,11 +55,12 @@ class Agreement:
     kappa: float | None
 
 
-def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
+def to_ask(home: Home, order: Callable[[int], Sequence[Drawable]], person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
     """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first.
 
-    `mine` leaves those of the offers that are within the person's reach. Whoever does not reach everything is asked no audits: drawn from a part
-    of the catalog they would no longer be a random sample of it.
+    `order` gives the first so many links in the order of the draw, or more of them. `mine` leaves those of the offers that are within the
+    person's reach. Whoever does not reach everything is asked no audits: drawn from a part of the catalog they would no longer be a random
+    sample of it.
     """
     most = round(shown * SHARE_AUDIT)
     if not most:
@@ -64,12 +68,12 @@ def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, 
     with home.engine.connect() as connection:
         open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
-        seconds = _to_check(connection, person, taken_in, asked)
+    seconds = _to_check(said_since(home, taken_in), person, asked)
     if mine is not None:
         reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
         open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]
     kept = [_asked(row) for row in open_now][: 2 * most]
-    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(con, most, asked)
+    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(home, order, most, asked)
     fresh = [*([] if any(one.purpose != AUDIT for one in kept) else seconds[:most]), *audits]
     if fresh:
         with writing(home.engine) as connection:  # what was asked of somebody meanwhile is not asked again
@@ -163,32 +167,33 @@ def agreement(home: Home) -> list[Agreement]:
 # --- what to ask ----------------------------------------------------------------------------------------------------
 
 
-def _to_check(connection: Connection, person: str, taken_in: int, asked: set[str]) -> list[Asked]:
+def _to_check(said: Sequence[Said], person: str, asked: set[str]) -> list[Asked]:
     """Answers of others since the snapshot that are to be asked again, those given as one first."""
-    query = select(OVERRIDES).where(
-        OVERRIDES.c.override_id > taken_in, OVERRIDES.c.actor != person, OVERRIDES.c.action.in_(PLACED), OVERRIDES.c.field.is_(None),
-        OVERRIDES.c.reason_code != AUDIT, OVERRIDES.c.key.is_not(None), not_undone(),
-    )  # fmt: skip
-    groups: dict[str, list[RowMapping]] = defaultdict(list)
-    singles = []
-    for row in connection.execute(query.order_by(OVERRIDES.c.override_id)).mappings():
-        if row["group_id"] is None:
-            singles.append(row)
-        else:
-            groups[row["group_id"]].append(row)
-    batched = [one for rows in groups.values() for one in sorted(rows, key=lambda row: _hash(row["offer_id"]))[: math.ceil(SHARE_BATCH * len(rows))]]
-    drawn = [one for one in singles if _hash(f"{one['override_id']} {one['offer_id']}") % 10_000 < 10_000 * SHARE_SECOND]
-    found = [(BATCH, one) for one in batched] + [(SECOND, one) for one in drawn]
-    return [
-        Asked(one["offer_id"], purpose, one["override_id"], one["product_id"], one["counterpart_offer_id"])
-        for purpose, one in found if one["offer_id"] not in asked
-    ]  # fmt: skip
+    groups: dict[str, list[Said]] = defaultdict(list)
+    drawn = []
+    for one in said:
+        if one.actor == person or one.action not in PLACED or one.field is not None or one.reason_code == AUDIT or one.key is None:
+            continue
+        if one.group_id is not None:
+            groups[one.group_id].append(one)
+        elif _hash(f"{one.override_id} {one.offer_id}") % 10_000 < 10_000 * SHARE_SECOND:
+            drawn.append(one)
+    batched = [one for rows in groups.values() for one in sorted(rows, key=lambda row: _hash(row.offer_id))[: math.ceil(SHARE_BATCH * len(rows))]]
+    found = [*((BATCH, one) for one in batched), *((SECOND, one) for one in drawn)]
+    return [Asked(one.offer_id, purpose, one.override_id, one.product_id, one.counterpart_offer_id) for purpose, one in found if one.offer_id not in asked]
 
 
-def _audits(con: duckdb.DuckDBPyConnection, count: int, asked: set[str]) -> list[Asked]:
-    drawn = draw(con, count + len(asked), seed=AUDIT_SEED)
-    fresh = [one for one in drawn if one.offer.offer_id not in asked][:count]
-    return [Asked(one.offer.offer_id, AUDIT, None, one.product_id, one.counterpart.offer_id) for one in fresh]
+def _audits(home: Home, order: Callable[[int], Sequence[Drawable]], count: int, asked: set[str]) -> list[Asked]:
+    """The next links of the draw that nobody was asked and nobody spoke of."""
+    known = order(count + len(asked) + MOST_SPOKEN_OF)
+    fresh = [one for one in known if one.offer_id not in asked][: count + MOST_SPOKEN_OF]
+    spoken = select(OVERRIDES.c.offer_id, OVERRIDES.c.counterpart_offer_id).where(
+        OVERRIDES.c.offer_id.in_([one.offer_id for one in fresh]), OVERRIDES.c.action.not_in((SKIP, ESCALATE)), OVERRIDES.c.field.is_(None)
+    )
+    with home.engine.connect() as connection:
+        pairs = {(row.offer_id, row.counterpart_offer_id) for row in connection.execute(spoken)}
+    free = [one for one in fresh if (one.offer_id, one.counterpart_offer_id) not in pairs]
+    return [Asked(one.offer_id, AUDIT, None, one.product_id, one.counterpart_offer_id) for one in free[:count]]
 
 
 def _asked(row: RowMapping) -> Asked:
@@ -200,6 +205,7 @@ def _row(one: Asked, person: str) -> dict[str, Any]:
     return told | {"counterpart_offer_id": one.counterpart_offer_id, "asked_of": person, "asked_at": now()}
 
 
+@lru_cache(maxsize=65_536)
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 

@@ -35,6 +35,8 @@ def take(home: Home, offer_ids: Sequence[str], holder: str, *, limit: int, secon
 
 def release(home: Home, holder: str, offer_ids: Sequence[str] | None = None) -> int:
     """Give leases back, all of the holder's where none are named; returns how many."""
+    if offer_ids is not None and not offer_ids:
+        return 0
     mine = delete(LEASES).where(LEASES.c.holder == holder)
     with writing(home.engine) as connection:
         return int(connection.execute(mine if offer_ids is None else mine.where(LEASES.c.offer_id.in_(list(offer_ids)))).rowcount)

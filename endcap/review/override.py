@@ -14,6 +14,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
+from endcap.review.said import said_since
 from endcap.settings import Catalog
 
 PLACED = ("same", "different", "other", "new")
@@ -183,18 +184,17 @@ class Since:
 
 def answered_since(home: Home, taken_in: int) -> Since:
     """What people said of offers after override `taken_in`, what was taken back left out."""
-    wanted = (OVERRIDES.c.offer_id, OVERRIDES.c.action, OVERRIDES.c.actor, OVERRIDES.c.note)
-    standing = select(*wanted).where(OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(ACTIONS), OVERRIDES.c.field.is_(None), not_undone())
     answered, put_off, escalated = set(), set(), {}
-    with home.engine.connect() as connection:
-        for row in connection.execute(standing.order_by(OVERRIDES.c.override_id)):
-            if row.action == ESCALATE:
-                escalated[row.offer_id] = f"{row.actor} leaves this to a lead" + (f": {row.note}" if row.note else "")
-            elif row.action == SKIP:
-                put_off.add(row.offer_id)
-            else:
-                answered.add(row.offer_id)
-                escalated.pop(row.offer_id, None)
+    for one in said_since(home, taken_in):
+        if one.field is not None or one.action not in ACTIONS:
+            continue
+        if one.action == ESCALATE:
+            escalated[one.offer_id] = f"{one.actor} leaves this to a lead" + (f": {one.note}" if one.note else "")
+        elif one.action == SKIP:
+            put_off.add(one.offer_id)
+        else:
+            answered.add(one.offer_id)
+            escalated.pop(one.offer_id, None)
     return Since(frozenset(answered), frozenset(put_off - answered), escalated)
 
 

@@ -48,6 +48,8 @@ def chosen(tables: Tables, person: Person, of: str, ids: Iterable[str], role: st
     if not wanted:
         return set()
     sql, values = within(person, of, column, role)
+    if sql == "TRUE" and of != "feed":
+        return {row[column] for row in tables.find(table, column, wanted, (column,))}
     found = tables.rows(f"SELECT DISTINCT {column} AS id FROM {table} WHERE {column} IN ({', '.join('?' * len(wanted))}) AND {sql}", [*wanted, *values])
     return {row["id"] for row in found}
 

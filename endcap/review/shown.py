@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -16,6 +17,13 @@ from endcap.text import fold
 MAX_CANDIDATES = 9
 # Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
 COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
+STATED = {"brand": "brand", "GTIN": "gtin", "part number": "mpn"}
+ATTRIBUTES = {name: name.replace("_", " ") for name in COMPARED}
+DECISION_FIELDS = ("offer_id", "kind", "action", "product_id", "proposed_product_id", "reason_code", "reason", "model")
+PRODUCT_FIELDS = ("product_id", "title", "offers", "suppliers", "price_min", "price_max", "state")
+OFFER_FIELDS = (
+    "offer_id", "supplier", "title", "brand", "gtin", "mpn", "price", "currency", "quantity_text", "description", "url", "image_url", "identity_hash",
+)  # fmt: skip
 POPULAR_OFFERS, DEAR = 5, 1.5
 # Reasons without the machine's figures: whoever knows how sure it is no longer judges for themselves.
 NOT_SURE = "The machine is not sure"
@@ -34,6 +42,10 @@ class Tables(Protocol):
 
     def by_key(self, table: str, columns: str, condition: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         """Current rows of a lake table by its key."""
+        ...
+
+    def find(self, name: str, key: str, values: Iterable[str], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Current rows of a lake table whose `key`, a column that is asked by all the time, is one of `values`; in no order that means anything."""
         ...
 
 
@@ -139,29 +151,39 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
     if not offer_ids:
         return []
     linked = linked or {}
-    decided = {row["offer_id"]: row for row in tables.rows(
-        "SELECT offer_id, proposed_product_id, reason_code, reason, model FROM decisions "
-        f"WHERE kind = 'product' AND action = 'to_review' AND offer_id IN ({_marks(offer_ids)})", offer_ids)}  # fmt: skip
-    for row in _some(
-        tables, "SELECT offer_id, product_id, model FROM decisions WHERE kind = 'product' AND action = 'linked'", "offer_id", set(linked) - set(decided)
-    ):
-        told = {"proposed_product_id": linked[row["offer_id"]][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
-        decided[row["offer_id"]] = {"offer_id": row["offer_id"], "model": row["model"], **told}
-    near = _near(tables, sorted(decided))
+    decided = _decided(tables, offer_ids, linked)
+    near = _near(tables, decided)
     others = {other for found in near.values() for other, _score in found}
     placed = {*others, *(one for one in linked if one in decided)}
-    home_of = dict(_pairs_of(tables, "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL", placed))
+    home_of = {row["offer_id"]: row["product_id"] for row in _placements(tables, placed) if row["product_id"] is not None}
     proposed = {row["proposed_product_id"] for row in decided.values()} - {None}
-    products = {row["product_id"]: row for row in _some(
-        tables, "SELECT product_id, title, offers, suppliers, price_min, price_max FROM products WHERE state = 'live'", "product_id",
-        proposed | set(home_of.values()))}  # fmt: skip
-    asked = sorted({*decided, *others})
-    offers = {row["offer_id"]: row for row in tables.by_key("offers", "*", f"offer_id IN ({_marks(asked)})", asked)} if asked else {}
+    known = tables.find("products", "product_id", proposed | set(home_of.values()), PRODUCT_FIELDS)
+    products = {row["product_id"]: row for row in known if row["state"] == "live"}
+    asked = {*decided, *others}
+    offers = {row["offer_id"]: row for row in tables.find("offers", "offer_id", asked, OFFER_FIELDS)}
     facts = _facts(tables, asked)
+    values = {offer_id: _values(row, facts.get(offer_id, {})) for offer_id, row in offers.items()}
     return [
-        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, facts)
+        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, values)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
+
+
+def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]]) -> dict[str, dict[str, Any]]:
+    """What is asked of each of the offers that waits, or is named as linked."""
+    decided: dict[str, dict[str, Any]] = {}
+    wanted = set(offer_ids)
+    for row in _placements(tables, wanted | set(linked)):
+        offer_id = row["offer_id"]
+        if row["action"] == "to_review" and offer_id in wanted:
+            decided[offer_id] = row
+        elif row["action"] == "linked" and offer_id in linked:
+            decided[offer_id] = row | {"proposed_product_id": linked[offer_id][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
+    return decided
+
+
+def _placements(tables: Tables, offer_ids: Iterable[str]) -> list[dict[str, Any]]:
+    return [row for row in tables.find("decisions", "offer_id", offer_ids, DECISION_FIELDS) if row["kind"] == "product"]
 
 
 def _compared_first(near: list[tuple[str, float]], linked: tuple[str | None, str | None] | None) -> list[tuple[str, float]]:
@@ -178,7 +200,7 @@ def _without(products: Mapping[str, Mapping[str, Any]], own: str | None) -> Mapp
 
 def _shown(
     decision: Mapping[str, Any], near: list[tuple[str, float]], home_of: Mapping[str, str], products: Mapping[str, Mapping[str, Any]],
-    offers: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Mapping[str, str]],
+    offers: Mapping[str, Mapping[str, Any]], values: Mapping[str, Mapping[str, str]],
 ) -> Shown:  # fmt: skip
     offer = offers[decision["offer_id"]]
     best: dict[str, tuple[str | None, float | None]] = {}
@@ -188,7 +210,7 @@ def _shown(
     first = decision["proposed_product_id"]
     if first in products:
         best = {first: best.get(first, (None, None)), **{product: found for product, found in best.items() if product != first}}
-    choices = [_choice(offer, products[product], found, offers, facts) for product, found in list(best.items())[:MAX_CANDIDATES]]
+    choices = [_choice(offer, products[product], found, offers, values) for product, found in list(best.items())[:MAX_CANDIDATES]]
     first_choice = choices[0] if choices else None
     differing = ", ".join(sorted(field.name for field in first_choice.fields if field.same is False)) if first_choice else ""
     told = [offer["offer_id"], offer["identity_hash"], decision["reason"], [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]]
@@ -202,11 +224,11 @@ def _shown(
 
 def _choice(
     offer: Mapping[str, Any], product: Mapping[str, Any], found: tuple[str | None, float | None], offers: Mapping[str, Mapping[str, Any]],
-    facts: Mapping[str, Mapping[str, str]],
+    values: Mapping[str, Mapping[str, str]],
 ) -> Choice:  # fmt: skip
     other_id, likeness = found
     other = offers.get(other_id) if other_id else None
-    fields = compare(_values(offer, facts), _values(other, facts)) if other else []
+    fields = compare(values[offer["offer_id"]], values[other["offer_id"]]) if other else []
     apart = [f"{field.name} {field.offer} against {field.other}" for field in fields if field.same is False]
     alike = [f"same {field.name}" for field in fields if field.same]
     return Choice(
@@ -230,16 +252,24 @@ def mark_words(title: str, other: str | None) -> list[Word]:
     words = title.split()
     if other is None:
         return [Word(word, True) for word in words]
-    bare, known = [_bare(word) for word in words], [_bare(word) for word in other.split()]
-    joined = [one + next_one for one, next_one in pairwise(bare)]
-    others, others_joined = set(known), {one + next_one for one, next_one in pairwise(known)}
-    found = [one in others or one in others_joined for one in bare]
+    (bare, joined), (known, known_joined) = _bare_words(title), _bare_words(other)
+    others = set(known)
+    either = others.union(known_joined)
+    found = [one in either for one in bare]
     for place, both in enumerate(joined):
         if both in others:
             found[place] = found[place + 1] = True
-    return [Word(*both) for both in zip(words, found, strict=True)]
+    return [Word(word, shared) for word, shared in zip(words, found, strict=True)]
 
 
+@lru_cache(maxsize=8192)
+def _bare_words(title: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the words of a title without case and marks, every two neighbours joined); a title is compared with many."""
+    bare = tuple(_bare(word) for word in title.split())
+    return bare, tuple(one + next_one for one, next_one in pairwise(bare))
+
+
+@lru_cache(maxsize=65_536)
 def _bare(word: str) -> str:
     return "".join(letter for letter in fold(word) if letter.isalnum())
 
@@ -253,10 +283,11 @@ def _stated(offer: Mapping[str, Any], other_title: str | None) -> Stated:
     )  # fmt: skip
 
 
-def _values(offer: Mapping[str, Any], facts: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    own = {"brand": offer["brand"], "GTIN": offer["gtin"], "part number": offer["mpn"]}
-    found = facts.get(offer["offer_id"], {})
-    return {name: value for name, value in {**own, **{name.replace("_", " "): found.get(name) for name in COMPARED}}.items() if value}
+def _values(offer: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, str]:
+    """What is compared of an offer, by the name that people read."""
+    stated = ((name, offer[column]) for name, column in STATED.items())
+    found = ((name, facts.get(attribute)) for attribute, name in ATTRIBUTES.items())
+    return {name: value for name, value in (*stated, *found) if value}
 
 
 def _risks(offer: Mapping[str, Any], choice: Choice, products: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -271,37 +302,18 @@ def _risks(offer: Mapping[str, Any], choice: Choice, products: Mapping[str, Mapp
     return risks
 
 
-def _near(tables: Tables, offer_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
+def _near(tables: Tables, offer_ids: Iterable[str]) -> dict[str, list[tuple[str, float]]]:
     """The compared offers of each, with the score."""
     found: dict[str, list[tuple[str, float]]] = {}
-    if not offer_ids:
-        return found
-    marks, wanted = _marks(offer_ids), set(offer_ids)
-    for row in tables.by_key("pairs", "left_id, right_id, score", f"(left_id IN ({marks}) OR right_id IN ({marks}))", [*offer_ids, *offer_ids]):
-        for one, other in ((row["left_id"], row["right_id"]), (row["right_id"], row["left_id"])):
-            if one in wanted:
-                found.setdefault(one, []).append((other, row["score"]))
+    for one, other in (("left_id", "right_id"), ("right_id", "left_id")):
+        for row in tables.find("pairs", one, offer_ids, ("left_id", "right_id", "score")):
+            found.setdefault(row[one], []).append((row[other], row["score"]))
     return found
 
 
-def _facts(tables: Tables, offer_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+def _facts(tables: Tables, offer_ids: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    if offer_ids:
-        condition = f"offer_id IN ({_marks(offer_ids)}) AND attribute IN ({_marks(COMPARED)})"
-        for row in tables.by_key("facts", "offer_id, attribute, value, unit", condition, [*offer_ids, *COMPARED]):
+    for row in tables.find("facts", "offer_id", offer_ids, ("offer_id", "attribute", "value", "unit")):
+        if row["attribute"] in COMPARED:
             found.setdefault(row["offer_id"], {})[row["attribute"]] = f"{row['value']} {row['unit'] or ''}".strip()
     return found
-
-
-def _some(tables: Tables, query: str, column: str, wanted: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows of a query with WHERE, of the wanted values of a column only."""
-    values = sorted(wanted)
-    return tables.rows(f"{query} AND {column} IN ({_marks(values)})", values) if values else []
-
-
-def _pairs_of(tables: Tables, query: str, wanted: Iterable[str]) -> list[tuple[str, str]]:
-    return [(row["offer_id"], row["product_id"]) for row in _some(tables, query, "offer_id", wanted)]
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from endcap.review.shown import Shown
 from endcap.serve.answers import Answer, Taken
 
 MOST_DECISIONS = 500
@@ -235,8 +233,3 @@ class Agreement(BaseModel):
 
 class Agreements(Answer):
     agreements: list[Agreement]
-
-
-def item_of(shown: Shown) -> Item:
-    """An item in the API's shape."""
-    return Item.model_validate(asdict(shown))

@@ -10,16 +10,17 @@ from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
 
 from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.problems import BadInput
-from endcap.review import blind, lease
+from endcap.review import audit, blind, lease
 from endcap.review.override import Given, answered_since, give, given_by, undo_last
 from endcap.review.reach import chosen, within
 from endcap.review.shown import Shown, Waiting, look_at, queue
 from endcap.serve import answers_review as answers
-from endcap.serve.answering import Answering
+from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
@@ -28,6 +29,7 @@ ROUTER = APIRouter(prefix="/api/v1/review", route_class=Answering)
 MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
+DRAWN_AT_ONCE = 5000
 IDLE_S = 60.0
 
 
@@ -41,11 +43,11 @@ Writing = Annotated[Home, Depends(home_of)]
 Filter = Annotated[str, Query(max_length=400)]
 
 
-@ROUTER.get("/next")
+@ROUTER.get("/next", response_model=answers.NextItems)
 def next_items(
     request: Request, reading: Pinned, home: Writing, n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40, supplier: Filter = "", category: Filter = "",
     reason: Filter = "", skip: Annotated[str, Query(max_length=8000, description="Offer ids that the page has already, separated by line feeds.")] = "",
-) -> answers.NextItems:  # fmt: skip
+) -> Response:  # fmt: skip
     """The next items for this person, leased to them, the costliest doubt first."""
     person, had = person_of(request), set(skip.split("\n"))
     waiting, said = _waiting(reading, home, person)
@@ -54,26 +56,27 @@ def next_items(
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
     # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
     taken = lease.take(home, free, person.name, limit=n)
-    still_waiting = {one.offer_id for one in _waiting(reading, home, person)[0]}
-    lease.release(home, person.name, [one for one in taken if one not in still_waiting])
-    taken = [one for one in taken if one in still_waiting]
+    gone = _gone(reading, home, person)[0]
+    lease.release(home, person.name, [one for one in taken if one in gone])
+    taken = [one for one in taken if one not in gone]
     asked = [] if supplier or category or reason else _to_ask(reading, home, person, n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
     items = look_at(reading, blind.mixed(taken, [one.offer_id for one in asked]), blind.linked_of(asked))
-    return answers.NextItems(
-        snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),
+    items = [replace(item, left=said[item.offer_id]) if item.offer_id in said else item for item in items]
+    return written(
+        answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),
         leased=sum(one.offer_id in elsewhere for one in shown),
         suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
-        reasons=_counted(one.reason_code for one in waiting), items=[answers.item_of(replace(item, left=said.get(item.offer_id))) for item in items],
+        reasons=_counted(one.reason_code for one in waiting), items=items,
     )  # fmt: skip
 
 
-@ROUTER.get("/items")
-def items(request: Request, reading: Pinned, ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")]) -> answers.Items:
+@ROUTER.get("/items", response_model=answers.Items)
+def items(request: Request, reading: Pinned, ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")]) -> Response:
     """The named items as a person sees them, whoever holds them; those that no longer wait, or are not this person's to decide, are left out."""
     asked = ids.split("\n")[:MOST_GROUPED]
     mine = chosen(reading, person_of(request), "offer", asked)
-    return answers.Items(snapshot=reading.snapshot_id, items=[answers.item_of(item) for item in look_at(reading, [one for one in asked if one in mine])])
+    return written(answers.Items, snapshot=reading.snapshot_id, items=look_at(reading, [one for one in asked if one in mine]))
 
 
 @ROUTER.post("/decisions")
@@ -95,14 +98,14 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     return answers.Outcomes(snapshot=reading.snapshot_id, outcomes=[answers.Outcome.model_validate(one, from_attributes=True) for one in outcomes])
 
 
-@ROUTER.post("/undo")
-def undo(request: Request, reading: Pinned, home: Writing) -> answers.Undone:
+@ROUTER.post("/undo", response_model=answers.Undone)
+def undo(request: Request, reading: Pinned, home: Writing) -> Response:
     """Take back this person's last answer, or the last group of answers."""
     person = person_of(request).name
     opened = blind.undo_blind(home, person)
     offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person)]
     items = look_at(reading, offers[:MOST_AT_ONCE], blind.linked_of(blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
-    return answers.Undone(snapshot=reading.snapshot_id, count=len(offers), items=[answers.item_of(item) for item in items])
+    return written(answers.Undone, snapshot=reading.snapshot_id, count=len(offers), items=items)
 
 
 @ROUTER.post("/release")
@@ -154,12 +157,12 @@ def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> Non
         "offer": {one.counterpart_offer_id for one in decisions if one.counterpart_offer_id is not None},
     }  # fmt: skip
     for kind, now in (("product", "products"), ("offer", "decisions")):
-        unknown = named[kind]
-        for table in (now, f"{kind}s_log"):
-            if unknown:
-                marks = ", ".join("?" * len(unknown))
-                found = reading.rows(f"SELECT DISTINCT {kind}_id AS id FROM {table} WHERE {kind}_id IN ({marks})", sorted(unknown))
-                unknown = unknown.difference(row["id"] for row in found)
+        key = f"{kind}_id"
+        unknown = named[kind].difference(row[key] for row in reading.find(now, key, named[kind], (key,)))
+        if unknown:
+            marks = ", ".join("?" * len(unknown))
+            found = reading.rows(f"SELECT DISTINCT {key} AS id FROM {kind}s_log WHERE {key} IN ({marks})", sorted(unknown))
+            unknown = unknown.difference(row["id"] for row in found)
         if unknown:
             raise BadInput(f"there is no {kind} {min(unknown)!r}", where="review", todo="ask for the next items again")
 
@@ -177,12 +180,19 @@ def _waiting(reading: Reading, home: Home, person: Person) -> tuple[list[Waiting
 
     What was left to a lead comes first for the leads of its scope, answered or not, and waits for nobody else.
     """
+    gone, left, put_off = _gone(reading, home, person)
+    mine = [one for one in _queue(reading, person) if one.offer_id not in gone]
+    if not left and not put_off:
+        return mine, left
+    return sorted(mine, key=lambda one: (one.offer_id not in left, one.offer_id in put_off)), left
+
+
+def _gone(reading: Reading, home: Home, person: Person) -> tuple[frozenset[str], dict[str, str], frozenset[str]]:
+    """(offers that no longer wait for this person, those left to a lead that this one is, with whose words, those that were put off)."""
     since = answered_since(home, taken_in(reading))
     led = chosen(reading, person, "offer", since.escalated, "lead") if person.may("lead") else set()
     left = {offer_id: words for offer_id, words in since.escalated.items() if offer_id in led}
-    gone = (since.answered | since.escalated.keys()) - left.keys()
-    mine = [one for one in _queue(reading, person) if one.offer_id not in gone]
-    return sorted(mine, key=lambda one: (one.offer_id not in left, one.offer_id in since.put_off)), left
+    return (since.answered | since.escalated.keys()) - left.keys(), left, since.put_off
 
 
 def _queue(reading: Reading, person: Person) -> list[Waiting]:
@@ -190,14 +200,19 @@ def _queue(reading: Reading, person: Person) -> list[Waiting]:
 
 
 def _to_ask(reading: Reading, home: Home, person: Person, n: int) -> list[blind.Asked]:
-    with reading.cursor() as cursor:
-        mine = None if person.scopes is None else lambda ids: chosen(reading, person, "offer", ids)
-        return blind.to_ask(home, cursor, person.name, n, taken_in(reading), mine)
+    mine = None if person.scopes is None else lambda ids: chosen(reading, person, "offer", ids)
+    return blind.to_ask(home, lambda count: order_of_draw(reading, count), person.name, n, taken_in(reading), mine)
+
+
+def order_of_draw(reading: Reading, count: int) -> Sequence[audit.Drawable]:
+    """At least the first `count` links in the order of the draw, found once a snapshot and again where that many were not enough."""
+    wanted = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
+    return reading.keep("order of the draw", lambda reading: audit.order_of_draw(reading, wanted, seed=blind.AUDIT_SEED), until=wanted)
 
 
 def taken_in(reading: Reading) -> int:
     """The last override that the snapshot knows of."""
-    return int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0))
+    return reading.keep("taken in", lambda reading: int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)))
 
 
 def _grouped(reading: Reading, person: Person) -> list[Shown]:

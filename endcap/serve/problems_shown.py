@@ -94,7 +94,8 @@ class EveryAnswer:
                 return
             receive = _counted(receive, scope["app"].state.limits.body_s)
             if not scope["path"].startswith(STATIC):  # the look must not depend on the catalog
-                reading = self.readings.at_once() or await to_thread.run_sync(self.readings.current)
+                known = self.readings.at_once()
+                reading = await to_thread.run_sync(self.readings.current) if known is None else known
                 snapshot = reading.snapshot_id or "none"
                 scope.setdefault("state", {})["reading"] = reading
             await self._in_turn(scope, receive, send_with_headers)

@@ -1,0 +1,83 @@
+"""What people said since a snapshot, held in memory and brought up to date by the rows that came since: answers are only ever appended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, select
+
+from endcap.ops.home import Home
+from endcap.ops.tables import OVERRIDES
+
+# Of one catalog: the current snapshot, and the one before while its last requests are under way.
+MOST_KEPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One standing answer."""
+
+    override_id: int
+    offer_id: str
+    action: str
+    product_id: str | None
+    counterpart_offer_id: str | None
+    actor: str
+    reason_code: str
+    note: str
+    group_id: str | None
+    field: str | None
+    key: str | None
+
+
+@dataclass
+class _Log:
+    last: int  # the newest override that is in here
+    standing: dict[int, Said] = field(default_factory=dict)
+    shown: tuple[Said, ...] = ()
+    mark: object = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_LOGS: WeakKeyDictionary[Engine, dict[int, _Log]] = WeakKeyDictionary()
+_OPENING = threading.Lock()
+_COLUMNS = [OVERRIDES.c[name] for name in Said.__slots__]
+
+
+def said_since(home: Home, taken_in: int) -> Sequence[Said]:
+    """Every answer after override `taken_in` that nobody took back, in the order in which they were given; the same object while nothing changes."""
+    log = _log_of(home.engine, taken_in)
+    with log.lock:
+        mark = home.changes(at_once=True)  # asked before reading: what comes in between is read twice rather than never
+        if mark is None or mark != log.mark:
+            _bring_up(log, home.engine)
+            log.mark = mark
+        return log.shown
+
+
+def _log_of(engine: Engine, taken_in: int) -> _Log:
+    with _OPENING:
+        logs = _LOGS.setdefault(engine, {})
+        log = logs.pop(taken_in, None) or _Log(taken_in)
+        logs[taken_in] = log
+        for oldest in list(logs)[:-MOST_KEPT]:
+            del logs[oldest]
+        return log
+
+
+def _bring_up(log: _Log, engine: Engine) -> None:
+    """Add what came since; rows become visible in the order of their ids (see ops/database.py)."""
+    came = select(*_COLUMNS, OVERRIDES.c.undoes).where(OVERRIDES.c.override_id > log.last).order_by(OVERRIDES.c.override_id)
+    with engine.connect() as connection:
+        rows = connection.execute(came).all()
+    for row in rows:
+        if row.undoes is None:
+            log.standing[row.override_id] = Said(*row[:-1])
+        else:
+            log.standing.pop(row.undoes, None)
+        log.last = row.override_id
+    if rows:
+        log.shown = tuple(log.standing.values())
