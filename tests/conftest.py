@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import browser, desk
+from desk import browser, desk, lookout
 from sqlalchemy import create_engine, insert, select, text
 
 from endcap import settings
 from endcap.ops.database import open_database
 from endcap.ops.tables import METADATA
 
-__all__ = ["browser", "desk"]
+__all__ = ["browser", "desk", "lookout"]
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

@@ -110,6 +110,12 @@ def desk(copy_of_demo: Path, browser: Browser) -> Iterator[Desk]:
     yield from at_desk(copy_of_demo, browser)
 
 
+@pytest.fixture(scope="module")
+def lookout(demo: Any, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk at a copy of the demo that a module's tests share: they look, and store nothing."""
+    yield from at_desk(Path(shutil.copytree(demo.folder, tmp_path_factory.mktemp("lookout") / "world")), browser)
+
+
 TAGS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 

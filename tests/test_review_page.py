@@ -217,7 +217,7 @@ def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) ->
         {"snapshot": "s", "waiting": 50, "fitting": 50, "leased": 0, "suppliers": {}, "categories": {}, "reasons": {}, "items": shown["items"]})))  # fmt: skip
     page.reload()
     ready(page)
-    page.keyboard.press("b")
+    page.keyboard.press(" ")
     page.get_by_role("button", name=f"All {largest['count']}: different").click()
     sent(page)
     rows = desk.stored()
@@ -309,7 +309,7 @@ def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
         look(selector)
         page.keyboard.press("Escape")
         page.wait_for_selector(f"{selector}:not([open])", state="attached")
-    page.keyboard.press("b")
+    page.keyboard.press(" ")
     page.wait_for_timeout(300)
     look("batch")
     product = desk.home.connect().execute("SELECT product_id FROM products WHERE state = 'live' ORDER BY 1 LIMIT 1").fetchone()

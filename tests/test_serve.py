@@ -364,8 +364,8 @@ def test_only_web_addresses_become_links(given_address: str | None, kept: bool) 
 
 def test_the_stylesheet_is_small_and_made_of_tokens(client: TestClient) -> None:
     css = client.get("/static/endcap.css").text
-    assert len(css) < 16_000 and "prefers-color-scheme: dark" in css and "@import" not in css and "url(" not in css
-    rules = css.split("@media (prefers-color-scheme: dark)")[1].split("* { box-sizing")[1]
+    assert len(css) < 20_000 and "light-dark(" in css and "@import" not in css and "url(" not in css
+    rules = css.split("* { box-sizing")[1]
     assert not re.search(r"#[0-9a-fA-F]{3,6}\b", rules)
 
 
@@ -380,8 +380,19 @@ def _luminance(colour: str) -> float:
 @pytest.mark.parametrize("theme", [0, 1])
 def test_text_has_contrast_in_light_and_dark(client: TestClient, theme: int) -> None:
     css = client.get("/static/endcap.css").text
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", css.split(":root {")[1 + theme].split("}")[0]))
-    pairs = [("ink", "ground"), ("soft", "ground"), ("soft", "raised"), ("accent", "ground"), ("ink", "track"), ("soft", "track"), ("ink", "marked")]
+    both = re.findall(r"--([\w-]+): light-dark\((#[0-9a-f]{3,6}), (#[0-9a-f]{3,6})\);", css.split(":root {")[1].split("}")[0])
+    colours = {name: values[theme] for name, *values in both}
+    pairs = [
+        ("ink", "ground"),
+        ("soft", "ground"),
+        ("soft", "raised"),
+        ("accent", "ground"),
+        ("ink", "track"),
+        ("soft", "track"),
+        ("ink", "marked"),
+        ("ground", "accent"),
+        ("ground", "accent-on"),
+    ]
     pairs += [(meaning, f"{meaning}-ground") for meaning in ("agrees", "conflicts", "unknown")]
     for text, ground in pairs:
         lighter, darker = sorted((_luminance(colours[text]), _luminance(colours[ground])), reverse=True)

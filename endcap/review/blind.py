@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 
 from endcap.decide.promised import AUDIT
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
 from endcap.review.audit import Drawable
-from endcap.review.override import ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
+from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
 from endcap.review.said import Said, said_since
 
 SECOND, BATCH = "second", "batch"
@@ -124,13 +124,15 @@ def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Giv
     return rest, outcomes
 
 
-def undo_blind(home: Home, actor: str) -> Asked | None:
-    """Open the person's newest second answer again where it came after their newest answer of their own; None where there is none."""
+def undo_blind(home: Home, actor: str, offer_id: str | None = None) -> Asked | None:
+    """Open the person's newest second answer again, or the one on a named offer; None where there is none or they answered after it."""
     with writing(home.engine) as connection:
         mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose != AUDIT, ~OPEN)
+        mine = mine if offer_id is None else mine.where(BLIND_ASKS.c.offer_id == offer_id)
         last = connection.execute(mine.order_by(BLIND_ASKS.c.after_override.desc(), BLIND_ASKS.c.ask_id.desc()).limit(1)).mappings().first()
         # What a disagreement left to a lead is part of the second answer.
         own = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action.not_in(("undo",)), not_undone())
+        own = own if offer_id is None else own.where(OVERRIDES.c.offer_id == offer_id)
         newest = connection.execute(own.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
         if last is None:
             return None
@@ -144,6 +146,30 @@ def undo_blind(home: Home, actor: str) -> Asked | None:
         opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
         connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
     return _asked(last)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """What a person answered to an item; `standing` until it is taken back."""
+
+    offer_id: str
+    action: str
+    at: str
+    standing: bool
+
+
+def said_by(home: Home, actor: str, most: int) -> list[OwnAnswer]:
+    """A person's last answers to items, the newest first; a second answer looks like any other."""
+    undone = OVERRIDES.c.override_id.in_(select(OVERRIDES.c.undoes).where(OVERRIDES.c.undoes.is_not(None)))
+    # What a disagreement left to a lead has no key: the second answer itself tells of it.
+    on_items = (OVERRIDES.c.action.in_(ACTIONS), OVERRIDES.c.field.is_(None), or_(OVERRIDES.c.action != ESCALATE, OVERRIDES.c.key.is_not(None)))
+    own = select(OVERRIDES.c.override_id, OVERRIDES.c.offer_id, OVERRIDES.c.action, OVERRIDES.c.at, undone.label("undone"))
+    own = own.where(OVERRIDES.c.actor == actor, *on_items).order_by(OVERRIDES.c.override_id.desc()).limit(most)
+    second = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose != AUDIT, ~OPEN).order_by(BLIND_ASKS.c.ask_id.desc()).limit(most)
+    with home.engine.connect() as connection:
+        found = [((row.override_id, 0), OwnAnswer(row.offer_id, row.action, row.at, not row.undone)) for row in connection.execute(own)]
+        found += [((row.after_override or 0, row.ask_id), OwnAnswer(row.offer_id, row.action, row.answered_at, True)) for row in connection.execute(second)]
+    return [said for _order, said in sorted(found, key=lambda one: one[0], reverse=True)[:most]]
 
 
 def agreement(home: Home) -> list[Agreement]:

@@ -14,10 +14,11 @@ from endcap.ops.tables import LEASES
 LEASE_S = 300.0
 
 
-def hidden(home: Home, holder: str) -> set[str]:
-    """The offers that others are looking at now."""
+def hidden(home: Home, holder: str) -> dict[str, str]:
+    """The offers that others are looking at now, with who does."""
+    theirs = select(LEASES.c.offer_id, LEASES.c.holder).where(LEASES.c.holder != holder, LEASES.c.until > time.time())
     with home.engine.connect() as connection:
-        return set(connection.execute(select(LEASES.c.offer_id).where(LEASES.c.holder != holder, LEASES.c.until > time.time())).scalars())
+        return {row.offer_id: row.holder for row in connection.execute(theirs)}
 
 
 def take(home: Home, offer_ids: Sequence[str], holder: str, *, limit: int, seconds: float = LEASE_S) -> list[str]:

@@ -205,13 +205,14 @@ def given_by(home: Home, actor: str) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(mine).mappings()]
 
 
-def undo_last(home: Home, *, actor: str) -> list[Override]:
-    """Take back the person's newest standing answer, or all that were given as one with it; none where there is nothing to take back."""
+def undo_last(home: Home, *, actor: str, offer_id: str | None = None) -> list[Override]:
+    """Take back the person's newest standing answer, or the one on a named offer, and all that were given as one with it; none where nothing stands."""
     mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", not_undone())
+    newest = mine if offer_id is None else mine.where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.action.in_(ACTIONS))
     snapshot = home.snapshot()
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     with writing(home.engine) as connection:
-        last = connection.execute(mine.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
+        last = connection.execute(newest.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
         if last is None:
             return []
         group = [last] if last["group_id"] is None else connection.execute(mine.where(OVERRIDES.c.group_id == last["group_id"])).mappings().all()

@@ -77,6 +77,7 @@ class NextItems(Answer):
     waiting: int
     fitting: int
     leased: int = Field(description="Of the fitting ones, those that others are looking at.")
+    holders: dict[str, int] = Field(description="Who looks at how many of these.")
     suppliers: dict[str, int]
     categories: dict[str, int]
     reasons: dict[str, int]
@@ -134,6 +135,26 @@ class Outcomes(Answer):
 class Undone(Answer):
     count: int
     items: list[Item]
+
+
+class TakeBack(Taken):
+    """The person's last answer, or their last one on a named offer."""
+
+    offer_id: str | None = Field(default=None, max_length=400)
+
+
+class Mine(BaseModel):
+    """What this person answered to an item."""
+
+    offer_id: str
+    title: str | None
+    action: str
+    at: str
+    standing: bool = Field(description="Not taken back.")
+
+
+class AllMine(Answer):
+    answers: list[Mine]
 
 
 class Released(Answer):

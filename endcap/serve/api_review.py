@@ -30,6 +30,8 @@ MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
 DRAWN_AT_ONCE = 5000
+# One in twenty shown is a check: so that five are asked where nothing else is left.
+OF_CHECKS = 100
 IDLE_S = 60.0
 
 
@@ -46,12 +48,14 @@ Filter = Annotated[str, Query(max_length=400)]
 @ROUTER.get("/next", response_model=answers.NextItems)
 def next_items(
     request: Request, reading: Pinned, home: Writing, n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40, supplier: Filter = "", category: Filter = "",
-    reason: Filter = "", skip: Annotated[str, Query(max_length=8000, description="Offer ids that the page has already, separated by line feeds.")] = "",
+    reason: Filter = "",
+    checks: Annotated[bool, Query(description="Nothing but links of the machine, drawn at random, to be checked.")] = False,
+    skip: Annotated[str, Query(max_length=8000, description="Offer ids that the page has already, separated by line feeds.")] = "",
 ) -> Response:  # fmt: skip
     """The next items for this person, leased to them, the costliest doubt first."""
     person, had = person_of(request), set(skip.split("\n"))
     waiting, said = _waiting(reading, home, person)
-    shown = [one for one in waiting if _fits(one, supplier, category, reason)]
+    shown = [] if checks else [one for one in waiting if _fits(one, supplier, category, reason)]
     elsewhere = lease.hidden(home, person.name)
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
     # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
@@ -59,24 +63,40 @@ def next_items(
     gone = _gone(reading, home, person)[0]
     lease.release(home, person.name, [one for one in taken if one in gone])
     taken = [one for one in taken if one not in gone]
-    asked = [] if supplier or category or reason else _to_ask(reading, home, person, n)
+    asked = [] if supplier or category or reason else _to_ask(reading, home, person, OF_CHECKS if checks else n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
     items = look_at(reading, blind.mixed(taken, [one.offer_id for one in asked]), blind.linked_of(asked))
     items = [replace(item, left=said[item.offer_id]) if item.offer_id in said else item for item in items]
     return written(
         answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),
-        leased=sum(one.offer_id in elsewhere for one in shown),
+        leased=sum(one.offer_id in elsewhere for one in shown), holders=_counted(elsewhere[one.offer_id] for one in shown if one.offer_id in elsewhere),
         suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
         reasons=_counted(one.reason_code for one in waiting), items=items,
     )  # fmt: skip
 
 
 @ROUTER.get("/items", response_model=answers.Items)
-def items(request: Request, reading: Pinned, ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")]) -> Response:
+def items(
+    request: Request, reading: Pinned, home: Writing,
+    ids: Annotated[str, Query(max_length=60_000, description="Offer ids, separated by line feeds.")],
+) -> Response:  # fmt: skip
     """The named items as a person sees them, whoever holds them; those that no longer wait, or are not this person's to decide, are left out."""
-    asked = ids.split("\n")[:MOST_GROUPED]
-    mine = chosen(reading, person_of(request), "offer", asked)
-    return written(answers.Items, snapshot=reading.snapshot_id, items=look_at(reading, [one for one in asked if one in mine]))
+    person, asked = person_of(request), ids.split("\n")[:MOST_GROUPED]
+    mine = chosen(reading, person, "offer", asked)
+    wanted = [one for one in asked if one in mine]
+    linked = blind.linked_of(blind.asked_of(home, person.name, wanted))
+    return written(answers.Items, snapshot=reading.snapshot_id, items=look_at(reading, wanted, linked))
+
+
+@ROUTER.get("/mine")
+def mine(request: Request, reading: Pinned, home: Writing, n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 50) -> answers.AllMine:
+    """What this person answered, the newest first."""
+    said = blind.said_by(home, person_of(request).name, n)
+    marks = ", ".join("?" * len(said)) or "NULL"
+    titles = {row["offer_id"]: row["title"] for row in reading.by_key("offers", "offer_id, title", f"offer_id IN ({marks})", [one.offer_id for one in said])}
+    return answers.AllMine(
+        snapshot=reading.snapshot_id, answers=[answers.Mine(**asdict(one), title=titles.get(one.offer_id)) for one in said]
+    )  # fmt: skip
 
 
 @ROUTER.post("/decisions")
@@ -99,11 +119,11 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
 
 
 @ROUTER.post("/undo", response_model=answers.Undone)
-def undo(request: Request, reading: Pinned, home: Writing) -> Response:
-    """Take back this person's last answer, or the last group of answers."""
-    person = person_of(request).name
-    opened = blind.undo_blind(home, person)
-    offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person)]
+def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBack | None = None) -> Response:
+    """Take back this person's last answer, or their last one on a named offer, with all that were given as one with it."""
+    person, named = person_of(request).name, given.offer_id if given else None
+    opened = blind.undo_blind(home, person, named)
+    offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person, offer_id=named)]
     items = look_at(reading, offers[:MOST_AT_ONCE], blind.linked_of(blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
     return written(answers.Undone, snapshot=reading.snapshot_id, count=len(offers), items=items)
 

@@ -46,6 +46,7 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     ("POST", RECONCILE): "viewer",
     ("GET", "/api/v1/review/next"): "reviewer",
     ("GET", "/api/v1/review/items"): "reviewer",
+    ("GET", "/api/v1/review/mine"): "reviewer",
     ("GET", "/api/v1/review/groups"): "reviewer",
     ("GET", "/api/v1/review/stats"): "reviewer",
     ("GET", "/api/v1/review/agreement"): "reviewer",

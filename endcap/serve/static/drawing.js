@@ -9,6 +9,28 @@ export function el(tag, attributes = {}, ...children) {
   return made;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+function shape(tag, attributes) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  return made;
+}
+
+// Bars that begin where the one before ended, so that the last one shows their sum; numbers beside them carry the meaning.
+export function waterfall(steps) {
+  let at = 0;
+  const ends = steps.map(({ contribution, sum }) => { const from = sum ? 0 : at; at = sum ? contribution : at + contribution; return [from, at]; });
+  const least = Math.min(0, ...ends.flat()), most = Math.max(0, ...ends.flat());
+  const place = (value) => (220 * (value - least)) / (most - least || 1);
+  return ends.map(([from, to], number) => {
+    const svg = shape("svg", { class: "waterfall", viewBox: "0 0 220 12", "aria-hidden": "true" });
+    const kind = steps[number].sum ? "sum" : to >= from ? "for" : "against";
+    svg.append(shape("line", { x1: place(0), x2: place(0), y1: 0, y2: 12 }), shape("rect", { class: kind, x: Math.min(place(from), place(to)), y: 2, height: 8, width: Math.max(1, Math.abs(place(to) - place(from))), rx: 1 }));
+    return svg;
+  });
+}
+
 function titleOf(stated) {
   const words = stated.words.flatMap(({ text, shared }) => [shared ? text : el("mark", { class: "only", title: "only here" }, text), " "]);
   return el("p", { class: "title", dir: "auto" }, ...words);
@@ -45,13 +67,28 @@ function choiceLine(choice, number, chosen) {
       el("span", { class: "quiet words" }, `${choice.offers} ${choice.offers === 1 ? "offer" : "offers"} · ${choice.words}`)));
 }
 
-export function draw(item, keyOf, conflict) {
+// A product beside the item: what is known of it, and its offers as their sellers sent them.
+export function drawProduct(product) {
+  const price = (one) => (one.price === null ? "–" : `${Number(one.price).toLocaleString("en", { minimumFractionDigits: 2 })} ${one.currency ?? ""}`);
+  return [
+    el("h2", { id: "panel-title", dir: "auto" }, product.title || product.product_id),
+    el("p", { class: "quiet" }, `${product.offer_count} ${product.offer_count === 1 ? "offer" : "offers"} of ${product.supplier_count} ${product.supplier_count === 1 ? "seller" : "sellers"} · `,
+      el("a", { href: `/p/${encodeURIComponent(product.product_id)}`, target: "_blank", rel: "noopener" }, "its page")),
+    el("dl", { class: "pairs" }, ...product.values.filter(({ field }) => field !== "title").map(({ field, value, unit }) =>
+      el("div", {}, el("dt", {}, field.replaceAll("_", " ")), el("dd", { dir: "auto" }, `${value} ${unit ?? ""}`)))),
+    el("h3", {}, "As its sellers sent it"),
+    el("ul", { class: "beside" }, ...product.offers.map((one) => el("li", {}, el("span", { dir: "auto" }, one.title), el("span", { class: "n" }, `${one.supplier} · ${price(one)}`)))),
+    product.pages > 1 ? el("p", { class: "quiet" }, `${product.offers.length} of ${product.offer_count} are shown`) : null,
+  ].filter(Boolean);
+}
+
+export function draw(item, shownKey, conflict) {
   const first = item.choices[0];
-  const button = (verb, words, kind) => el("button", { type: "button", "data-verb": verb, class: kind }, words, el("kbd", {}, keyOf(verb)));
+  const button = (verb, words, kind) => el("button", { type: "button", "data-verb": verb, class: kind }, words, el("kbd", {}, shownKey(verb)));
   return [
     conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} decided “${conflict.action}” meanwhile. `,
-      el("button", { type: "button", "data-verb": "keep" }, "Keep theirs ", el("kbd", {}, "k")), " ",
-      el("button", { type: "button", "data-verb": "overrule" }, "Mine holds ", el("kbd", {}, "a"))) : null,
+      button("keep", "Keep theirs "), " ",
+      button("overrule", "Mine holds ")) : null,
     item.left ? el("p", { class: "notice" }, item.left) : null,
     el("p", { class: "why" }, ...item.risks.map((risk) => el("span", { class: "badge unknown" }, risk)), " ", item.reason),
     el("div", { class: "sides" }, side(item.offer, "asked", "Offer as sent"),

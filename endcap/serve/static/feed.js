@@ -1,12 +1,13 @@
-// A held delivery: r lets it through, h holds it again, each with a reason.
+// A held delivery is let through, or held again, each with a reason.
 
-import { inField, singleKeys } from "./keys.js";
+import { ON_FEED, listen } from "./keys.js";
 
 const $ = (id) => document.getElementById(id);
 const { feed, date } = $("feed").dataset;
 const WORDS = { release: "Let it through", hold: "Hold it again" };
 
 function ask(verb) {
+  if (verb === "quarantined") return document.querySelector("a[href^='/quarantine/']")?.click();
   const button = document.querySelector(`[data-verb=${verb}]`);
   if (!date || !button || button.hidden) return;
   $("let-title").textContent = `${WORDS[verb]}: ${feed} ${date}`;
@@ -41,11 +42,5 @@ document.addEventListener("click", (event) => {
   const verb = event.target.closest("button")?.dataset.verb;
   if (verb) ask(verb);
 });
-document.addEventListener("keydown", (event) => {
-  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || inField(event.target) || document.querySelector("dialog[open]") || !singleKeys()) return;
-  const verb = { r: "release", h: "hold" }[event.key];
-  if (!verb) return;
-  event.preventDefault();
-  ask(verb);
-});
+listen(ask, ON_FEED);
 $("let-reason").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("let-do").click(); } });

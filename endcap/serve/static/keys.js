@@ -3,21 +3,44 @@
 const STORED = "endcap.keys";
 
 export const STANDARD = {
-  same: "y", different: "n", new: "0", skip: "s", undo: "u", reason: "r", evidence: "e", open: "o", batch: "b", help: "?",
-  down: "j", up: "k", edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m", older: "[", newer: "]", accept: "y", suppliers: "n", escalate: "f",
+  same: "y", different: "n", new: "0", skip: "s", undo: "u", reason: "r", evidence: "e", open: "o", batch: " ", escalate: "f", decided: "U", keep: "k", overrule: "a",
+  accept: "y", suppliers: "n",
+  edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m",
+  release: "r", hold: "h", quarantined: "q",
+  nextRun: "n", runBefore: "p", failed: ".", changes: "D",
+  down: "j", up: "k", older: "[", newer: "]", search: "/", go: "g", help: "?",
 };
-// A key means one thing on one page; pages name the verbs they know.
-export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "escalate", "evidence", "open", "batch", "help"];
-export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open", "help"];
-export const ON_PRODUCT = ["down", "up", "edit", "lock", "history", "why", "split", "merge", "undo", "older", "newer", "help"];
+// A key means one thing on one page; pages name the verbs they know, and these are known on every page.
+export const EVERYWHERE = ["down", "up", "older", "newer", "search", "go", "help"];
+export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "escalate", "evidence", "open", "batch", "decided", "keep", "overrule"];
+export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open"];
+export const ON_PRODUCT = ["edit", "lock", "history", "why", "split", "merge", "undo"];
+export const ON_FEED = ["release", "hold", "quarantined"];
+export const ON_RUNS = ["nextRun", "runBefore", "failed", "changes"];
 
 export const WORDS = {
   same: "same product", different: "not this product", new: "a product of its own", skip: "put off", undo: "take back the last decision",
-  reason: "give a reason or note", evidence: "show or hide details", open: "open the product", batch: "decide all with the same evidence", help: "all keys",
+  reason: "give a reason or note", evidence: "show or hide details", open: "show the product beside it", batch: "decide all with the same evidence",
+  decided: "what I decided", keep: "keep the other's answer", overrule: "my answer holds",
   down: "next line", up: "line before", edit: "set this value", lock: "lock this value", history: "every value this field had", why: "why this offer belongs here",
-  split: "split the marked offers off", merge: "merge into another product", older: "the version before", newer: "the version after",
+  split: "split the marked offers off", merge: "merge into another product", older: "the page or version before", newer: "the page or version after",
   accept: "the first value is right", suppliers: "let the suppliers' word stand", escalate: "leave it to a lead",
+  release: "let the held delivery through", hold: "hold it again", quarantined: "records in quarantine",
+  nextRun: "the run before this one", runBefore: "the run after this one", failed: "the latest run that failed", changes: "what changed for readers",
+  search: "search products", go: "go to a page: then its letter", help: "all keys",
 };
+
+let page = { verbs: [], act: () => {}, digits: "", changed: () => {}, lists: true };
+
+// What keys mean on this page beside EVERYWHERE; `digits` says what 1 to 9 do, `changed` is called when a key means something else now.
+export function listen(act, verbs, more = {}) {
+  page = { ...page, act, verbs, ...more };
+}
+
+export function here() {
+  const rest = EVERYWHERE.filter((verb) => page.lists || !["down", "up", "older", "newer"].includes(verb));
+  return { ...page, all: [...page.verbs, ...rest] };
+}
 
 function stored() {
   try {
@@ -31,6 +54,11 @@ export function keyOf(verb) {
   return stored().keys?.[verb] ?? STANDARD[verb];
 }
 
+// A key as it is written on a button.
+export function shownKey(verb) {
+  return keyOf(verb) === " " ? "space" : keyOf(verb);
+}
+
 export function singleKeys() {
   return stored().single !== false;
 }
@@ -39,7 +67,7 @@ export function setSingleKeys(on) {
   localStorage.setItem(STORED, JSON.stringify({ ...stored(), single: on }));
 }
 
-export function remap(verb, key, verbs = ON_REVIEW) {
+export function remap(verb, key, verbs) {
   const keys = Object.fromEntries(Object.keys(STANDARD).map((one) => [one, keyOf(one)]));
   const taken = verbs.find((one) => keys[one] === key);
   if (taken && taken !== verb) keys[taken] = keys[verb];
@@ -55,22 +83,11 @@ export function inField(target) {
   return target instanceof Element && (target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null);
 }
 
-// Calls act(verb, key) for keys that mean something here; digits 1 to 9 come as "choose".
-export function listen(act, verbs = ON_REVIEW) {
-  document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      act("palette", event.key);
-      return;
-    }
-    if (event.ctrlKey || event.metaKey || event.altKey || inField(event.target) || document.querySelector("dialog[open]")) return;
-    if (event.key !== keyOf("help") && !singleKeys()) return;
-    const verb = verbs.find((one) => keyOf(one) === event.key);
-    const digit = !verb && /^[1-9]$/.test(event.key);
-    if (!verb && !digit) return;
-    event.preventDefault();
-    if (event.repeat && verb !== "undo") return;
-    act(verb || "choose", event.key);
-  });
+// The verb that a key press means here, "choose" for a digit, or null.
+export function meant(event) {
+  const { all, digits } = here();
+  if (event.key === " " && event.target instanceof Element && event.target.closest("button, a, summary, input")) return null;
+  const verb = all.find((one) => keyOf(one) === event.key);
+  if (verb) return event.repeat && !["undo", "down", "up"].includes(verb) ? null : verb;
+  return digits && !event.repeat && /^[1-9]$/.test(event.key) ? "choose" : null;
 }

@@ -30,11 +30,11 @@ export class Outbox {
     this.send();
   }
 
-  takeBack() {
-    // The newest that nobody has sent yet; null where all are on their way.
+  takeBack(offerId = null) {
+    // The newest that nobody has sent yet, or the newest on an offer; null where all are on their way.
     if (this.sending) return null;
     const all = this.all();
-    const last = all.at(-1);
+    const last = offerId === null ? all.at(-1) : all.findLast((one) => one.offer_id === offerId);
     if (!last) return null;
     const group = last.group_id ? all.filter((one) => one.group_id === last.group_id) : [last];
     this._write(all.filter((one) => !group.includes(one)));

@@ -1,13 +1,12 @@
 // The product page's verbs: set, lock, split, merge, undo; each against the version that the person saw.
 
-import { showKeys, showPalette } from "./dialogs.js";
-import { el } from "./drawing.js";
+import { el, waterfall } from "./drawing.js";
 import { ON_PRODUCT, listen } from "./keys.js";
 
 const $ = (id) => document.getElementById(id);
 const id = $("product").dataset.product;
 const api = `/api/v1/products/${encodeURIComponent(id)}`;
-const state = { version: "", role: "viewer", fields: [], at: -1 };
+const state = { version: "", role: "viewer", fields: [] };
 const ROLES = ["viewer", "reviewer", "lead", "admin"];
 
 async function ask(path, body, more = {}) {
@@ -68,20 +67,8 @@ function drawSaid(said) {
   $("said").textContent = waiting ? `${waiting} ${waiting === 1 ? "answer waits" : "answers wait"} for the next run` : "";
 }
 
-function lines() {
-  return [...document.querySelectorAll("tr[data-field], tr[data-offer]")];
-}
-
-function move(by) {
-  const all = lines();
-  state.at = Math.min(all.length - 1, Math.max(0, state.at + by));
-  const line = all[state.at];
-  for (const one of all) one.classList.toggle("at", one === line);
-  (line?.querySelector("input:not([hidden]), button:not([hidden]), a") ?? line)?.focus();
-}
-
 function focused(kind) {
-  const active = document.activeElement?.closest(`tr[data-${kind}]`) ?? lines()[state.at];
+  const active = document.activeElement?.closest(`tr[data-${kind}]`) ?? document.querySelector(`tr.at[data-${kind}]`);
   return active?.dataset[kind];
 }
 
@@ -203,9 +190,11 @@ async function why() {
   if (pair.mistake) return notice(pair.mistake);
   const number = (value) => (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2);
   const rest = pair.bars.filter((one) => !one.words).reduce((sum, one) => sum + one.contribution, 0);
-  const bars = [...pair.bars.filter((one) => one.words), { words: "everything else", contribution: rest }].map((one) => el("tr", {}, el("th", { scope: "row" }, one.words), el("td", { class: "r" }, number(one.contribution))));
-  told("Why these two are together", [el("p", { class: "why" }, pair.words), el("table", { class: "fields" }, el("tbody", {}, ...bars,
-    pair.log_odds === null ? null : el("tr", {}, el("th", { scope: "row" }, "together"), el("td", { class: "r" }, number(pair.log_odds)))))]);
+  const steps = [...pair.bars.filter((one) => one.words), { words: "everything else", contribution: rest }, ...(pair.log_odds === null ? [] : [{ words: "together", contribution: pair.log_odds, sum: true }])];
+  const drawn = waterfall(steps);
+  const bars = steps.map((one, place) => el("tr", {}, el("th", { scope: "row" }, one.words), el("td", {}, drawn[place]), el("td", { class: "r" }, number(one.contribution))));
+  told("Why these two are together", [el("p", { class: "why" }, pair.words), el("p", { class: "quiet" }, "Each line moves the weight for (right) or against (left) one product; together they are the weight the machine decides by."),
+    el("div", { class: "wide" }, el("table", {}, el("caption", { class: "hidden" }, "What speaks for and against one product"), el("tbody", {}, ...bars)))]);
 }
 
 async function undoLast() {
@@ -222,15 +211,9 @@ async function undoOne(overrideId) {
   $("said").textContent = `Taken back. ${$("said").textContent}`;
 }
 
-function goTo(which) {
-  const version = $("product").dataset[which];
-  if (version) location.assign(`/p/${encodeURIComponent(id)}?version=${encodeURIComponent(version)}`);
-}
-
 const ACTS = {
-  down: () => move(1), up: () => move(-1), edit: () => edit(focused("field") ?? "title"), lock: () => edit(focused("field") ?? "title", true), history, why, split, merge,
-  undo: undoLast, older: () => goTo("older"), newer: () => goTo("newer"),
-  help: () => showKeys(ON_PRODUCT), palette: () => showPalette(ON_PRODUCT, (verb) => ACTS[verb]?.()),
+  edit: () => edit(focused("field") ?? "title"), lock: () => edit(focused("field") ?? "title", true), history, why, split, merge,
+  undo: undoLast,
 };
 
 listen((verb) => ACTS[verb]?.(), ON_PRODUCT);

@@ -1,13 +1,16 @@
 // The review desk: one item at a time, the next one ready before the key is pressed, answers sent behind the person's back.
 
 import { Outbox } from "./outbox.js";
-import { showKeys, showPalette } from "./dialogs.js";
-import { draw, el } from "./drawing.js";
-import { ON_REVIEW, keyOf, listen } from "./keys.js";
+import { dialog } from "./dialogs.js";
+import { draw, drawProduct, el } from "./drawing.js";
+import { ON_REVIEW, listen, shownKey } from "./keys.js";
 
 const AHEAD = 40;
 const LOW = 20;
 const LAST = 10;
+const HISTORY = 50;
+const IDLE_S = 60;
+const DID = { same: "same", different: "different", other: "another candidate", new: "new product", skip: "put off", escalate: "to a lead" };
 const REASONS = {
   p: ["pack", "pack differs"], z: ["size", "size differs"], c: ["colour", "colour differs"], m: ["model", "model differs"], b: ["bundle", "bundle or part"],
   q: ["condition", "used or refurbished"], g: ["region", "another region"], d: ["brand", "brand differs"], k: ["category", "another kind of thing"],
@@ -15,7 +18,7 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, session: 0, said: "" };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "" };
 const outbox = new Outbox({ onOutcome: heard, onState: tell });
 
 function tell(what, words = "") {
@@ -46,7 +49,7 @@ function filters() {
 async function more() {
   if (state.loading || state.ended) return state.loading;
   const had = [...state.items.map((item) => item.offer_id), ...outbox.all().map((one) => one.offer_id)];
-  const asked = new URLSearchParams({ n: String(AHEAD), skip: had.slice(0, 100).join("\n"), ...filters() });
+  const asked = new URLSearchParams({ n: String(AHEAD), skip: had.slice(0, 100).join("\n"), ...(state.checks ? { checks: "true" } : filters()) });
   state.loading = (async () => {
     try {
       const answer = await fetch(`/api/v1/review/next?${asked}`);
@@ -58,7 +61,8 @@ async function more() {
       const wasEmpty = !state.items.length;
       state.items.push(...fresh);
       state.ended = fresh.length === 0;
-      Object.assign(state, { waiting: found.waiting - outbox.all().length, fitting: found.fitting, leased: found.leased });
+      Object.assign(state, { waiting: found.waiting - outbox.all().length, fitting: found.fitting, leased: found.leased, holders: found.holders });
+      await settled(found.snapshot, fresh);
       options("supplier", found.suppliers);
       options("category", found.categories);
       options("reason", found.reasons);
@@ -72,6 +76,24 @@ async function more() {
     }
   })();
   return state.loading;
+}
+
+// A run that was published meanwhile may have settled what lies ahead: it is shown as it is now, or passed over. What was decided is kept.
+async function settled(snapshot, fresh) {
+  const before = state.snapshot;
+  state.snapshot = snapshot;
+  const arrived = new Set(fresh.map((item) => item.offer_id));
+  const old = state.items.filter((item) => !arrived.has(item.offer_id));
+  if (before === null || before === snapshot || !old.length) return;
+  const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: old.map((item) => item.offer_id).join("\n") })}`);
+  if (!looked.ok) return;
+  const now = new Map((await looked.json()).items.map((item) => [item.offer_id, item]));
+  const gone = old.filter((item) => !now.has(item.offer_id) && !state.conflicts.has(item.offer_id));
+  const first = state.items[0];
+  state.items = state.items.filter((item) => !gone.includes(item)).map((item) => (item === first ? item : now.get(item.offer_id) ?? item));
+  if (!gone.length) return;
+  if (gone.includes(first)) show();
+  say(`A run settled ${gone.length === 1 ? "1 item" : `${gone.length} items`} meanwhile`);
 }
 
 function options(name, counts) {
@@ -95,7 +117,8 @@ function show() {
   const item = state.items[0];
   count();
   if (!item) return showNothing();
-  $("item").replaceChildren(...draw(item, keyOf, state.conflicts.get(item.offer_id)));
+  $("item").replaceChildren(...draw(item, shownKey, state.conflicts.get(item.offer_id)));
+  if (!$("panel").hidden) beside();
   $("item").classList.toggle("detailed", state.detail);
   state.shownAt = Date.now();
   state.reason = "";
@@ -106,10 +129,20 @@ function show() {
 function showNothing() {
   const chosen = Object.values(filters()).filter(Boolean).length;
   const hidden = state.waiting - state.fitting;
-  const words = state.waiting === null ? "Loading" : state.leased ? `Others are looking at the last ${state.leased}. What they leave comes back within five minutes.`
+  const who = Object.entries(state.holders).map(([name, n]) => `${name} (${n})`).join(", ");
+  const words = state.waiting === null ? "Loading" : state.leased ? `Others are looking at the last ${state.leased}${who ? `: ${who}` : ""}. What they leave comes back within five minutes.`
     : chosen && hidden > 0 ? `Nothing here; ${chosen} ${chosen === 1 ? "filter hides" : "filters hide"} ${hidden}.`
-    : "Nothing needs you. Decisions the machine is unsure of appear after a run.";
-  $("item").replaceChildren(el("p", { class: "empty" }, words));
+    : state.checks ? "No other link is there to be checked." : "Nothing needs you. Decisions the machine is unsure of appear after a run.";
+  const way = chosen && hidden > 0 ? el("button", { type: "button", "data-empty": "all" }, "Show all") : !state.checks && state.waiting !== null && navigator.onLine
+    ? el("button", { type: "button", "data-empty": "checks" }, "Check links the machine is sure of") : null;
+  $("item").replaceChildren(el("div", { class: "empty" }, el("p", {}, words), way));
+  $("panel").hidden = true;
+}
+
+function fill(what) {
+  if (what === "all") $("filters").reset();
+  Object.assign(state, { items: [], ended: false, checks: what === "checks" });
+  more().then(() => state.items.length || show());
 }
 
 function decisionOf(item, action, choice, more = {}) {
@@ -128,9 +161,10 @@ function decide(action, place = 0) {
   if (!choice && !needsNone) return;
   const conflict = state.conflicts.get(item.offer_id);
   const decision = decisionOf(item, action, choice, conflict ? { over: conflict.override_id } : {});
+  state.seconds.push(Math.min(IDLE_S, (decision.answered_ms - decision.shown_ms) / 1000));
   state.conflicts.delete(item.offer_id);
   state.items.shift();
-  remember(item, action === "other" ? `candidate ${place + 1}` : action);
+  remember(item, action === "other" ? `candidate ${place + 1}` : DID[action]);
   if (action !== "skip") state.waiting -= 1;
   show();
   announce(action);
@@ -140,46 +174,91 @@ function decide(action, place = 0) {
 function remember(item, words) {
   state.last.unshift({ item, words });
   state.last.length = Math.min(state.last.length, 200);
-  state.session += 1;
   rail();
 }
 
+function median(values) {
+  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
+}
+
 function rail() {
-  $("last").replaceChildren(...state.last.slice(0, LAST).map(({ item, words }) => el("li", {}, el("b", {}, words), " ", el("span", { dir: "auto" }, item.offer.title))));
-  $("session").replaceChildren(...[["This session", String(state.session)], ["Not sent yet", String(outbox.all().length)]].map(([name, value]) =>
-    el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  $("last").replaceChildren(...state.last.slice(0, LAST).map(({ item, words }) => el("li", {}, el("button", { type: "button", class: "plain", "data-reopen": item.offer_id, title: "Take it back and look again" },
+    el("b", {}, words), " ", el("span", { dir: "auto" }, item.offer.title)))));
+  const pace = state.seconds.length ? `${median(state.seconds).toFixed(1)} s` : "–";
+  if (!state.last.length) $("last").replaceChildren(el("li", { class: "quiet" }, "None yet"));
+  const told = [["Decided", state.seconds.length], ["Median pace", pace], ["Taken back", state.undone], ["Not sent yet", outbox.all().length]];
+  $("session").replaceChildren(...told.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
+}
+
+// What was decided before this page was opened stands in the rail too.
+async function earlier() {
+  const answers = await mine(LAST);
+  const known = new Set(state.last.map(({ item }) => item.offer_id));
+  state.last.push(...answers.filter((one) => one.standing && !known.has(one.offer_id)).map((one) => ({ item: { offer_id: one.offer_id, offer: { title: one.title ?? one.offer_id } }, words: DID[one.action] })));
+  rail();
+}
+
+async function mine(n) {
+  const answer = await fetch(`/api/v1/review/mine?n=${n}`).catch(() => null);
+  return answer?.ok ? (await answer.json()).answers : [];
+}
+
+async function showDecided() {
+  await outbox.send();
+  const answers = await mine(HISTORY);
+  const lines = answers.map((one) => el("tr", {}, el("td", { class: "nowrap quiet" }, `${one.at.slice(0, 10)} ${one.at.slice(11, 16)} UTC`), el("th", { scope: "row", class: "nowrap" }, DID[one.action]),
+    el("td", { class: "text", dir: "auto" }, one.title ?? one.offer_id), el("td", { class: "r" }, one.standing ? el("button", { value: one.offer_id }, "Reopen") : el("span", { class: "quiet" }, "taken back"))));
+  const made = dialog("decided", { "aria-labelledby": "decided-title" }, el("h2", { id: "decided-title" }, "What you decided"),
+    lines.length ? el("div", { class: "wide", tabindex: "0", role: "group", "aria-labelledby": "decided-title" }, el("table", {}, el("tbody", {}, ...lines))) : el("p", { class: "quiet" }, "Nothing yet. What you decide is listed here, the newest first."),
+    el("menu", {}, el("button", { value: "" }, "Close")));
+  made.addEventListener("close", () => made.returnValue && undo(made.returnValue));
+  made.showModal();
+}
+
+// The product beside the item, in the place of the rail.
+async function beside() {
+  const choice = state.items[0]?.choices[0];
+  if (!choice) { $("panel").hidden = true; return; }
+  const answer = await fetch(`/api/v1/products/${encodeURIComponent(choice.product_id)}`).catch(() => null);
+  if (state.items[0]?.choices[0] !== choice || $("panel").hidden) return;
+  $("panel-body").replaceChildren(...(answer?.ok ? drawProduct(await answer.json()) : [el("p", { class: "quiet" }, answer ? "This product is no longer there." : "The server does not answer.")]));
+}
+
+function togglePanel(open = $("panel").hidden) {
+  $("panel").hidden = !open;
+  if (open) beside();
 }
 
 function announce(action) {
   say({ same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off", escalate: "Left to a lead" }[action]);
 }
 
-async function undo() {
-  const unsent = outbox.takeBack();
+async function undo(offerId = null) {
+  const unsent = outbox.takeBack(offerId);
   if (unsent) {
-    const back = unsent.map((one) => state.last.find(({ item }) => item.offer_id === one.offer_id)?.item).filter(Boolean);
-    return putBack(back, unsent.length);
+    const back = unsent.map((one) => state.last.find(({ item }) => item.offer_id === one.offer_id)?.item).filter((item) => item?.choices);
+    return putBack(back, unsent.length, offerId);
   }
   await outbox.send();
   try {
-    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
+    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ offer_id: offerId }) });
     if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
     const { count: undone, items } = await answer.json();
-    putBack(items, undone);
+    putBack(items, undone, offerId);
   } catch {
     tell("offline");
   }
 }
 
-function putBack(items, undone) {
-  const back = new Set(items.map((item) => item.offer_id));
+function putBack(items, undone, offerId) {
+  const back = new Set([...items.map((item) => item.offer_id), offerId]);
   state.items = [...items, ...state.items.filter((item) => !back.has(item.offer_id))];
   state.last = state.last.filter(({ item }) => !back.has(item.offer_id));
   state.waiting += undone;
-  state.session = Math.max(0, state.session - undone);
+  state.undone += undone;
   rail();
   show();
-  say(undone ? "Taken back" : "Nothing to take back");
+  say(!undone ? "Nothing to take back" : items.length ? "Taken back" : "Taken back; the next run takes it up");
 }
 
 async function batch() {
@@ -221,7 +300,8 @@ function decideAll(items, action) {
   const ids = new Set(fit.map((item) => item.offer_id));
   const decisions = fit.map((item) => decisionOf(item, action, item.choices[0], { group_id: group }));
   state.items = state.items.filter((item) => !ids.has(item.offer_id));
-  for (const item of fit) remember(item, `${action} (of ${fit.length})`);
+  for (const item of fit) remember(item, `${DID[action]} (of ${fit.length})`);
+  state.seconds.push(...fit.map(() => Math.min(IDLE_S, (decisions[0].answered_ms - decisions[0].shown_ms) / 1000 / fit.length)));
   state.waiting -= fit.length;
   outbox.add(decisions);
   show();
@@ -240,7 +320,7 @@ function settleConflict(theirs) {
   const again = { ...conflict.decision, key: crypto.randomUUID(), over: conflict.override_id };
   state.conflicts.delete(item.offer_id);
   state.items.shift();
-  remember(item, again.action);
+  remember(item, DID[again.action]);
   outbox.add([again]);
   show();
 }
@@ -256,25 +336,24 @@ function act(verb, key = "") {
   else if (verb === "choose") Number(key) === 1 ? decide("same") : decide("other", Number(key) - 1);
   else if (verb === "undo") undo();
   else if (verb === "reason") askReason();
-  else if (verb === "help") showKeys(ON_REVIEW, "that candidate", show);
-  else if (verb === "palette") showPalette(ON_REVIEW, act);
   else if (verb === "batch") batch();
   else if (verb === "evidence") { state.detail = !state.detail; $("item").classList.toggle("detailed", state.detail); }
-  else if (verb === "open" && state.items[0]?.choices[0]) open(`/p/${encodeURIComponent(state.items[0].choices[0].product_id)}`, "_blank", "noopener");
+  else if (verb === "open") togglePanel();
+  else if (verb === "decided") showDecided();
   else if (verb === "keep") settleConflict(true);
   else if (verb === "overrule") settleConflict(false);
 }
 
-listen(act);
-document.addEventListener("keydown", (event) => {
-  const item = state.items[0];
-  if (!item || !state.conflicts.has(item.offer_id) || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
-  if (event.key === "k") settleConflict(true);
-  else if (event.key === "a") settleConflict(false);
+listen(act, ON_REVIEW, { digits: "that candidate", changed: show, lists: false });
+$("last").addEventListener("click", (event) => {
+  const offerId = event.target.closest("[data-reopen]")?.dataset.reopen;
+  if (offerId) undo(offerId);
 });
+$("panel").addEventListener("click", (event) => { if (event.target.closest("[data-close]")) togglePanel(false); });
 $("item").addEventListener("click", (event) => {
   const pressed = event.target.closest("button");
-  if (pressed?.dataset.verb) act(pressed.dataset.verb);
+  if (pressed?.dataset.empty) fill(pressed.dataset.empty);
+  else if (pressed?.dataset.verb) act(pressed.dataset.verb);
   else if (pressed?.dataset.choose) act("choose", pressed.dataset.choose);
 });
 $("note-box").addEventListener("keydown", (event) => {
@@ -287,8 +366,8 @@ $("note-box").addEventListener("close", () => {
 });
 $("filters").addEventListener("change", () => {
   history.replaceState(null, "", `?${new URLSearchParams(Object.entries(filters()).filter(([, value]) => value))}`);
-  Object.assign(state, { items: [], ended: false });
-  more();
+  Object.assign(state, { items: [], ended: false, checks: false });
+  more().then(() => state.items.length || show());
 });
 addEventListener("focus", () => outbox.all().length && outbox.send());
 
@@ -297,5 +376,6 @@ for (const [name, value] of new URLSearchParams(location.search)) {
   if (box) { box.append(el("option", { value }, value)); box.value = value; }
 }
 rail();
+earlier();
 outbox.send();
 more().then(() => state.items.length || show());

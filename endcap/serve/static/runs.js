@@ -1,26 +1,26 @@
-// Runs by keys: n and p to the next and previous, Enter opens, a full stop goes to the latest that failed.
+// Runs by keys: to the next and previous, to the latest that failed, and to what one changed.
 
-import { inField, singleKeys } from "./keys.js";
+import { ON_RUNS, listen } from "./keys.js";
 
 const rows = [...document.querySelectorAll("tr[data-attempt]")];
+const one = document.getElementById("run");
 let at = -1;
 
 function move(by) {
-  at = Math.min(rows.length - 1, Math.max(0, at + by));
-  rows[at]?.querySelector("a").focus();
+  if (!one) {
+    at = Math.min(rows.length - 1, Math.max(0, at + by));
+    rows[at]?.querySelector("a").focus();
+    return;
+  }
+  const next = by > 0 ? one.dataset.earlier : one.dataset.later;
+  if (next) location.assign(`/runs/${next}`);
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || inField(event.target) || !singleKeys()) return;
-  const one = document.getElementById("run");
-  if (event.key === "n" || event.key === "p") {
-    event.preventDefault();
-    if (!one) return move(event.key === "n" ? 1 : -1);
-    const next = event.key === "n" ? one.dataset.earlier : one.dataset.later;
-    if (next) location.assign(`/runs/${next}`);
-  } else if (event.key === ".") {
-    const failed = rows.find((row) => row.dataset.state === "failed" || row.dataset.state === "died");
-    if (failed) location.assign(`/runs/${failed.dataset.attempt}`);
-    else if (one) location.assign("/runs");
-  }
-});
+function failed() {
+  const row = rows.find(({ dataset }) => dataset.state === "failed" || dataset.state === "died");
+  if (row) location.assign(`/runs/${row.dataset.attempt}`);
+  else if (one) location.assign("/runs");
+}
+
+const ACTS = { nextRun: () => move(1), runBefore: () => move(-1), failed, changes: () => document.getElementById("difference")?.scrollIntoView() };
+listen((verb) => ACTS[verb](), one ? ON_RUNS : ON_RUNS.filter((verb) => verb !== "changes"));

@@ -1,8 +1,7 @@
 // Questions about products' values: one at a time, its answers numbered, the next one ready before the key is pressed.
 
-import { showKeys, showPalette } from "./dialogs.js";
 import { el } from "./drawing.js";
-import { ON_VALUES, keyOf, listen } from "./keys.js";
+import { ON_VALUES, listen, shownKey } from "./keys.js";
 import { Outbox } from "./outbox.js";
 
 const AHEAD = 40;
@@ -22,6 +21,8 @@ function tell(what, words = "") {
 }
 
 function heard(outcome, answer) {
+  const given = state.last.find((one) => nameOf(one.question) === `${answer.product_id} ${answer.field}`);
+  if (given && outcome.state === "stored") given.overrideId = answer.action === "set" ? outcome.override_id : null;
   if (!["conflict", "outweighed", "gone"].includes(outcome.state)) return;
   const last = state.last.find((one) => nameOf(one.question) === `${answer.product_id} ${answer.field}`);
   if (outcome.state !== "conflict" || !last) {
@@ -81,7 +82,7 @@ function show() {
 }
 
 function draw(question, conflict) {
-  const button = (verb, words, look = "") => el("button", { type: "button", "data-verb": verb, class: look }, `${words} `, el("kbd", {}, keyOf(verb)));
+  const button = (verb, words, look = "") => el("button", { type: "button", "data-verb": verb, class: look }, `${words} `, el("kbd", {}, shownKey(verb)));
   const facts = [["Supplier", question.supplier], ["Its category", question.path], ["Offers", String(question.offers)]];
   return [
     conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} ${conflict.value ? `set it to “${conflict.value}”` : "let the suppliers' word stand"} meanwhile. `,
@@ -125,7 +126,8 @@ function remember(question, words) {
 }
 
 function rail() {
-  $("last").replaceChildren(...state.last.slice(0, LAST).map(({ question, words }) => el("li", {}, el("b", {}, words), " ", el("span", { dir: "auto" }, question.title))));
+  $("last").replaceChildren(...state.last.slice(0, LAST).map(({ question, words }) => el("li", {}, el("button", { type: "button", class: "plain", "data-reopen": nameOf(question), title: "Take it back and ask again" },
+    el("b", { dir: "auto" }, words), " ", el("span", { dir: "auto" }, question.title)))));
   $("session").replaceChildren(...[["This session", state.decided], ["Not sent yet", outbox.all().length]].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
 }
 
@@ -137,16 +139,19 @@ function skip() {
   say("Put off");
 }
 
-async function undo() {
-  const unsent = outbox.takeBack();
+async function undo(chosen = null) {
+  const unsent = chosen ? null : outbox.takeBack();
   if (!unsent) {
     await outbox.send();
-    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).catch(() => null);
+    if (chosen && !chosen.overrideId) return say("This one cannot be taken back here; see the product");
+    const path = chosen ? `/api/v1/overrides/${chosen.overrideId}/undo` : "/api/v1/review/undo";
+    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).catch(() => null);
     if (!answer?.ok) return tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
-    if (!(await answer.json()).count) return say("Nothing to take back");
+    const told = await answer.json();
+    if (!(told.count ?? told.override_ids.length)) return say("Nothing to take back");
   }
-  const group = unsent?.[0]?.group_id ?? state.last[0]?.group;
-  const back = group ? state.last.filter((one) => one.group === group) : state.last.slice(0, 1);
+  const group = unsent?.[0]?.group_id ?? (chosen ?? state.last[0])?.group;
+  const back = group ? state.last.filter((one) => one.group === group) : chosen ? [chosen] : state.last.slice(0, 1);
   state.last = state.last.filter((one) => !back.includes(one));
   state.decided = Math.max(0, state.decided - back.length);
   const names = new Set(back.map((one) => nameOf(one.question)));
@@ -212,12 +217,11 @@ function saveEdited() {
 
 function act(verb, key = "") {
   const acts = { accept: () => choose(0), choose: () => choose(Number(key) - 1), suppliers: () => kind === "value" && decide("suppliers", null), edit, skip, undo, batch: together,
-    open: () => state.questions[0] && open(`/p/${encodeURIComponent(state.questions[0].product_id)}`, "_blank", "noopener"),
-    help: () => showKeys(ON_VALUES, "that value", show), palette: () => showPalette(ON_VALUES, act) };
+    open: () => state.questions[0] && open(`/p/${encodeURIComponent(state.questions[0].product_id)}`, "_blank", "noopener") };
   acts[verb]?.();
 }
 
-listen(act, ON_VALUES);
+listen(act, ON_VALUES, { digits: "that value", changed: show, lists: false });
 $("item").addEventListener("click", (event) => {
   const { verb, choose: chosen, conflict } = event.target.closest("button")?.dataset ?? {};
   const question = state.questions[0];
@@ -229,6 +233,11 @@ $("item").addEventListener("click", (event) => {
 $("edit-value").addEventListener("input", suggest);
 $("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); saveEdited(); } });
 $("edit-save").addEventListener("click", saveEdited);
+$("last").addEventListener("click", (event) => {
+  const name = event.target.closest("[data-reopen]")?.dataset.reopen;
+  const given = state.last.find((one) => nameOf(one.question) === name);
+  if (given) undo(given);
+});
 addEventListener("focus", () => outbox.all().length && outbox.send());
 rail();
 outbox.send();
