@@ -1,7 +1,8 @@
 """Blind questions: some of what a person is shown was answered already, by another or by a sure machine, and looks like all the rest.
 
-One in twenty shown is a link drawn at random from what the machine links (an audit, see review/audit.py); one in twenty single answers, and
-3 in 100 of those given as one, are asked again of somebody else. A second answer never changes what holds: where the two differ, the
+One in twenty shown is drawn at random from what the machine decided (an audit, see review/audit.py); one in twenty is of a gold set, where
+there is one, so that it is known how often the person errs; one in twenty single answers, and 3 in 100 of those given as one, are asked again
+of somebody else. A second answer never changes what holds: where the two differ, the
 offer goes to a lead with the words of both. How often people agree is told by Cohen's kappa (Cohen 1960, Educ. Psychol. Meas. 20:37).
 """
 
@@ -10,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import duckdb
@@ -21,11 +22,12 @@ from endcap.decide.promised import AUDIT
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
-from endcap.review.audit import draw
+from endcap.review.audit import draw_decisions
 from endcap.review.override import ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
 
-SECOND, BATCH = "second", "batch"
+SECOND, BATCH, GOLD = "second", "batch", "gold"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
+NOTED = ("stratum", "probability", "run", "decided", "confidence")
 AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
 OPEN = BLIND_ASKS.c.action.is_(None)
 Mine = Callable[[Sequence[str]], set[str]]
@@ -40,6 +42,7 @@ class Asked:
     override_id: int | None
     product_id: str | None
     counterpart_offer_id: str | None
+    noted: Mapping[str, Any] = field(default_factory=dict)  # of an audit: from where and how likely it was drawn; of a gold item: its truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +67,27 @@ def to_ask(home: Home, con: duckdb.DuckDBPyConnection, person: str, shown: int, 
     with home.engine.connect() as connection:
         open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
+        of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of == person)).scalars())
         seconds = _to_check(connection, person, taken_in, asked)
     if mine is not None:
         reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
         open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]
-    kept = [_asked(row) for row in open_now][: 2 * most]
+    kept = [_asked(row) for row in open_now][: 3 * most]
     audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(con, most, asked)
-    fresh = [*([] if any(one.purpose != AUDIT for one in kept) else seconds[:most]), *audits]
+    gold = [] if mine is not None or any(one.purpose == GOLD for one in kept) else _gold(con, person, most, of_me)
+    fresh = [*([] if any(one.purpose in (SECOND, BATCH) for one in kept) else seconds[:most]), *audits, *gold]
     if fresh:
         with writing(home.engine) as connection:  # what was asked of somebody meanwhile is not asked again
             asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
-            fresh = [one for one in fresh if one.offer_id not in asked]
+            fresh = [one for one in fresh if one.offer_id not in asked or one.purpose == GOLD]
             if fresh:
                 connection.execute(insert(BLIND_ASKS), [_row(one, person) for one in fresh])
     return [*kept, *fresh]
 
 
 def linked_of(asked: Sequence[Asked]) -> dict[str, tuple[str | None, str | None]]:
-    """Of audits what they compare, for `shown.look_at`: offer -> (product, counterpart)."""
-    return {one.offer_id: (one.product_id, one.counterpart_offer_id) for one in asked if one.purpose == AUDIT}
+    """Of audits and gold items what they compare, for `shown.look_at`: offer -> (product, counterpart)."""
+    return {one.offer_id: (one.product_id, one.counterpart_offer_id) for one in asked if one.purpose in (AUDIT, GOLD)}
 
 
 def asked_of(home: Home, person: str, offer_ids: Sequence[str]) -> list[Asked]:
@@ -186,9 +191,29 @@ def _to_check(connection: Connection, person: str, taken_in: int, asked: set[str
 
 
 def _audits(con: duckdb.DuckDBPyConnection, count: int, asked: set[str]) -> list[Asked]:
-    drawn = draw(con, count + len(asked), seed=AUDIT_SEED)
-    fresh = [one for one in drawn if one.offer.offer_id not in asked][:count]
-    return [Asked(one.offer.offer_id, AUDIT, None, one.product_id, one.counterpart.offer_id) for one in fresh]
+    drawn = draw_decisions(con, count + len(asked), seed=AUDIT_SEED)
+    fresh = [one for one in drawn if one.offer_id not in asked][:count]
+    return [Asked(one.offer_id, AUDIT, None, one.product_id, one.counterpart_offer_id, one.noted()) for one in fresh]
+
+
+# Gold pairs whose two offers are in the catalog, in an order of each person's own, what is the same and what is not in turn.
+_GOLD = """
+    WITH known AS (
+        SELECT g.left_id, g.right_id, g.same, d.product_id FROM labels g JOIN decisions m ON m.offer_id = g.left_id AND m.kind = 'product'
+        JOIN decisions d ON d.offer_id = g.right_id AND d.kind = 'product'
+        WHERE g.source = 'gold' AND d.product_id IS NOT NULL
+          AND (g.same OR m.product_id IS DISTINCT FROM d.product_id)
+        QUALIFY row_number() OVER (PARTITION BY g.left_id ORDER BY g.right_id) = 1)
+    SELECT left_id, product_id, right_id, same FROM known
+    ORDER BY row_number() OVER (PARTITION BY same ORDER BY md5(left_id || right_id || $person)), same LIMIT $count
+"""
+
+
+def _gold(con: duckdb.DuckDBPyConnection, person: str, count: int, asked: set[str]) -> list[Asked]:
+    """Pairs of gold sets, so that it is known how often this person errs; nothing is stored of them but that."""
+    rows = con.execute(_GOLD, {"person": person, "count": count + len(asked)}).fetchall()
+    fresh = [row for row in rows if row[0] not in asked][:count]
+    return [Asked(left, GOLD, None, product_id, right, {"decided": "same" if same else "different"}) for left, product_id, right, same in fresh]
 
 
 def _asked(row: RowMapping) -> Asked:
@@ -197,7 +222,7 @@ def _asked(row: RowMapping) -> Asked:
 
 def _row(one: Asked, person: str) -> dict[str, Any]:
     told = {"offer_id": one.offer_id, "purpose": one.purpose, "override_id": one.override_id, "product_id": one.product_id}
-    return told | {"counterpart_offer_id": one.counterpart_offer_id, "asked_of": person, "asked_at": now()}
+    return told | {"counterpart_offer_id": one.counterpart_offer_id, "asked_of": person, "asked_at": now()} | {name: one.noted.get(name) for name in NOTED}
 
 
 def _hash(text: str) -> int:
@@ -222,6 +247,10 @@ def _second(connection: Connection, home: Home, one: Given, row: RowMapping, act
         return Outcome(one.key, "repeated", None, str(row["action"]), actor)
     if row["action"] is not None:
         return None
+    if row["purpose"] == GOLD:
+        said = _together(one.action) and one.product_id == row["product_id"]
+        _answered(connection, row, one, None if one.action in (SKIP, ESCALATE) else said == (row["decided"] == "same"))
+        return Outcome(one.key, "stored", None, one.action, actor)
     first = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == row["override_id"], not_undone())).mappings().first()
     if first is None:
         return None

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from endcap.decide.stated import agree, comparable
+from endcap.review.order import ANSWERED, Place, ordered
 from endcap.text import fold
 
 MAX_CANDIDATES = 9
@@ -116,24 +117,25 @@ class Shown:
 
 
 def queue(tables: Tables, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> list[Waiting]:
-    """Everything that waits for a person, the costliest first; `within` is a condition on `d.offer_id` and its values (see review/reach.py)."""
+    """Everything that waits for a person, the answers that help most first; `within` is a condition on `d.offer_id` and its values (see review/reach.py)."""
     sql, values = within
     rows = tables.rows(
         f"""
-        SELECT d.offer_id, o.supplier, p.category, d.reason_code,
-               least(d.confidence, 1 - d.confidence) * ln(2 + coalesce(p.offers, 0)) AS cost
+        SELECT d.offer_id, o.supplier, p.category, d.reason_code, d.confidence, coalesce(p.offers, 0) AS offers
         FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
-        WHERE d.kind = 'product' AND d.action = 'to_review' AND {sql} ORDER BY cost DESC, d.offer_id
+        WHERE d.kind = 'product' AND d.action = 'to_review' AND {sql} ORDER BY d.offer_id
     """,
         values,
     )
-    return [Waiting(**row) for row in rows]
+    places = [Place(**row) for row in rows]
+    chosen = [places[number] for number in ordered(places, first=not tables.rows(ANSWERED)[0]["answers"])]
+    return [Waiting(one.offer_id, one.supplier, one.category, one.reason_code, one.cost) for one in chosen]
 
 
 def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]] | None = None) -> list[Shown]:
     """The items of these offers, in their order; those that no longer wait are left out.
 
-    `linked` names offers that are shown although the machine has linked them, with the product and the offer they are to be compared with: an
+    `linked` names offers that are shown although the machine has decided them, with the product and the offer they are to be compared with: an
     audit looks like every other item.
     """
     if not offer_ids:
@@ -143,11 +145,14 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
         "SELECT offer_id, proposed_product_id, reason_code, reason, model FROM decisions "
         f"WHERE kind = 'product' AND action = 'to_review' AND offer_id IN ({_marks(offer_ids)})", offer_ids)}  # fmt: skip
     for row in _some(
-        tables, "SELECT offer_id, product_id, model FROM decisions WHERE kind = 'product' AND action = 'linked'", "offer_id", set(linked) - set(decided)
+        tables, "SELECT offer_id, product_id, model FROM decisions WHERE kind = 'product' AND action <> 'to_review'", "offer_id", set(linked) - set(decided)
     ):
         told = {"proposed_product_id": linked[row["offer_id"]][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
         decided[row["offer_id"]] = {"offer_id": row["offer_id"], "model": row["model"], **told}
     near = _near(tables, sorted(decided))
+    for one, (_product, other) in linked.items():  # an audit may look at what matching did not compare
+        if one in decided and other is not None and other not in {name for name, _score in near.get(one, [])}:
+            near.setdefault(one, []).append((other, 0.0))
     others = {other for found in near.values() for other, _score in found}
     placed = {*others, *(one for one in linked if one in decided)}
     home_of = dict(_pairs_of(tables, "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL", placed))
