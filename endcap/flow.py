@@ -60,7 +60,7 @@ from endcap.match import match_offers
 from endcap.match.live import live_in
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
-from endcap.ops.tables import OVERRIDES
+from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
@@ -210,6 +210,7 @@ def decide_all(journey: Journey) -> Rows:
     overrides = overrides.filter(pc.less_equal(overrides["override_id"], journey.override_sequence))
     with journey.lake.connect() as con:
         con.register("overrides", overrides)
+        con.register("reviewer_holds", journey.home.rows(REVIEWER_HOLDS))
         allowed = thresholds(con, journey.catalog.policy)
         note_promises(journey, allowed)
         past = look_back(con, journey.base.run) if journey.goes_back else None

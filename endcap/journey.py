@@ -30,13 +30,14 @@ from endcap.match import Model
 from endcap.ops import webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import RELEASES, RUNS
+from endcap.ops.tables import RELEASES, REVIEWER_HOLDS, RUNS
 from endcap.problems import BadInput, Held
 from endcap.settings import Catalog
 
 Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
 OUTGROWN = 2
+HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
 
@@ -291,6 +292,9 @@ def note_shadow(con: duckdb.DuckDBPyConnection, journey: Journey, allowed: Thres
 
 def note_promises(journey: Journey, allowed: Thresholds) -> None:
     """Keep with the run from which likeness on it linked, and say what is promised."""
+    journey.models.pop(HELD_BACK, None)
+    if held_back(journey.home):
+        journey.models[HELD_BACK] = held_back(journey.home)
     if allowed.key:
         journey.models["promise"] = allowed.key
     else:
@@ -375,16 +379,26 @@ def arrivals_now(home: Home, dates: list[str] | None, until: str | None, say: Sa
     return [arrival for arrival in arrivals if arrival.date >= newest.get(arrival.feed, "")]
 
 
-def taken_in(manifest: Manifest) -> tuple[int, str | None, str, str]:
-    """Up to which answer, by which model, with which taxonomy and beside which canary the current snapshot was decided."""
-    return manifest.override_sequence, manifest.models.get("match"), manifest.models.get("learnt_taxonomy", ""), manifest.models.get(CANARY, "")
+def taken_in(manifest: Manifest) -> tuple[int, str | None, str, str, str]:
+    """Up to which answer, by which model, with which taxonomy, beside which canary and without whose audits the current snapshot was decided."""
+    models = manifest.models
+    return manifest.override_sequence, models.get("match"), models.get("learnt_taxonomy", ""), models.get(CANARY, ""), models.get(HELD_BACK, "")
 
 
-def to_take_in(home: Home) -> tuple[int, str | None, str, str]:
+def to_take_in(home: Home) -> tuple[int, str | None, str, str, str]:
     """The same as `taken_in`, as it stands now."""
     beside, _problem = on_trial(home)
     canary = beside.words if beside and beside.action == CANARY else ""
-    return home.override_sequence(), home.champion("match"), taxonomy_id(home.catalog), canary
+    return home.override_sequence(), home.champion("match"), taxonomy_id(home.catalog), canary, held_back(home)
+
+
+def held_back(home: Home) -> str:
+    """A short hash of whose audits prove nothing for now; empty where there is nobody, or no promise to prove."""
+    if home.catalog.policy.promise is None and not home.catalog.policy.scopes:
+        return ""
+    newest = {row["person"]: row["held"] for row in home.rows(REVIEWER_HOLDS).to_pylist()}
+    people = sorted(person for person, held in newest.items() if held)
+    return hashlib.sha256("\0".join(people).encode()).hexdigest()[:12] if people else ""
 
 
 def taxonomy_id(catalog: Catalog) -> str:

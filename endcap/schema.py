@@ -234,7 +234,7 @@ class ProductEvent(Row):
 
 @dataclass(frozen=True, slots=True)
 class Label(Row):
-    """Truth to learn from, with provenance and weight."""
+    """Truth to learn from, with provenance and weight; what judges models (audits) has weight 0 and teaches none."""
 
     TABLE: ClassVar = "labels"
     KEY: ClassVar = ("left_id", "right_id", "source", "source_id")
@@ -243,9 +243,11 @@ class Label(Row):
     left_id: str
     right_id: str
     same: bool
-    weight: float
-    source: str  # override | shared_gtin | gold
-    source_id: str  # e.g. the override's id
+    weight: float  # how far it can be trusted: 2p - 1, where p is the chance that it is right; 0 teaches nothing
+    source: str  # override | second | audit | shared_gtin | gold
+    source_id: str  # the override's or blind question's id, or the gold set's
+    actor: str  # who said it, or added the gold set; endcap for what is read from offers
+    at: str  # when it was said; empty for what is read from offers
     run: int
     gone: bool
 

@@ -186,6 +186,14 @@ class Matching(Settings):
     fit_offers: int = Field(30_000, ge=100, description="Offers sampled to fit the unsupervised scorer when there is no champion.")
 
 
+class Learning(Settings):
+    """How people's answers teach."""
+
+    hold_flagged: bool = Field(
+        False, description="Hold back from teaching whoever errs on gold items more often than a careful person could; their answers stay in force."
+    )
+
+
 def _web_address(given: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+([/?]\S*)?", given):
         raise ValueError(f"{given!r} is no address of the kind https://receiver.example/path")
@@ -237,6 +245,7 @@ class Catalog(Settings):
     )
     matching: Matching = Field(default_factory=lambda: Matching(), description="How pairs are found and scored.")
     policy: Policy = Field(default_factory=lambda: Policy(), description="What the machine may decide alone.")
+    learning: Learning = Field(default_factory=lambda: Learning(), description="How people's answers teach.")
     webhooks: list[Webhook] = Field([], description="Who is told of runs, held deliveries and people's answers.")
     allow_outgoing: list[Destination] = Field([], description="Networks that webhooks or pictures may lead to beside public addresses at ports 80 and 443.")
     pictures: bool = Field(True, description="Fetch offers' pictures from where suppliers say, so that pages can show them; they are kept in `home`.")

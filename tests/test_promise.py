@@ -18,7 +18,7 @@ from endcap.decide.policy import Edge, judge
 from endcap.decide.promise import Promise, answers_needed, lower_bound, solve
 from endcap.decide.promised import NEVER, Thresholds
 from endcap.learn.evaluate.promise import evaluate_promise
-from endcap.learn.labels import labels_from_overrides
+from endcap.learn.labels import labels_now, taught
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review.audit import answer_audit, draw
@@ -100,7 +100,8 @@ def test_audits_lead_from_no_promise_to_one(copy_of_demo: Path) -> None:
     for item in items:
         answer_audit(home, item, same=product_of[item.offer.offer_id] == product_of[item.counterpart.offer_id], actor="test")
     with home.connect() as con:
-        assert labels_from_overrides(con, 1).num_rows == 0
+        labels = labels_now(con, 1)
+        assert set(labels["source"].to_pylist()) == {"audit"} and set(labels["weight"].to_pylist()) == {0.0} and taught(labels).num_rows == 0
         assert not {item.offer.offer_id for item in draw(con, 60, seed=7)} & {item.offer.offer_id for item in items}
     ran = endcap("run", "--dir", copy_of_demo, "--json").json["runs"][0]
     assert any("is promised from likeness" in notice for notice in ran["notices"])

@@ -34,6 +34,8 @@ def commands(command: Any, words: tuple[str, ...] = ("endcap",)) -> Iterator[tup
     if inner is None:
         yield words, command
         return
+    if len(words) > 1 and command.invoke_without_command:  # does something by itself too
+        yield words, command
     for name, one in inner.items():
         yield from commands(one, (*words, name))
 

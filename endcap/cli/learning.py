@@ -23,23 +23,29 @@ def review(folder: Dir = HERE, home: Home_ = None, by: By = "", limit: Annotated
     ask_all(Home(read_catalog(folder, home=home)), actor=actor(by), limit=limit)
 
 
-def train(folder: Dir = HERE, home: Home_ = None, seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 7, as_json: Json = False) -> None:
+What = Annotated[str, typer.Option("--what", help="match, category, attributes, or all of them.")]
+
+
+def train(
+    folder: Dir = HERE, home: Home_ = None, seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 7, what: What = "match", as_json: Json = False
+) -> None:
     """Fit a challenger on all standing answers.
 
-    It decides nothing until it is promoted.
+    It decides nothing until it is promoted. With `--what all` one of every kind that there are answers for.
     """
     from dataclasses import asdict
 
-    from endcap.learn.train import train as train_challenger
+    from endcap.learn.train import train_all
     from endcap.ops.home import Home
 
     home_ = Home(read_catalog(folder, home=home))
     with home_.writer():
-        result = train_challenger(home_, seed=seed)
+        results, missing = train_all(home_, seed=seed, what=what)
     if as_json:
-        print_json(asdict(result))
-    else:
-        typer.echo(result.summary())
+        print_json(asdict(results[0]) if what != "all" else {"challengers": [asdict(one) for one in results], "missing": missing})
+        return
+    for line in [*(one.summary() for one in results), *missing]:
+        typer.echo(line)
 
 
 def promote(

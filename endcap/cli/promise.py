@@ -1,4 +1,4 @@
-"""Verbs of the promise: audit asks about random links, promise says what the answers prove."""
+"""Verbs of the promise: audit asks about random decisions, promise says what the answers prove."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake a
 
 
 def audit(
-    what: Annotated[str, typer.Argument(help="'verify' checks the record of everything that people did; without it links are judged.")] = "",
+    what: Annotated[str, typer.Argument(help="'verify' checks the record of everything that people did; without it decisions are judged.")] = "",
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
-    count: Annotated[int, typer.Option(help="Links to judge at most.", min=1)] = 100,
+    count: Annotated[int, typer.Option(help="Decisions to judge at most.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the draw; keep it the same, so that audits go on where they ended.")] = 7,
 ) -> None:
-    """Judge links drawn at random, so that precision is known.
+    """Judge decisions drawn at random, so that it is known how often the machine is right.
 
     y the same product, n different, s skip, q stop. The likeness is not shown.
     """
@@ -42,7 +42,7 @@ def audit(
         raise BadInput("there is no catalog yet", where=str(home_.path), todo="run `endcap run` first")
     with home_.connect() as con:
         items = draw(con, count, seed=seed)
-    typer.echo(f"{len(items)} links drawn at random.  y same product   n different   s skip   q stop")
+    typer.echo(f"{len(items)} decisions drawn at random.  y same product   n different   s skip   q stop")
     given = 0
     for number, item in enumerate(items, start=1):
         key = _ask(item, f"[{number}/{len(items)}]")

@@ -19,17 +19,24 @@ EVERYTHING = "everything"
 # Above every likeness: nothing is linked by machine.
 NEVER = 1.01
 
-# Audits in force, each with the likeness that its pair has now; a pair that is compared no more says nothing of today's model.
-AUDITED = f"""
-    WITH answers AS (
-        SELECT override_id, offer_id, counterpart_offer_id, action FROM overrides
-        WHERE reason_code = '{AUDIT}' AND action IN ('same', 'different') AND counterpart_offer_id IS NOT NULL
-          AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
-        QUALIFY row_number() OVER (PARTITION BY least(offer_id, counterpart_offer_id), greatest(offer_id, counterpart_offer_id) ORDER BY override_id DESC) = 1)
-    SELECT a.offer_id, a.counterpart_offer_id, p.score, a.action = 'same' FROM answers a
-    JOIN pairs p ON p.left_id = least(a.offer_id, a.counterpart_offer_id) AND p.right_id = greatest(a.offer_id, a.counterpart_offer_id)
-    ORDER BY a.override_id
+# People whose answers teach and judge nothing for now; their answers stay in force.
+HELD = "SELECT person FROM reviewer_holds GROUP BY person HAVING arg_max(held, hold_id)"
+
+# Audits in force, the last one of a pair: offer_id, other_id, same.
+LAST_AUDITS = f"""
+    SELECT override_id, offer_id, counterpart_offer_id AS other_id, action = 'same' AS same FROM overrides
+    WHERE reason_code = '{AUDIT}' AND action IN ('same', 'different') AND counterpart_offer_id IS NOT NULL
+      AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) AND actor NOT IN ({HELD})
+    QUALIFY row_number() OVER (PARTITION BY least(offer_id, counterpart_offer_id), greatest(offer_id, counterpart_offer_id) ORDER BY override_id DESC) = 1
 """
+# Each with the likeness that its pair has now. A pair that is compared no more says nothing of today's model, and what contradicts itself
+# is never linked by machine, however alike.
+_SCORED = f"""
+    SELECT a.offer_id, a.other_id, p.score, a.same FROM ({LAST_AUDITS}) a
+    JOIN {{pairs}} p ON p.left_id = least(a.offer_id, a.other_id) AND p.right_id = greatest(a.offer_id, a.other_id)
+    WHERE p.conflict IS NULL ORDER BY a.override_id
+"""
+AUDITED = _SCORED.format(pairs="pairs")
 _IN_SCOPE = """
     SELECT o.offer_id FROM offers o LEFT JOIN facts f ON f.offer_id = o.offer_id AND f.attribute = 'category'
     WHERE ($supplier IS NULL OR o.supplier = $supplier OR o.feed = $supplier)
@@ -64,8 +71,10 @@ class Thresholds:
         return json.dumps(described, sort_keys=True) + scopes
 
 
-def thresholds(con: duckdb.DuckDBPyConnection, policy: Policy) -> Thresholds:
-    """What holds now, from the settings and the audits in force; `con` shows the run's offers, facts and pairs and its overrides."""
+def thresholds(con: duckdb.DuckDBPyConnection, policy: Policy, pairs: str = "pairs") -> Thresholds:
+    """What holds now, from the settings and the audits in force; `con` shows the run's offers, facts and pairs, its overrides and whose answers are
+    held back; `pairs` names another table of scores of ours.
+    """
     wanted = {_name(scope): scope.promise for scope in policy.scopes}
     if policy.promise is not None:
         wanted[EVERYTHING] = policy.promise
@@ -75,7 +84,7 @@ def thresholds(con: duckdb.DuckDBPyConnection, policy: Policy) -> Thresholds:
     for scope in policy.scopes:
         for (offer_id,) in con.execute(_IN_SCOPE, {"supplier": scope.supplier, "category": scope.category}).fetchall():
             scope_of.setdefault(offer_id, _name(scope))
-    audits = con.execute(AUDITED).fetchall()
+    audits = con.execute(_SCORED.format(pairs=pairs)).fetchall()
     promises = {}
     for name, promise in wanted.items():
         answers = [(score, same) for left, right, score, same in audits if name in (scope_of.get(left, EVERYTHING), scope_of.get(right, EVERYTHING))]

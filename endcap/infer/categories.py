@@ -89,15 +89,20 @@ def learn_categories(lessons: Lessons, house: tuple[Category, ...], *, seed: int
     features = title_model.features_of(lessons.texts)
     second, temperature = _second_opinions(lessons, features, classes, weights, len(house), seed)
     taught = np.flatnonzero(classes >= 0)
-    phrases = title_model.features_of([text for category in house for text in _own_texts(category)])
-    own = np.array([number for number, category in enumerate(house) for _text in _own_texts(category)], np.int64)
+    phrases = title_model.features_of([text for category in house for text in own_texts(category)])
+    own = np.array([number for number, category in enumerate(house) for _text in own_texts(category)], np.int64)
     titles = title_model.fit(
-        _stacked(features.rows(taught), phrases), np.concatenate([classes[taught], own]),
+        stacked(features.rows(taught), phrases), np.concatenate([classes[taught], own]),
         np.concatenate([weights[taught], np.ones(len(own), np.float32)]), len(house), seed=seed,
     )  # fmt: skip
     titles = TitleModel(titles.slots, titles.idf, titles.weights, titles.bias, temperature)
     meanings = {key: _meaning(_spread(*opinions[number], second.get(number), len(house))) for number, key in enumerate(lessons.paths)}
     return Categories(house, meanings, titles)
+
+
+def spread_of_path(categories: Categories, feed: str, path: str) -> NDArray[np.float32]:
+    """The probability of each house category by the path alone, as a copy that may be changed."""
+    return categories.path_probabilities(feed, path).copy()
 
 
 def title_text(title: str, brand: str | None) -> str:
@@ -131,7 +136,8 @@ def _meaning(probabilities: NDArray[np.float32]) -> Meaning:
     return tuple((int(number), round(min(float(probabilities[number]), _CERTAIN), 4)) for number in order if probabilities[number] >= 0.005)
 
 
-def _own_texts(category: Category) -> list[str]:
+def own_texts(category: Category) -> list[str]:
+    """What the house itself calls a category."""
     return [category.levels[-1], *category.words]
 
 
@@ -184,7 +190,8 @@ def _tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray
     return np.asarray(out / out.sum(axis=1, keepdims=True), np.float32)
 
 
-def _stacked(above: title_model.Features, below: title_model.Features) -> title_model.Features:
+def stacked(above: title_model.Features, below: title_model.Features) -> title_model.Features:
+    """The rows of both, in their order."""
     return title_model.Features(
         np.concatenate([above.starts, above.starts[-1] + below.starts[1:]]),
         np.concatenate([above.columns, below.columns]), np.concatenate([above.counts, below.counts]),

@@ -49,7 +49,7 @@ def find_batch(batch: pa.RecordBatch, *, folder: str, known_id: str, run: int) -
         for offer_id, found in zip(ids, find_all(component, offers, known), strict=True):
             chosen = best(found)
             if chosen is not None and chosen.confidence >= LEAST_CONFIDENCE:
-                _append(columns, offer_id, name, component.VERSION, chosen, known_id)
+                _append(columns, offer_id, name, component.VERSION, known.meant(name, chosen.value), chosen, known_id)
     rows = len(columns["offer_id"])
     columns["run"], columns["gone"] = [run] * rows, [False] * rows
     return pa.RecordBatch.from_pydict(columns, schema=arrow_schema(Fact))
@@ -70,14 +70,14 @@ def offer_texts(batch: pa.RecordBatch) -> Iterator[OfferText]:
         yield OfferText(title[:TITLE_LETTERS], feed, brand, description, category_path, quantity_text, json.loads(details) if details else {})
 
 
-def _append(columns: dict[str, list[Any]], offer_id: str, attribute: str, version: int, found: Found, known_id: str) -> None:
+def _append(columns: dict[str, list[Any]], offer_id: str, attribute: str, version: int, value: str, found: Found, known_id: str) -> None:
     columns["offer_id"].append(offer_id)
     columns["attribute"].append(attribute)
-    columns["value"].append(found.value)
+    columns["value"].append(value)
     columns["unit"].append(found.unit)
     columns["confidence"].append(found.confidence)
     columns["evidence_field"].append(found.field)
     columns["evidence_start"].append(found.start)
     columns["evidence_end"].append(found.end)
     columns["extractor"].append(f"{found.extractor or attribute}@{version}")
-    columns["model"].append(known_id if found.learnt else None)
+    columns["model"].append(known_id if found.learnt or value != found.value else None)

@@ -9,7 +9,8 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from endcap.infer.categories import MOST_LESSONS, Categories, Lessons, PathKey, 
 from endcap.infer.taxonomy import Category, read_taxonomy
 from endcap.infer.title_model import TitleModel
 from endcap.problems import BadInput
-from endcap.text import TITLE_LETTERS
+from endcap.text import TITLE_LETTERS, fold
 
 FORMAT = 1
 MOST_TITLES = 40_000  # titles read to count how far a brand's mention can be trusted
@@ -38,6 +39,12 @@ class Known:
 
     brands: Brands
     categories: Categories
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # attribute -> value as found, folded -> what people call it
+
+    def meant(self, attribute: str, value: str) -> str:
+        """A value as people corrected it before; itself where they did not."""
+        known = self.aliases.get(attribute)
+        return known.get(fold(value), value) if known else value
 
     @cached_property
     def known_id(self) -> str:
@@ -73,12 +80,14 @@ class Known:
 
     def _texts(self) -> dict[str, str]:
         titles = self.categories.titles
-        head = {
+        head: dict[str, Any] = {
             "format": FORMAT,
             "temperature": None if titles is None else titles.temperature,
             "house": [[category.path, list(category.words)] for category in self.categories.house],
             "trust": self.brands.trust,
         }
+        if self.aliases:
+            head["aliases"] = {name: dict(sorted(values.items())) for name, values in sorted(self.aliases.items())}
         meanings = (self.categories.meanings or {}).items()
         brands = [[key, b.name, b.offers, b.feeds, b.at_start, b.inside] for key, b in self.brands.by_key.items()]
         paths = [[*key, number, share] for key, meaning in meanings for number, share in meaning or [(-1, 0.0)]]
@@ -154,8 +163,9 @@ def _read(folder: Path) -> Known:
     by_key = {row["key"]: Brand(row["name"], int(row["offers"]), int(row["feeds"]), float(row["at_start"]), float(row["inside"])) for row in rows}
     house = tuple(Category(path, tuple(words)) for path, words in head["house"])
     brands = Brands(by_key, head["trust"])
+    aliases: Mapping[str, Mapping[str, str]] = head.get("aliases", {})
     if not house:
-        return Known(brands, Categories())
+        return Known(brands, Categories(), aliases)
     meanings: dict[PathKey, list[tuple[int, float]]] = {}
     for row in _csv_rows(folder / "paths.csv"):
         meaning = meanings.setdefault((row["feed"], row["path"]), [])
@@ -163,7 +173,7 @@ def _read(folder: Path) -> Known:
             meaning.append((int(row["category"]), float(row["probability"])))
     slots, idf, weights, bias = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS)
     titles = TitleModel(slots, idf, weights, bias, float(head["temperature"]))
-    return Known(brands, Categories(house, {key: tuple(meaning) for key, meaning in meanings.items()}, titles))
+    return Known(brands, Categories(house, {key: tuple(meaning) for key, meaning in meanings.items()}, titles), aliases)
 
 
 def _csv_rows(file: Path) -> list[dict[str, str]]:

@@ -236,7 +236,7 @@ def differing(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], rows: pa.T
 
 def _sums(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], query: str) -> tuple[int, int, int]:
     columns = [column for column in schema.arrow_schema(noun).names if column not in schema.NOT_CONTENT]
-    row = " || chr(31) || ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in columns)
+    row = " || chr(31) || ".join(f'coalesce("{column}"::VARCHAR, chr(30))' for column in columns)
     found = con.execute(f"SELECT count(*), sum(md5_number_lower(r)), sum(md5_number_upper(r)) FROM (SELECT {row} AS r FROM ({query}))").fetchone()
     rows, low, high = found or (0, 0, 0)
     return rows, int(low or 0), int(high or 0)

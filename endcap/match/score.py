@@ -42,6 +42,8 @@ SURE = 0.9
 REPEATS = 3
 # From this many labels on, they can teach more than corrections of the scorer without labels.
 STACK_LABELS = 1500
+# Numbers of a model that audits have calibrated: what its log-odds are multiplied by and moved by where people see them as a chance.
+PLATT = ("platt_slope", "platt_shift")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,12 @@ class Model:
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of being the same product, float64 [n], from features float32 [n, f]."""
         return trees.probability(self.log_odds(features))
+
+    def chance(self, scores: np.ndarray) -> np.ndarray:
+        """Scores as people should read them: the chance that audits say they stand for; the scores themselves where nothing was audited."""
+        if PLATT[0] not in self.numbers:
+            return scores
+        return trees.probability(self.numbers[PLATT[0]] * trees.log_odds(scores) + self.numbers[PLATT[1]])
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """float64 [n, f + 1]: what each feature adds to the log-odds, and last what no feature explains; a row sums to `log_odds`."""

@@ -9,17 +9,17 @@ and the operational tables by name.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from endcap import schema, shelf
+from endcap.shares import Z_95, wilson_interval
 
 if TYPE_CHECKING:
     import duckdb
 
-Z_95 = 1.959963984540054
+__all__ = ["Z_95", "Figure", "Slice", "as_of", "measure", "not_enough", "share", "share_slice", "wilson_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +95,6 @@ def share_slice(by: str, name: str, counted: int, n: int, min_n: int) -> Slice:
 def not_enough(n: int) -> str:
     """The words for a figure that is hidden because too little is known."""
     return f"not enough data (n = {n:,})"
-
-
-def wilson_interval(counted: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927), 0 to 1 in, 0 to 1 out."""
-    if n <= 0 or not 0 <= counted <= n:
-        raise ValueError(f"{counted} of {n} is no share")
-    rate = counted / n
-    spread = Z_95 * math.sqrt(rate * (1 - rate) / n + Z_95**2 / (4 * n**2))
-    middle = rate + Z_95**2 / (2 * n)
-    scale = 1 + Z_95**2 / n
-    return max(0.0, min(rate, (middle - spread) / scale)), min(1.0, max(rate, (middle + spread) / scale))
 
 
 def as_of(run: int, query: str) -> str:

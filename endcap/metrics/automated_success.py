@@ -7,9 +7,10 @@ from typing import Any
 import duckdb
 
 from endcap.metrics import Figure, Slice, not_enough, share, share_slice
+from endcap.metrics._audits import audited_share, audits
 
 NAME = "automated_success"
-VERSION = 1
+VERSION = 2
 GRAIN = "live offer with its decision"
 DIRECTION = "up"
 MIN_N = 200
@@ -39,7 +40,8 @@ FROM steps WHERE decided_by = 'machine' AND action IN ('linked', 'new_product') 
 
 def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
     """Automation rate, audited success, its proxy 'not overridden', and straight-through yield: never one number."""
-    return [_automation(con, min_n), _success(), _not_overridden(con, min_n), _yield()]
+    automation, success = _automation(con, min_n), _success(con, min_n)
+    return [automation, success, _not_overridden(con, min_n), _yield(automation, success)]
 
 
 def _automation(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
@@ -59,9 +61,11 @@ def _automation(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
     )  # fmt: skip
 
 
-def _success() -> Figure:
-    words = f"{not_enough(0)}: no blind random audit has been answered yet"
-    return Figure(f"{NAME}.success", VERSION, "Success of automatic decisions", None, 0, None, None, "share", words, DIRECTION)
+def _success(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
+    return audited_share(
+        audits(con), holds=True, min_n=min_n, name=f"{NAME}.success", version=VERSION, label="Success of automatic decisions", direction=DIRECTION,
+        words="of blind random audits, each counted by its chance of being drawn; a founded product that exists already is a failure too",
+    )  # fmt: skip
 
 
 def _not_overridden(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
@@ -72,9 +76,15 @@ def _not_overridden(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
     )  # fmt: skip
 
 
-def _yield() -> Figure:
-    words = f"{not_enough(0)}: automation rate times audited success, and success is not audited yet"
-    return Figure(f"{NAME}.yield", VERSION, "Straight-through yield", None, 0, None, None, "share", words, DIRECTION)
+def _yield(automation: Figure, success: Figure) -> Figure:
+    """Both known: their product; its interval is that of success, since automation is counted and not sampled."""
+    words = "automation rate times audited success"
+    if automation.value is None or success.value is None:
+        words = f"{not_enough(success.n)}: {words}"
+        return Figure(f"{NAME}.yield", VERSION, "Straight-through yield", None, success.n, None, None, "share", words, DIRECTION)
+    rate = automation.value
+    low, high = (None if bound is None else rate * bound for bound in (success.low, success.high))
+    return Figure(f"{NAME}.yield", VERSION, "Straight-through yield", rate * success.value, success.n, low, high, "share", words, DIRECTION)
 
 
 _AUTOMATIC = {"kind": "product", "action": "linked", "product_id": "p1", "decided_by": "machine"}
@@ -86,6 +96,19 @@ _FOUR: dict[str, list[dict[str, Any]]] = {
         {**_AUTOMATIC, "offer_id": "a:2", "action": "new_product"},
         {**_AUTOMATIC, "offer_id": "a:3", "action": "to_review"},
     ],
+}
+_ASKED = {"purpose": "audit", "probability": 0.1, "stratum": "linked", "decided": "linked", "asked_of": "ann", "action": "same"}
+_FOUNDED = {**_ASKED, "probability": 0.5, "stratum": "new_product", "decided": "new_product"}
+_AUDITED: dict[str, list[dict[str, Any]]] = {
+    **_FOUR,
+    "blind_asks": [
+        {**_ASKED, "ask_id": 1, "key": "k1", "asked_of": "ben"},
+        {**_ASKED, "ask_id": 2, "key": "k2"},
+        {**_FOUNDED, "ask_id": 3, "key": "k3", "action": "new", "asked_of": "ben"},
+        {**_FOUNDED, "ask_id": 4, "key": "k4"},
+        {**_ASKED, "ask_id": 5, "action": None},
+    ],
+    "overrides": [{"override_id": number, "action": "same", "key": f"k{number}"} for number in range(1, 5)],
 }
 CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None, int]]]] = [
     ({}, {"automated_success.automation": (None, 0), "automated_success.not_overridden": (None, 0)}),
@@ -101,5 +124,18 @@ CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None,
             "overrides": [{"override_id": 1, "action": "different"}, {"override_id": 2, "action": "undo", "undoes": 1}],
         },
         {"automated_success.not_overridden": (1.0, 2)},
+    ),
+    (
+        _AUDITED,
+        # Weights 10 and 2: (10 + 10 + 2) of (10 + 10 + 2 + 2) are right.
+        {"automated_success.success": (22 / 24, 4), "automated_success.yield": (0.5 * 22 / 24, 4)},
+    ),
+    (
+        {**_AUDITED, "reviewer_holds": [{"hold_id": 1, "person": "ann", "held": True}]},
+        {"automated_success.success": (1.0, 2), "automated_success.yield": (0.5, 2)},
+    ),
+    (
+        {**_AUDITED, "overrides": [*_AUDITED["overrides"], {"override_id": 5, "action": "undo", "undoes": 4}]},
+        {"automated_success.success": (1.0, 3)},
     ),
 ]

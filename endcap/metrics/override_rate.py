@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from endcap.metrics import Figure, Slice, share, share_slice
+from endcap.metrics._audits import audited_share, audits
 
 NAME = "override_rate"
 VERSION = 1
@@ -60,7 +61,7 @@ RATES: dict[str, tuple[str, str]] = {
 
 
 def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
-    """Escapes beside the share inspected, rejections and reversals, each with a slice by owning team."""
+    """Escapes beside the share inspected, rejections and reversals, each with a slice by owning team, and the audit-weighted rate."""
     rows = con.execute(f"SELECT rate, team, count(*), count(*) FILTER (changed) FROM ({SQL}) GROUP BY ALL ORDER BY rate, team").fetchall()
     figures = []
     for rate, (label, words) in RATES.items():
@@ -79,7 +80,11 @@ def measure(con: duckdb.DuckDBPyConnection, min_n: int = MIN_N) -> list[Figure]:
                 slices=slices,
             )
         )
-    return figures
+    words = "automatic decisions that are wrong by blind random audits, each counted by its chance of being drawn: what looking less does not lower"
+    audited = audited_share(
+        audits(con), holds=False, min_n=min_n, name=f"{NAME}.audited", version=VERSION, label="Override rate, audited", direction=DIRECTION, words=words
+    )
+    return [*figures, audited]
 
 
 _MACHINE = {"kind": "product", "decided_by": "machine", "product_id": "p1"}
@@ -118,5 +123,15 @@ CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None,
     (
         {**_ROWS, "decisions": [*_ROWS["decisions"], {**_MACHINE, "offer_id": "a:2", "action": "linked", "confidence": 0.9, "run": 3}]},
         {"override_rate.escapes": (0.5, 2)},
+    ),
+    (
+        {
+            "blind_asks": [
+                {"ask_id": 1, "purpose": "audit", "probability": 0.25, "decided": "linked", "action": "different", "key": "a", "asked_of": "ann"},
+                {"ask_id": 2, "purpose": "audit", "probability": 0.5, "decided": "linked", "action": "same", "key": "b", "asked_of": "ann"},
+            ],
+            "overrides": [{"override_id": 1, "action": "different", "key": "a"}, {"override_id": 2, "action": "same", "key": "b"}],
+        },
+        {"override_rate.audited": (4 / 6, 2)},
     ),
 ]

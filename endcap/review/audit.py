@@ -1,56 +1,82 @@
-"""Audits: links drawn at random and judged blind, so that precision is known and not guessed.
+"""Audits: decisions drawn at random and judged blind, so that how often the machine is right is known and not guessed.
 
-The draw is a simple random sample of what the machine linked, or would link at a lower threshold: a fixed order by a hash of the offer's
-id, of which each audit takes the next ones. Audits teach no model, so that their answers stay a fair judge of every model.
+Every decision of the machine has a known chance of being drawn. Links, and pairs that would be links at a lower threshold, all have the
+same one, so that their audits are a simple random sample of them; founded products have another, and are shown beside the likest offer that a
+search over all offers finds, since a product founded wrongly is a failure too. Within both, each stratum (decision, confidence, head or tail)
+gets its share. The order is fixed by a hash of the offer's id, and each audit takes the next ones. Audits teach no model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
+from sqlalchemy import insert
 
 from endcap.decide.promised import AUDIT
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.tables import BLIND_ASKS
 from endcap.review.override import Override, store
-from endcap.review.shown import Tables
 
 # Pairs less alike than this would not be linked under any threshold.
 LEAST = 0.5
+# Of founded products among audits, while there are links to judge.
+NEW_SHARE = 1 / 3
+# A chance of being drawn is that of a sample of this size; what counts is how chances compare.
+SAMPLE = 400
+# A product with so many offers or more is of the head.
+HEAD_OFFERS = 5
+# Offers that a wider search compares by their words.
+WIDE = 50
 
+_DECIDED = f"""
+    SELECT d.offer_id, d.counterpart_offer_id, coalesce(d.product_id, d.proposed_product_id) AS product_id, d.action AS decided, d.confidence, d.run,
+           concat_ws('|', d.action, CASE WHEN d.confidence < .5 THEN 'under .5' WHEN d.confidence < .7 THEN 'under .7' WHEN d.confidence < .9 THEN 'under .9'
+                     WHEN d.confidence < .97 THEN 'under .97' ELSE 'from .97' END,
+                     CASE WHEN coalesce(p.offers, 0) >= {HEAD_OFFERS} THEN 'head' ELSE 'tail' END) AS stratum
+    FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = coalesce(d.product_id, d.proposed_product_id)
+    LEFT JOIN pairs s ON s.left_id = least(d.offer_id, d.counterpart_offer_id) AND s.right_id = greatest(d.offer_id, d.counterpart_offer_id)
+    WHERE d.kind = 'product' AND d.decided_by = 'machine'
+      AND (d.action = 'new_product' OR d.counterpart_offer_id IN (SELECT offer_id FROM offers))
+      AND (d.action IN ('linked', 'new_product') OR d.reason_code IN ('doubtful', 'no_promise') AND s.score >= {LEAST})
+"""
+# Ranks within a stratum, moved by a hash of its name and divided by its size, are spread evenly: the smallest ones are a stratified sample.
 _DRAWN = f"""
-    SELECT d.offer_id, o.supplier, o.title, o.brand, printf('%.2f', o.price) || ' ' || coalesce(o.currency, ''), o.quantity_text, o.identity_hash,
-           c.offer_id, c.supplier, c.title, c.brand, printf('%.2f', c.price) || ' ' || coalesce(c.currency, ''), c.quantity_text,
-           coalesce(d.product_id, d.proposed_product_id)
-    FROM decisions d JOIN offers o USING (offer_id) JOIN offers c ON c.offer_id = d.counterpart_offer_id
-    JOIN pairs p ON p.left_id = least(d.offer_id, c.offer_id) AND p.right_id = greatest(d.offer_id, c.offer_id)
-    WHERE d.kind = 'product' AND d.decided_by = 'machine' AND p.score >= {LEAST}
-      AND (d.action = 'linked' OR d.reason_code IN ('doubtful', 'no_promise'))
-      AND NOT EXISTS (
-          SELECT 1 FROM overrides v WHERE v.offer_id = d.offer_id AND v.counterpart_offer_id = c.offer_id
-            AND v.action NOT IN ('skip', 'escalate') AND v.field IS NULL)
-    ORDER BY md5(d.offer_id || $seed), d.offer_id LIMIT $count
+    WITH decided AS ({_DECIDED}),
+    sizes AS (SELECT count(*) FILTER (decided <> 'new_product') AS links, count(*) FILTER (decided = 'new_product') AS founded FROM decided),
+    chances AS (
+        SELECT CASE WHEN links = 0 THEN 0 WHEN founded = 0 THEN {SAMPLE}::DOUBLE / links ELSE {SAMPLE * (1 - NEW_SHARE)}::DOUBLE / links END AS of_link,
+               CASE WHEN founded = 0 THEN 0 WHEN links = 0 THEN {SAMPLE}::DOUBLE / founded ELSE {SAMPLE * NEW_SHARE}::DOUBLE / founded END AS of_founded FROM sizes),
+    placed AS (
+        SELECT d.*, CASE WHEN decided = 'new_product' THEN of_founded ELSE of_link END AS chance,
+               (row_number() OVER (PARTITION BY stratum ORDER BY md5(offer_id || $seed), offer_id) - 1 + (hash(stratum || $seed) % 1000) / 1000.0)
+               / count(*) OVER (PARTITION BY stratum) AS place
+        FROM decided d, chances)
+    SELECT offer_id, counterpart_offer_id, product_id, decided, confidence, run, stratum, least(chance, 1.0) AS probability
+    FROM placed d {{among}}
+    ORDER BY place / chance, md5(offer_id || $seed), offer_id LIMIT $count
 """
-
-
-# The same order, of all that the snapshot decided, whatever people said since.
-_ORDER = f"""
-    SELECT d.offer_id, coalesce(d.product_id, d.proposed_product_id) AS product_id, c.offer_id AS counterpart_offer_id
-    FROM decisions d JOIN offers o USING (offer_id) JOIN offers c ON c.offer_id = d.counterpart_offer_id
-    JOIN pairs p ON p.left_id = least(d.offer_id, c.offer_id) AND p.right_id = greatest(d.offer_id, c.offer_id)
-    WHERE d.kind = 'product' AND d.decided_by = 'machine' AND p.score >= {LEAST}
-      AND (d.action = 'linked' OR d.reason_code IN ('doubtful', 'no_promise'))
-    ORDER BY md5(d.offer_id || ?), d.offer_id LIMIT ?
+_UNSPOKEN = """
+    WHERE NOT EXISTS (
+        SELECT 1 FROM overrides v WHERE v.offer_id = d.offer_id AND v.action NOT IN ('skip', 'escalate') AND v.field IS NULL
+          AND (v.counterpart_offer_id = d.counterpart_offer_id OR d.decided = 'new_product'))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Drawable:
-    """A link as it stands in the order of the draw."""
-
-    offer_id: str
-    product_id: str | None
-    counterpart_offer_id: str
+_SIDE = "supplier, title, brand, printf('%.2f', price) || ' ' || coalesce(currency, ''), quantity_text"
+# The likest offer of another product, over all offers: by GTIN, part number, then words. Matching looks at far fewer.
+_WIDER = f"""
+    WITH asked AS (SELECT *, string_split(lower(title), ' ') AS words FROM offers WHERE offer_id = $offer_id),
+    near AS (
+        SELECT o.offer_id, d.product_id, coalesce(o.gtin = a.gtin, false) AS same_gtin, coalesce(lower(o.mpn) = lower(a.mpn), false) AS same_mpn, o.title,
+               a.title AS asked_title, len(list_intersect(string_split(lower(o.title), ' '), a.words)) / greatest(len(a.words), 1) AS shared
+        FROM offers o, asked a JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product'
+        WHERE o.offer_id <> a.offer_id AND d.product_id IS NOT NULL AND d.product_id IS DISTINCT FROM $product_id
+        ORDER BY same_gtin DESC, same_mpn DESC, shared DESC, o.offer_id LIMIT {WIDE})
+    SELECT offer_id, product_id FROM near
+    ORDER BY same_gtin DESC, same_mpn DESC, jaro_winkler_similarity(lower(title), lower(asked_title)) + shared DESC, offer_id LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +92,72 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A decision that was drawn: what was decided, how sure the machine was, from which stratum and with which chance."""
+
+    offer_id: str
+    counterpart_offer_id: str | None  # of a founded product: not known before `beside` was asked
+    product_id: str | None  # that is asked about
+    decided: str  # linked | new_product | to_review
+    confidence: float
+    run: int
+    stratum: str
+    probability: float
+
+    def noted(self) -> dict[str, Any]:
+        """Its columns of BLIND_ASKS."""
+        return {"stratum": self.stratum, "probability": self.probability, "run": self.run, "decided": self.decided, "confidence": self.confidence}
+
+
+@dataclass(frozen=True, slots=True)
 class AuditItem:
-    """Two offers that the machine takes, or might take, for one product; the likeness is not shown."""
+    """Two offers that the machine takes, or might take, for one product, or keeps apart; neither that nor the likeness is shown."""
 
     offer: Side
     counterpart: Side
     identity_hash: int
     product_id: str | None
+    drawn: Drawn
+
+
+def order_of_draw(con: duckdb.DuckDBPyConnection, count: int, *, seed: int) -> list[Drawn]:
+    """The first `count` decisions in the order in which they are drawn, those that people spoke of since the snapshot too."""
+    return [Drawn(*row) for row in con.execute(_DRAWN.format(among=""), {"seed": str(seed), "count": count}).fetchall()]
+
+
+def beside(con: duckdb.DuckDBPyConnection, drawn: Drawn) -> Drawn | None:
+    """A drawn decision with the offer that it is shown beside; None for a founded product beside which nothing at all could stand."""
+    if drawn.decided != "new_product":
+        return drawn
+    near = con.execute(_WIDER, {"offer_id": drawn.offer_id, "product_id": drawn.product_id}).fetchone()
+    return replace(drawn, counterpart_offer_id=near[0], product_id=near[1]) if near else None
+
+
+def draw_decisions(con: duckdb.DuckDBPyConnection, count: int, *, seed: int) -> list[Drawn]:
+    """The next decisions to audit, at most `count`."""
+    rows = con.execute(_DRAWN.format(among=_UNSPOKEN), {"seed": str(seed), "count": count}).fetchall()
+    found = (beside(con, Drawn(*row)) for row in rows)
+    return [one for one in found if one is not None]
 
 
 def draw(con: duckdb.DuckDBPyConnection, count: int, *, seed: int) -> list[AuditItem]:
-    """The next links to audit, at most `count`."""
-    rows = con.execute(_DRAWN, {"seed": str(seed), "count": count}).fetchall()
-    return [AuditItem(Side(*row[:6]), Side(*row[7:13]), row[6], row[13]) for row in rows]
-
-
-def order_of_draw(tables: Tables, count: int, *, seed: int) -> list[Drawable]:
-    """The first `count` links in the order in which `draw` takes them, those that people spoke of since the snapshot too."""
-    return [Drawable(**row) for row in tables.rows(_ORDER, [str(seed), count])]
+    """The next decisions to audit, as people see them."""
+    drawn = draw_decisions(con, count, seed=seed)
+    named = sorted({one for item in drawn for one in (item.offer_id, item.counterpart_offer_id) if one})
+    rows = con.execute(f"SELECT offer_id, {_SIDE}, identity_hash FROM offers WHERE offer_id IN (SELECT unnest($named))", {"named": named}).fetchall()
+    sides = {row[0]: (Side(*row[:6]), row[6]) for row in rows}
+    return [AuditItem(sides[one.offer_id][0], sides[one.counterpart_offer_id or ""][0], sides[one.offer_id][1], one.product_id, one) for one in drawn]
 
 
 def answer_audit(home: Home, item: AuditItem, *, same: bool, actor: str) -> Override:
     """Store a judgement; it is durable when this returns, and binds as any answer does."""
-    return store(
-        home, offer_id=item.offer.offer_id, action="same" if same else "different", product_id=item.product_id,
-        counterpart_offer_id=item.counterpart.offer_id, actor=actor, reason_code=AUDIT, note="", undoes=None, identity_hash=item.identity_hash,
+    key, action = secrets.token_hex(16), "same" if same else "different"
+    stored = store(
+        home, offer_id=item.offer.offer_id, action=action, product_id=item.product_id, counterpart_offer_id=item.counterpart.offer_id, actor=actor,
+        reason_code=AUDIT, note="", undoes=None, identity_hash=item.identity_hash, key=key,
     )  # fmt: skip
+    asked = {"offer_id": item.offer.offer_id, "asked_of": actor, "purpose": AUDIT, "product_id": item.product_id, "asked_at": now(), "answered_at": now()}
+    told = {"counterpart_offer_id": item.counterpart.offer_id, "action": action, "chosen": item.product_id, "after_override": stored.override_id, "key": key}
+    with writing(home.engine) as connection:
+        connection.execute(insert(BLIND_ASKS).values(asked | told | item.drawn.noted()))
+    return stored

@@ -1,7 +1,8 @@
 """Blind questions: some of what a person is shown was answered already, by another or by a sure machine, and looks like all the rest.
 
-One in twenty shown is a link drawn at random from what the machine links (an audit, see review/audit.py); one in twenty single answers, and
-3 in 100 of those given as one, are asked again of somebody else. A second answer never changes what holds: where the two differ, the
+One in twenty shown is drawn at random from what the machine decided (an audit, see review/audit.py); one in twenty is of a gold set, where
+there is one, so that it is known how often the person errs; one in twenty single answers, and 3 in 100 of those given as one, are asked again
+of somebody else. A second answer never changes what holds: where the two differ, the
 offer goes to a lead with the words of both. How often people agree is told by Cohen's kappa (Cohen 1960, Educ. Psychol. Meas. 20:37).
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
@@ -21,12 +23,13 @@ from endcap.decide.promised import AUDIT
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
-from endcap.review.audit import Drawable
+from endcap.review.audit import Drawn
 from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
 from endcap.review.said import Said, said_since
 
-SECOND, BATCH = "second", "batch"
+SECOND, BATCH, GOLD = "second", "batch", "gold"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
+NOTED = ("stratum", "probability", "run", "decided", "confidence")
 AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
 # So many of the next links may have been spoken of since the snapshot without being asked about; a draw finds fewer where there are more.
 MOST_SPOKEN_OF = 100
@@ -43,6 +46,16 @@ class Asked:
     override_id: int | None
     product_id: str | None
     counterpart_offer_id: str | None
+    noted: Mapping[str, Any] = field(default_factory=dict)  # of an audit: from where and how likely it was drawn; of a gold item: its truth
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """From where blind questions come: the first so many decisions in the order of the draw, or more of them; what one is shown beside; gold pairs."""
+
+    order: Callable[[int], Sequence[Drawn]]
+    beside: Callable[[Drawn], Drawn | None]
+    gold: Callable[[str, int], Sequence[tuple[str, str, str, bool]]]  # of a person, so many: (offer, product, counterpart, whether they are the same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +68,10 @@ class Agreement:
     kappa: float | None
 
 
-def to_ask(home: Home, order: Callable[[int], Sequence[Drawable]], person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
+def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
     """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first.
 
-    `order` gives the first so many links in the order of the draw, or more of them. `mine` leaves those of the offers that are within the
+    `mine` leaves those of the offers that are within the
     person's reach. Whoever does not reach everything is asked no audits: drawn from a part of the catalog they would no longer be a random
     sample of it.
     """
@@ -68,25 +81,27 @@ def to_ask(home: Home, order: Callable[[int], Sequence[Drawable]], person: str, 
     with home.engine.connect() as connection:
         open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
+        of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of == person)).scalars())
     seconds = _to_check(said_since(home, taken_in), person, asked)
     if mine is not None:
         reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
         open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]
-    kept = [_asked(row) for row in open_now][: 2 * most]
-    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(home, order, most, asked)
-    fresh = [*([] if any(one.purpose != AUDIT for one in kept) else seconds[:most]), *audits]
+    kept = [_asked(row) for row in open_now][: 3 * most]
+    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(home, draws, most, asked)
+    gold = [] if mine is not None or any(one.purpose == GOLD for one in kept) else _gold(draws, person, most, of_me)
+    fresh = [*([] if any(one.purpose in (SECOND, BATCH) for one in kept) else seconds[:most]), *audits, *gold]
     if fresh:
         with writing(home.engine) as connection:  # what was asked of somebody meanwhile is not asked again
             asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
-            fresh = [one for one in fresh if one.offer_id not in asked]
+            fresh = [one for one in fresh if one.offer_id not in asked or one.purpose == GOLD]
             if fresh:
                 connection.execute(insert(BLIND_ASKS), [_row(one, person) for one in fresh])
     return [*kept, *fresh]
 
 
 def linked_of(asked: Sequence[Asked]) -> dict[str, tuple[str | None, str | None]]:
-    """Of audits what they compare, for `shown.look_at`: offer -> (product, counterpart)."""
-    return {one.offer_id: (one.product_id, one.counterpart_offer_id) for one in asked if one.purpose == AUDIT}
+    """Of audits and gold items what they compare, for `shown.look_at`: offer -> (product, counterpart)."""
+    return {one.offer_id: (one.product_id, one.counterpart_offer_id) for one in asked if one.purpose in (AUDIT, GOLD)}
 
 
 def asked_of(home: Home, person: str, offer_ids: Sequence[str]) -> list[Asked]:
@@ -209,17 +224,41 @@ def _to_check(said: Sequence[Said], person: str, asked: set[str]) -> list[Asked]
     return [Asked(one.offer_id, purpose, one.override_id, one.product_id, one.counterpart_offer_id) for purpose, one in found if one.offer_id not in asked]
 
 
-def _audits(home: Home, order: Callable[[int], Sequence[Drawable]], count: int, asked: set[str]) -> list[Asked]:
-    """The next links of the draw that nobody was asked and nobody spoke of."""
-    known = order(count + len(asked) + MOST_SPOKEN_OF)
+def _audits(home: Home, draws: Draws, count: int, asked: set[str]) -> list[Asked]:
+    """The next decisions of the draw that nobody was asked and nobody spoke of."""
+    known = draws.order(count + len(asked) + MOST_SPOKEN_OF)
     fresh = [one for one in known if one.offer_id not in asked][: count + MOST_SPOKEN_OF]
     spoken = select(OVERRIDES.c.offer_id, OVERRIDES.c.counterpart_offer_id).where(
         OVERRIDES.c.offer_id.in_([one.offer_id for one in fresh]), OVERRIDES.c.action.not_in((SKIP, ESCALATE)), OVERRIDES.c.field.is_(None)
     )
     with home.engine.connect() as connection:
         pairs = {(row.offer_id, row.counterpart_offer_id) for row in connection.execute(spoken)}
-    free = [one for one in fresh if (one.offer_id, one.counterpart_offer_id) not in pairs]
-    return [Asked(one.offer_id, AUDIT, None, one.product_id, one.counterpart_offer_id) for one in free[:count]]
+    answered = {offer_id for offer_id, _counterpart in pairs}
+    free = (
+        one for one in fresh
+        if (one.offer_id not in answered if one.decided == "new_product" else (one.offer_id, one.counterpart_offer_id) not in pairs)
+    )  # fmt: skip
+    shown = islice((one for one in map(draws.beside, free) if one is not None), count)
+    return [Asked(one.offer_id, AUDIT, None, one.product_id, one.counterpart_offer_id, one.noted()) for one in shown]
+
+
+# Gold pairs whose two offers are in the catalog, in an order of each person's own, what is the same and what is not in turn.
+GOLD_PAIRS = """
+    WITH known AS (
+        SELECT g.left_id, g.right_id, g.same, d.product_id FROM labels g JOIN decisions m ON m.offer_id = g.left_id AND m.kind = 'product'
+        JOIN decisions d ON d.offer_id = g.right_id AND d.kind = 'product'
+        WHERE g.source = 'gold' AND d.product_id IS NOT NULL
+          AND (g.same OR m.product_id IS DISTINCT FROM d.product_id)
+        QUALIFY row_number() OVER (PARTITION BY g.left_id ORDER BY g.right_id) = 1)
+    SELECT left_id, product_id, right_id, same FROM known
+    ORDER BY row_number() OVER (PARTITION BY same ORDER BY md5(left_id || right_id || $person)), same LIMIT $count
+"""
+
+
+def _gold(draws: Draws, person: str, count: int, asked: set[str]) -> list[Asked]:
+    """Pairs of gold sets, so that it is known how often this person errs; nothing is stored of them but that."""
+    fresh = [row for row in draws.gold(person, count + len(asked)) if row[0] not in asked][:count]
+    return [Asked(left, GOLD, None, product_id, right, {"decided": "same" if same else "different"}) for left, product_id, right, same in fresh]
 
 
 def _asked(row: RowMapping) -> Asked:
@@ -228,7 +267,7 @@ def _asked(row: RowMapping) -> Asked:
 
 def _row(one: Asked, person: str) -> dict[str, Any]:
     told = {"offer_id": one.offer_id, "purpose": one.purpose, "override_id": one.override_id, "product_id": one.product_id}
-    return told | {"counterpart_offer_id": one.counterpart_offer_id, "asked_of": person, "asked_at": now()}
+    return told | {"counterpart_offer_id": one.counterpart_offer_id, "asked_of": person, "asked_at": now()} | {name: one.noted.get(name) for name in NOTED}
 
 
 @lru_cache(maxsize=65_536)
@@ -254,6 +293,10 @@ def _second(connection: Connection, home: Home, one: Given, row: RowMapping, act
         return Outcome(one.key, "repeated", None, str(row["action"]), actor)
     if row["action"] is not None:
         return None
+    if row["purpose"] == GOLD:
+        said = _together(one.action) and one.product_id == row["product_id"]
+        _answered(connection, row, one, None if one.action in (SKIP, ESCALATE) else said == (row["decided"] == "same"))
+        return Outcome(one.key, "stored", None, one.action, actor)
     first = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == row["override_id"], not_undone())).mappings().first()
     if first is None:
         return None

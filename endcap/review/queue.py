@@ -1,4 +1,4 @@
-"""What waits for a person, the costliest doubt first."""
+"""What waits for a person, in the order in which answers help most (see review/order.py)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+
+from endcap.review.order import ANSWERED, Place, ordered
 
 MAX_CANDIDATES = 9
 
@@ -40,14 +42,13 @@ class ReviewItem:
     candidates: tuple[Candidate, ...]
 
 
-# Expected cost of leaving it: chance of an error x how much hangs on the product. Skipped items come last.
 _QUEUE = """
     SELECT d.offer_id, o.supplier, o.title, o.brand, printf('%.2f', o.price) || ' ' || coalesce(o.currency, ''), o.quantity_text, o.identity_hash,
-           d.confidence, d.reason_code, d.reason, d.proposed_product_id
+           d.confidence, d.reason_code, d.reason, d.proposed_product_id, p.category, coalesce(p.offers, 0) AS offers, coalesce(a.skipped, 0) AS skipped
     FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
     LEFT JOIN ({answered}) a ON a.offer_id = d.offer_id
     WHERE d.kind = 'product' AND d.action = 'to_review' AND coalesce(a.answered, 0) = 0
-    ORDER BY coalesce(a.skipped, 0), least(d.confidence, 1 - d.confidence) * ln(2 + coalesce(p.offers, 0)) DESC, d.offer_id
+    ORDER BY d.offer_id
 """
 
 # An answer counts once the next run has taken it in; until then its offer must not be asked again.
@@ -72,8 +73,11 @@ _CANDIDATES = f"""
 def waiting(con: duckdb.DuckDBPyConnection, override_sequence: int, *, limit: int | None = None) -> list[ReviewItem]:
     """The open items in the order they should be answered. `override_sequence`: the last override the snapshot knows of."""
     query = _QUEUE.format(answered=_ANSWERED.format(sequence=int(override_sequence)))
-    rows = con.execute(query + (f" LIMIT {int(limit)}" if limit is not None else "")).fetchall()
-    return [_item(con, row) for row in rows]
+    rows = con.execute(query).fetchall()
+    (answers,) = con.execute(ANSWERED).fetchone() or (0,)
+    places = [Place(row[0], row[1], row[11], row[8], row[7], row[12], put_off=row[13] > 0) for row in rows]
+    chosen = ordered(places, first=not answers)[:limit]
+    return [_item(con, rows[number][:11]) for number in chosen]
 
 
 def count_waiting(con: duckdb.DuckDBPyConnection, override_sequence: int) -> int:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from endcap.decide.stated import agree, comparable
+from endcap.review.order import ANSWERED, Place, ordered
 from endcap.text import fold
 
 MAX_CANDIDATES = 9
@@ -128,24 +129,25 @@ class Shown:
 
 
 def queue(tables: Tables, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> list[Waiting]:
-    """Everything that waits for a person, the costliest first; `within` is a condition on `d.offer_id` and its values (see review/reach.py)."""
+    """Everything that waits for a person, the answers that help most first; `within` is a condition on `d.offer_id` and its values (see review/reach.py)."""
     sql, values = within
     rows = tables.rows(
         f"""
-        SELECT d.offer_id, o.supplier, p.category, d.reason_code,
-               least(d.confidence, 1 - d.confidence) * ln(2 + coalesce(p.offers, 0)) AS cost
+        SELECT d.offer_id, o.supplier, p.category, d.reason_code, d.confidence, coalesce(p.offers, 0) AS offers
         FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.proposed_product_id
-        WHERE d.kind = 'product' AND d.action = 'to_review' AND {sql} ORDER BY cost DESC, d.offer_id
+        WHERE d.kind = 'product' AND d.action = 'to_review' AND {sql} ORDER BY d.offer_id
     """,
         values,
     )
-    return [Waiting(**row) for row in rows]
+    places = [Place(**row) for row in rows]
+    chosen = [places[number] for number in ordered(places, first=not tables.rows(ANSWERED)[0]["answers"])]
+    return [Waiting(one.offer_id, one.supplier, one.category, one.reason_code, one.cost) for one in chosen]
 
 
 def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]] | None = None) -> list[Shown]:
     """The items of these offers, in their order; those that no longer wait are left out.
 
-    `linked` names offers that are shown although the machine has linked them, with the product and the offer they are to be compared with: an
+    `linked` names offers that are shown although the machine has decided them, with the product and the offer they are to be compared with: an
     audit looks like every other item.
     """
     if not offer_ids:
@@ -153,6 +155,9 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
     linked = linked or {}
     decided = _decided(tables, offer_ids, linked)
     near = _near(tables, decided)
+    for one, (_product, other) in linked.items():  # an audit may look at what matching did not compare
+        if one in decided and other is not None and other not in {name for name, _score in near.get(one, [])}:
+            near.setdefault(one, []).append((other, 0.0))
     others = {other for found in near.values() for other, _score in found}
     placed = {*others, *(one for one in linked if one in decided)}
     home_of = {row["offer_id"]: row["product_id"] for row in _placements(tables, placed) if row["product_id"] is not None}
@@ -177,7 +182,7 @@ def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tupl
         offer_id = row["offer_id"]
         if row["action"] == "to_review" and offer_id in wanted:
             decided[offer_id] = row
-        elif row["action"] == "linked" and offer_id in linked:
+        elif row["action"] != "to_review" and offer_id in linked:
             decided[offer_id] = row | {"proposed_product_id": linked[offer_id][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
     return decided
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
@@ -221,13 +221,27 @@ def _queue(reading: Reading, person: Person) -> list[Waiting]:
 
 def _to_ask(reading: Reading, home: Home, person: Person, n: int) -> list[blind.Asked]:
     mine = None if person.scopes is None else lambda ids: chosen(reading, person, "offer", ids)
-    return blind.to_ask(home, lambda count: order_of_draw(reading, count), person.name, n, taken_in(reading), mine)
+    return blind.to_ask(home, _draws(reading), person.name, n, taken_in(reading), mine)
 
 
-def order_of_draw(reading: Reading, count: int) -> Sequence[audit.Drawable]:
-    """At least the first `count` links in the order of the draw, found once a snapshot and again where that many were not enough."""
-    wanted = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
-    return reading.keep("order of the draw", lambda reading: audit.order_of_draw(reading, wanted, seed=blind.AUDIT_SEED), until=wanted)
+def _draws(reading: Reading) -> blind.Draws:
+    def order(count: int) -> Sequence[audit.Drawn]:
+        """Found once a snapshot, and again where that many were not enough."""
+        wanted = -(-count // DRAWN_AT_ONCE) * DRAWN_AT_ONCE
+        return reading.keep("order of the draw", lambda reading: _with(reading, audit.order_of_draw, wanted, seed=blind.AUDIT_SEED), until=wanted)
+
+    def gold(person: str, count: int) -> Sequence[tuple[str, str, str, bool]]:
+        if not reading.keep("gold", lambda reading: reading.row("SELECT 1 AS one FROM labels WHERE source = 'gold' LIMIT 1") is not None):
+            return []
+        with reading.cursor() as cursor:
+            return cursor.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall()
+
+    return blind.Draws(order, lambda drawn: _with(reading, audit.beside, drawn), gold)
+
+
+def _with(reading: Reading, make: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    with reading.cursor() as cursor:
+        return make(cursor, *given, **named)
 
 
 def taken_in(reading: Reading) -> int:
