@@ -1,4 +1,4 @@
-"""Verbs of the loop: review, train, promote, rollback, model history."""
+"""Verbs of learning: review, train."""
 
 from __future__ import annotations
 
@@ -26,80 +26,27 @@ def review(folder: Dir = HERE, home: Home_ = None, by: By = "", limit: Annotated
 def train(folder: Dir = HERE, home: Home_ = None, seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 7, as_json: Json = False) -> None:
     """Fit a challenger on all standing answers.
 
-    It decides nothing until it is promoted.
+    It decides nothing until it is promoted; where it is better, a proposal to do so is written.
     """
     from dataclasses import asdict
 
+    from endcap.govern.automatic import propose_trained
     from endcap.learn.train import train as train_challenger
     from endcap.ops.home import Home
 
     home_ = Home(read_catalog(folder, home=home))
     with home_.writer():
         result = train_challenger(home_, seed=seed)
+    proposed = propose_trained(home_, result) if result.better else None
     if as_json:
-        print_json(asdict(result))
-    else:
-        typer.echo(result.summary())
-
-
-def promote(
-    model_id: Annotated[str, typer.Argument(help="A trained model's id.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")],
-    folder: Dir = HERE,
-    home: Home_ = None,
-    by: By = "",
-    as_json: Json = False,
-) -> None:
-    """Make a model the champion; the next run decides with it."""
-    from endcap.learn.promote import promote as promote_model
-    from endcap.ops.home import Home
-
-    record = promote_model(Home(read_catalog(folder, home=home)), model_id, actor=actor(by), reason=reason)
-    if as_json:
-        print_json(record)
-    else:
-        typer.echo(f"{model_id} is the champion in place of {record['previous']}; the next `endcap run` decides with it")
-
-
-def rollback(
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")],
-    folder: Dir = HERE,
-    home: Home_ = None,
-    by: By = "",
-    as_json: Json = False,
-) -> None:
-    """Go back to the champion before this one."""
-    from endcap.learn.promote import rollback as rollback_model
-    from endcap.ops.home import Home
-
-    record = rollback_model(Home(read_catalog(folder, home=home)), actor=actor(by), reason=reason)
-    if as_json:
-        print_json(record)
-    else:
-        typer.echo(f"{record['model_id']} is the champion again; the next `endcap run` decides with it")
-
-
-def model_history(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
-    """List which model decided since when, and why."""
-    from endcap.learn.promote import history
-    from endcap.ops.home import Home
-
-    rows = history(Home(read_catalog(folder, home=home)))
-    if as_json:
-        print_json({"promotions": rows})
+        print_json({**asdict(result), "proposal": proposed["proposal_id"] if proposed else None})
         return
-    if not rows:
-        typer.echo("no model yet; `endcap run` fits the first one")
-    for row in rows:
-        typer.echo(f"{row['at']}  {row['model_id']}  by {row['actor']}  on {row['data_version']}  after {row['previous'] or 'none'}: {row['reason']}")
+    typer.echo(result.summary())
+    if proposed:
+        typer.echo(f"proposal {proposed['proposal_id']}: {proposed['hypothesis']}")
+        typer.echo(f"`endcap proposals accept {proposed['proposal_id']}` agrees to it, `endcap proposals show {proposed['proposal_id']}` says all of it")
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("review")(review)
     app.command("train")(train)
-    app.command("promote")(promote)
-    app.command("rollback")(rollback)
-    models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Models in production.")
-    models.command("history")(model_history)
-    models.callback()(lambda: None)
-    app.add_typer(models, name="model")
