@@ -24,6 +24,7 @@ from endcap.decide.restoring import look_back
 from endcap.decide.switched import offers_off
 from endcap.feeds import Arrival, read_delivery
 from endcap.feeds.release import released_now
+from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
 from endcap.journey import (
     GOVERNED,
@@ -122,9 +123,9 @@ def run(
         manifest = home.manifest()
         if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
-        if not groups:
-            return [_nothing_to_do(home)]
-        return [_run_once(home, group, accept, say) for group in groups]
+        results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home)]
+        results[-1].notices.extend(follow_up(home, changed=bool(groups)))
+        return results
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     taxonomy = manifest.run > 0 and taxonomy_id(home.catalog) != taken_in(manifest)[2]
     governed = [name for name in GOVERNED if manifest.run and governed_by(home).get(name) != manifest.models.get(name)]
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
-    words += "".join(f", another {name}" for name in governed if name != "taxonomy" or not taxonomy)
+    words += "".join(f", {'automation switched' if name == 'switches' else f'another {name}'}" for name in governed if name != "taxonomy" or not taxonomy)
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
         "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 import types
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from test_suspicion import catalog
 
-from endcap import flow, schema
+from endcap import flow, schema, settings
 from endcap.lake.tables import table_of
 from endcap.match import Model
 from endcap.ops.home import Home, snapshot_id_of
@@ -75,3 +77,32 @@ def replay(monkeypatch: pytest.MonkeyPatch) -> Replay:
     module.validate = double.validate  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "endcap.learn.validate", module)
     return double
+
+
+def deliver(root: Path, day: str, first: int, last: int) -> None:
+    """Goods from `first` to `last` as both feeds send them on a day."""
+    for feed, words in (("one", "Acme {kind} steel AC{code}"), ("two", "{kind} AC-{code} by Acme")):
+        file = root / "inbox" / day / f"{feed}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["id", "title", "price", "category"])
+            for n in range(first, last):
+                kind = KINDS[n % 6]
+                writer.writerow([f"x{n}", words.format(kind=kind, code=1000 + 37 * n), f"{20 + n}.50", category_of(kind)])
+
+
+def category_of(kind: str) -> str:
+    return f"{'Light' if kind == 'desk lamp' else 'Kitchen'} > {kind}"
+
+
+def catalog_with_categories(root: Path) -> Home:
+    """Two feeds of 40 goods in two categories, run once."""
+    deliver(root, "2026-03-01", 0, 40)
+    (root / "taxonomy.csv").write_text("category,words\n" + "".join(f"{category_of(kind)},{kind}\n" for kind in KINDS), encoding="utf-8")
+    fields = {name: name for name in ("id", "title", "price", "category")}
+    feeds = {name: {"file": f"{{date}}/{name}.csv", "format": "csv", "supplier": f"House {name}", "fields": fields} for name in ("one", "two")}
+    (root / "endcap.yaml").write_text(yaml.safe_dump({"cores": 1, "taxonomy": "taxonomy.csv", "feeds": feeds}), encoding="utf-8")
+    made = settings.read(root)
+    flow.run(made)
+    return Home(made)

@@ -274,6 +274,164 @@ def model_history(folder: Dir = HERE, home: Home_ = None, as_json: Json = False)
         )
 
 
+def report(
+    offer: Annotated[str, typer.Argument(help="The offer it is about.")] = "",
+    other: Annotated[str, typer.Argument(help="Another offer, where the two are wrongly together or apart.")] = "",
+    expect: Annotated[str, typer.Option(help="What is right of the two: same or different.")] = "",
+    product: Annotated[str, typer.Option(help="The product of which a value is wrong.")] = "",
+    field: Annotated[str, typer.Option(help="Which value of it.")] = "",
+    value: Annotated[str, typer.Option(help="What it should be.")] = "",
+    title: Annotated[str, typer.Option(help="What is wrong, in a few words.")] = "",
+    folder: Dir = HERE,
+    home: Home_ = None,
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Report a problem: it is one loop until it is right, for good.
+
+    The same case reported again merges into the oldest, and opens it again where it was closed.
+    """
+    from endcap.govern import loops
+    from endcap.ops.home import Home
+
+    words = title or (f"{offer} and {other} are {expect}" if other else f"{field} of {product} is {value}" if field else "")
+    row = loops.report(
+        Home(read_catalog(folder, home=home)), title=words, reporter=actor(by), offer_id=offer or None, other=other or None, expected=expect or None,
+        product_id=product or None, field=field or None, value=value or None,
+    )  # fmt: skip
+    if as_json:
+        print_json(row)
+    else:
+        typer.echo(f"loop {row['loop_id']}, {row['owner']}'s: {row['title']}")
+
+
+Loop = Annotated[int, typer.Argument(help="The loop's number.")]
+
+
+def loops_list(
+    folder: Dir = HERE, home: Home_ = None, open_only: Annotated[bool, typer.Option("--open", help="Only open ones.")] = False, as_json: Json = False
+) -> None:
+    """List reported problems, the oldest first."""
+    from endcap.govern import loops
+    from endcap.ops.home import Home
+
+    home_ = Home(read_catalog(folder, home=home))
+    loops.gather(home_)
+    rows = loops.all_loops(home_, open_only=open_only)
+    if as_json:
+        print_json({"loops": rows})
+        return
+    if not rows:
+        typer.echo("no reported problem; `endcap report` opens a loop")
+    for row in rows:
+        again = f", reopened {row['reopened']} times" if row["reopened"] else ""
+        typer.echo(f"{row['loop_id']:>4}  {row['state']:<12} {row['opened_at'][:10]}  {row['owner']:<12} {row['title']}  ({row['reports']} reports{again})")
+
+
+def loops_show(number: Loop, folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
+    """Show a loop: what was expected, its clock, and the last replay."""
+    from endcap.govern.loops import loop
+    from endcap.ops.home import Home
+
+    _print_loop(loop(Home(read_catalog(folder, home=home)), number), as_json)
+
+
+def loops_acknowledge(
+    number: Loop, owner: Annotated[str, typer.Option(help="Whose it is; unchanged when left out.")] = "", folder: Dir = HERE, home: Home_ = None, by: By = "",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Take a loop on, or hand it to its owner."""
+    from endcap.govern.loops import acknowledge
+    from endcap.ops.home import Home
+
+    _print_loop(acknowledge(Home(read_catalog(folder, home=home)), number, actor=actor(by), owner=owner or None), as_json)
+
+
+def loops_decide(
+    number: Loop, comment: Annotated[str, typer.Option("--comment", help="What is done about it.")],
+    answer: Annotated[int, typer.Option("--answer", help="The answer that mends the case meanwhile.")] = 0, folder: Dir = HERE, home: Home_ = None, by: By = "",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Say what is done about a loop; an answer on its case says so by itself at the next run."""
+    from endcap.govern.loops import decide
+    from endcap.ops.home import Home
+
+    _print_loop(decide(Home(read_catalog(folder, home=home)), number, actor=actor(by), comment=comment, override_id=answer or None), as_json)
+
+
+def loops_verify(number: Loop, folder: Dir = HERE, home: Home_ = None, by: By = "", as_json: Json = False) -> None:
+    """Replay a loop's case under the champion without its own answer, with its sibling cases."""
+    from endcap.govern.loops import verify
+    from endcap.ops.home import Home
+
+    row = verify(Home(read_catalog(folder, home=home)), number, actor=actor(by))
+    _print_loop(row, as_json)
+
+
+def loops_close(
+    number: Loop, cause: Annotated[str, typer.Option("--cause", help="feed_data, normalisation, blocking_miss, scoring, clustering, taxonomy, attribute, policy_threshold, human_error, search_index or not_a_bug.")],  # noqa: E501
+    comment: Annotated[str, typer.Option("--comment", help="What it was, and what was done.")], folder: Dir = HERE, home: Home_ = None, by: By = "",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Close a loop; its case must come out right by itself, and stays a test for ever."""
+    from endcap.govern.loops import close
+    from endcap.ops.home import Home
+
+    _print_loop(close(Home(read_catalog(folder, home=home)), number, actor=actor(by), cause=cause, comment=comment), as_json)
+
+
+def _print_loop(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(row)
+        return
+    typer.echo(f"loop {row['loop_id']} is {row['state']}: {row['title']}")
+    for name in ("opened", "acknowledged", "decided", "released", "in_snapshot", "verified", "closed"):
+        if row[f"{name}_at"]:
+            typer.echo(f"{row[f'{name}_at']}  {name.replace('_', ' ')}")
+    told = json.loads(row["replay_json"]) if row["replay_json"] else None
+    if told:
+        typer.echo(told["words"])
+    if row["cause"]:
+        typer.echo(f"{row['cause']}: {row['comment']}")
+
+
+def switch(
+    state: Annotated[str, typer.Argument(help="off, on or list.")] = "list",
+    scope: Annotated[str, typer.Argument(help="*, feed:NAME, supplier:NAME or category:PATH.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
+    folder: Dir = HERE,
+    home: Home_ = None,
+    by: By = "",
+    as_json: Json = False,
+) -> None:
+    """Turn off what the machine decides by itself, everywhere or in a scope, or on again.
+
+    From the next run on a person is asked there; what is linked stays.
+    """
+    from endcap.govern import switches
+    from endcap.ops.home import Home
+    from endcap.problems import BadInput
+
+    home_ = Home(read_catalog(folder, home=home))
+    if state not in ("off", "on", "list"):
+        raise BadInput(f"a switch knows no {state!r}", where="switch", todo="give off, on or list")
+    if state != "list":
+        row = switches.switch(home_, scope, automation=state == "on", actor=actor(by), reason=reason)
+        if as_json:
+            print_json(row)
+        else:
+            typer.echo(f"automation is {state} for {scope} from the next `endcap run` on")
+        return
+    rows = list(switches.in_force(home_).values())
+    if as_json:
+        print_json({"switches": rows})
+        return
+    for row in rows:
+        typer.echo(f"{row['scope']}  {'on' if row['automation'] else 'off'} since {row['at']} by {row['actor']}: {row['reason']}")
+    if not rows:
+        typer.echo("automation is on everywhere")
+
+
 def _settings_given(given: list[str]) -> dict[str, Any]:
     """name=value pairs; values are YAML, so that 0.9 is a number. Raises BadInput where one is no pair."""
     import yaml
@@ -307,6 +465,16 @@ def add_to(app: typer.Typer) -> None:
     app.command("promote")(promote)
     app.command("rollback")(rollback)
     app.command("postmortem")(postmortem)
+    app.command("report")(report)
+    problems = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Reported problems, from open to verified.")
+    problems.command("list")(loops_list)
+    problems.command("show")(loops_show)
+    problems.command("acknowledge")(loops_acknowledge)
+    problems.command("decide")(loops_decide)
+    problems.command("verify")(loops_verify)
+    problems.command("close")(loops_close)
+    app.add_typer(problems, name="loops")
+    app.command("switch")(switch)
     models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Models and settings in production.")
     models.command("history")(model_history)
     models.callback()(lambda: None)
