@@ -237,7 +237,7 @@ def _replayed(home: Home, con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -
 def _fail_again(home: Home, con: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -> list[str]:
     cases: dict[Case, dict[str, Any]] = {}
     for row in rows:
-        if row["expected"] is not None and row["cause"] not in NOT_DECIDED:
+        if row["expected"] is not None and row["verified_at"] is not None:
             cases[pair_case(row["offer_id"], row["counterpart_offer_id"], row["expected"])] = row
     if not cases:
         return []
