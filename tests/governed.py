@@ -58,16 +58,17 @@ class Replay:
     def validate(self, home: Home, artefact_kind: str, artefact: str, *, seed: int) -> Any:
         self.asked.append((artefact_kind, artefact))
         manifest, lake = home.manifest(), home.lake()
-        trial = schema.Trial(**{
+        told: dict[str, Any] = {
             **dict.fromkeys((one.name for one in schema.arrow_schema(schema.Trial)), ""), "trial_id": f"t{len(self.asked)}-{artefact}", "challenger": artefact,
             "champion": home.champion(artefact_kind), "labels": 300, "data_version": snapshot_id_of(manifest), "figures_json": json.dumps({"seed": seed}),
             "verdict": self.verdict, "run": manifest.run, "gone": False,
-        })  # fmt: skip
+        }  # fmt: skip
+        trial = schema.Trial(**told)
         append = lake.append  # the one writer of trials is learn; this stands for it
         append(schema.Trial, table_of(schema.Trial, [trial]))
         home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
-        told = {"words": f"the verdict is {self.verdict}", "verdict": self.verdict}
-        return types.SimpleNamespace(trial_id=trial.trial_id, verdict=self.verdict, data_version=trial.data_version, to_json=lambda: told)
+        words = {"words": f"the verdict is {self.verdict}", "verdict": self.verdict}
+        return types.SimpleNamespace(trial_id=trial.trial_id, verdict=self.verdict, data_version=trial.data_version, to_json=lambda: words)
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from endcap.lake import Manifest
 from endcap.lake.tables import write_synced
 from endcap.ops.home import Home
 from endcap.problems import BadInput, BadSettings
@@ -22,12 +23,29 @@ KINDS = ("policy", "mapping", "taxonomy")
 FILE, TAXONOMY_FILE = "overlay.json", "taxonomy.csv"
 
 
+class Kept(Protocol):
+    """Where settings, snapshots and artefacts of a catalog are kept."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    def manifest(self, snapshot_id: str | None = None) -> Manifest: ...
+
+    def model_folder(self, model_id: str) -> Path: ...
+
+
 def in_force(home: Home) -> Catalog:
     """The catalog's settings with every promoted overlay in them. Raises BadInput where one cannot be read or does not fit the settings."""
     return overlaid(home, {kind: artefact for kind in KINDS if (artefact := home.champion(kind)) is not None})
 
 
-def overlaid(home: Home, artefacts: Mapping[str, str]) -> Catalog:
+def at_snapshot(home: Kept) -> Catalog:
+    """The settings under which the current snapshot was decided; what was promoted since waits for the next run."""
+    models = home.manifest().models
+    return overlaid(home, {kind: models[kind] for kind in KINDS if kind in models})
+
+
+def overlaid(home: Kept, artefacts: Mapping[str, str]) -> Catalog:
     """The settings of the file under given artefacts, by kind; kinds without one are as the file says."""
     catalog, changed = home.catalog, dict[str, Any]()
     if "policy" in artefacts:
@@ -43,7 +61,7 @@ def overlaid(home: Home, artefacts: Mapping[str, str]) -> Catalog:
     return found
 
 
-def store(home: Home, kind: str, overlay: Mapping[str, Any], *, taxonomy: bytes | None = None) -> str:
+def store(home: Kept, kind: str, overlay: Mapping[str, Any], *, taxonomy: bytes | None = None) -> str:
     """Keep an overlay as an artefact; out: its hash. The same overlay has the same hash. Raises BadSettings where it does not fit the settings.
 
     policy: settings of `policy` by name; mapping: for each feed the fields that change; taxonomy: the bytes of its file. An empty one means
@@ -61,7 +79,7 @@ def store(home: Home, kind: str, overlay: Mapping[str, Any], *, taxonomy: bytes 
     return artefact
 
 
-def said(home: Home, kind: str, artefact: str) -> dict[str, Any]:
+def said(home: Kept, kind: str, artefact: str) -> dict[str, Any]:
     """What an overlay says. Raises BadInput where it is missing, of another kind, or was altered after it was kept."""
     folder = home.model_folder(artefact)
     where, todo = f"{artefact}/{FILE}", f"roll back with `endcap rollback --kind {kind}`"
@@ -76,6 +94,13 @@ def said(home: Home, kind: str, artefact: str) -> dict[str, Any]:
         return dict(given["set"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise BadInput(f"the {kind} {artefact} cannot be read", where=where, todo=todo) from None
+
+
+def told(home: Kept) -> str:
+    """The policy of the current snapshot, in words."""
+    policy, artefact = at_snapshot(home).policy, home.manifest().models.get("policy")
+    where = f"promoted as {artefact}" if artefact else "as the settings say"
+    return f"policy in force ({where}): links from likeness {policy.accept:g} on, asks from {policy.review:g} on"
 
 
 def _check_taxonomy(folder: Path, told: Mapping[str, Any], where: str, todo: str) -> None:

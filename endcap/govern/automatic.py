@@ -16,11 +16,12 @@ NEEDED = 256
 WATCHED = ("override_rate", "match_rate")
 
 
-def propose_trained(home: Home, result: TrainResult, *, kind: str = "match") -> dict[str, Any]:
+def propose_trained(home: Home, result: TrainResult) -> dict[str, Any]:
     """Write a proposal to promote a challenger that was better; the one that speaks for it already, where there is one.
 
     endcap's own earlier ones that are open end: this one took their place.
     """
+    kind = str(getattr(result, "kind", "match"))
     for row in all_proposals(home):
         if row["artefact"] == result.model_id and NEXT[row["state"]] and row["artefact_kind"] == kind:
             return row

@@ -73,6 +73,7 @@ OVERRIDES = _table(
     Column("until", String(16)),  # the last delivery date for which it holds
 )  # fmt: skip
 Index("overrides_key", OVERRIDES.c.key, unique=True)
+Index("overrides_of_actor", OVERRIDES.c.actor, OVERRIDES.c.at)
 
 # Who put which model into production, when, why and on what data; append-only.
 PROMOTIONS = _table(
