@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import faults_learning
 import faults_web
 import httpx
 from fastapi.testclient import TestClient
@@ -282,6 +283,7 @@ CLASSES: dict[str, tuple[str, int, Trial]] = {
     "E3": ("kill -9 of the server under eight submitting reviewers", 200, killed_servers),
     "D8": ("splits, merges and values taken back", 60, undos),
     **faults_web.CLASSES,
+    **faults_learning.CLASSES,
 }  # fmt: skip
 
 

@@ -18,12 +18,16 @@ import pyarrow.compute as pc
 
 from endcap import schema
 from endcap.decide import decide
+from endcap.decide.in_force import in_force
 from endcap.decide.promised import thresholds
 from endcap.decide.restoring import look_back
+from endcap.decide.switched import offers_off
 from endcap.feeds import Arrival, read_delivery
 from endcap.feeds.release import released_now
+from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
 from endcap.journey import (
+    GOVERNED,
     Journey,
     Say,
     all_offers,
@@ -36,6 +40,7 @@ from endcap.journey import (
     ended_quarantine,
     ended_rows,
     former_pairs,
+    governed_by,
     hold_suspicious,
     known_offers,
     learned_anew,
@@ -43,6 +48,7 @@ from endcap.journey import (
     note_promises,
     note_shadow,
     notices_of,
+    off_now,
     offers_of,
     open_ids_of,
     open_run,
@@ -109,6 +115,7 @@ def run(
     home = Home(catalog)
     with home.writer():
         home.check_database()
+        home.catalog = in_force(home)
         close_dead_runs(home)
         _record_own_champion(home)
         arrivals = arrivals_now(home, dates, until, say)
@@ -116,25 +123,29 @@ def run(
         manifest = home.manifest()
         if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
-        if not groups:
-            return [_nothing_to_do(home)]
-        return [_run_once(home, group, accept, say) for group in groups]
+        results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home)]
+        results[-1].notices.extend(follow_up(home, changed=bool(groups)))
+        return results
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:
     """What a run would take in: deliveries with their size, answers, a new model or taxonomy; nothing is changed."""
     home = Home(catalog)
+    home.catalog = in_force(home)
     manifest = home.manifest()
     arrivals = arrivals_now(home, dates, until, lambda _line: None)
     answers = home.override_sequence() - manifest.override_sequence
-    champion = home.champion("match")
+    champion, off = home.champion("match"), off_now(home)
     promoted = champion if champion != manifest.models.get("match") else None
-    taxonomy = manifest.run > 0 and taxonomy_id(catalog) != taken_in(manifest)[2]
+    taxonomy = manifest.run > 0 and taxonomy_id(home.catalog) != taken_in(manifest)[2]
+    governed = [name for name in GOVERNED if manifest.run and governed_by(home).get(name) != manifest.models.get(name)]
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
+    words += "".join(f", {'automation switched' if name == 'switches' else f'another {name}'}" for name in governed if name != "taxonomy" or not taxonomy)
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
-        "answers": answers, "model": promoted, "taxonomy": taxonomy,
-        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy else "a run would change nothing",
+        "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
+        "policy": home.catalog.policy.model_dump(mode="json"),
+        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed else "a run would change nothing",
     }  # fmt: skip
 
 
@@ -214,12 +225,14 @@ def decide_all(journey: Journey) -> Rows:
         allowed = thresholds(con, journey.catalog.policy)
         note_promises(journey, allowed)
         past = look_back(con, journey.base.run) if journey.goes_back else None
-        open_ids = open_ids_of(con, journey, overrides)
+        off = offers_off(con, journey.off)
+        open_ids = open_ids_of(con, journey, overrides, off)
         note_shadow(con, journey, allowed, open_ids, overrides)
         decided = decide(
             con, journey.catalog, open_ids=open_ids, touched_ids=journey.touched, vanished_ids=journey.vanished, overrides=overrides,
             model_id=journey.champion or "", run=journey.run, allowed=allowed, answered_after=journey.base.override_sequence,
             today=str(con.execute("SELECT coalesce(max(date), '') FROM deliveries").fetchall()[0][0]), past=past, tried=tried_offers(con, journey),
+            off=off,
         )  # fmt: skip
     journey.say(f"{decided.decisions.num_rows:,} decisions, {decided.products.num_rows:,} products rebuilt")
     yield schema.Decision, decided.decisions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, insert, select, update
 
 from endcap import schema
-from endcap.decide import Tried
+from endcap.decide import Tried, in_force
 from endcap.decide.promised import Thresholds
 from endcap.decide.suspicion import find_suspicions
+from endcap.decide.switched import CODE as AUTOMATION_OFF
+from endcap.decide.switched import key_of, scopes_off, without_standing
 from endcap.feeds import Arrival, pending
 from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
@@ -30,7 +32,7 @@ from endcap.match import Model
 from endcap.ops import webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import RELEASES, REVIEWER_HOLDS, RUNS
+from endcap.ops.tables import RELEASES, REVIEWER_HOLDS, RUNS, SWITCHES
 from endcap.problems import BadInput, Held
 from endcap.settings import Catalog
 
@@ -38,6 +40,8 @@ Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
 OUTGROWN = 2
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
+# Noted with every snapshot, beside the models, where people put it in force.
+GOVERNED = (*in_force.KINDS, "switches")
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
 
@@ -55,6 +59,7 @@ class Journey:
     say: Say
     base: Manifest = field(default_factory=Manifest)  # the snapshot this run stands on: the newest, or after going back an earlier one
     beside: OnTrial | None = None  # the shadow or canary
+    off: Mapping[str, str] = field(default_factory=dict)  # scopes in which the machine may not decide, with why
     changed: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers new, back, or of another identity
     touched: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers of which anything changed
     vanished: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
@@ -86,6 +91,11 @@ class Journey:
     def judges_anew(self) -> bool:
         """Whether another model may judge stored pairs than the one that scored them."""
         return self.new_champion or self.canary is not None or "canary" in self.lake.manifest.models
+
+    @property
+    def new_policy(self) -> bool:
+        """Whether another policy is in force than in the snapshot that the run stands on."""
+        return self.base.run > 0 and self.models.get("policy") != self.base.models.get("policy")
 
 
 # --- what changed, and who is to be decided again -------------------------------------------------------------------
@@ -119,13 +129,17 @@ def ended_quarantine(con: duckdb.DuckDBPyConnection, delivery_id: str, fresh: pa
 
 
 def begin(journey: Journey) -> None:
-    """Find what runs beside the champion, and the snapshot that the run stands on."""
+    """Find what runs beside the champion, what else is in force, and the snapshot that the run stands on."""
     journey.beside, problem = on_trial(journey.home)
     journey.figures = {"warnings": [problem]} if problem else {}
     for action in (SHADOW, CANARY):
         journey.models.pop(action, None)
         if journey.beside and journey.beside.action == action:
             journey.models[action] = journey.beside.words
+    for name in GOVERNED:
+        journey.models.pop(name, None)
+    journey.models |= governed_by(journey.home)
+    journey.off = off_now(journey.home)
     deciding = {**journey.models, **({"match": journey.champion} if journey.champion else {})}
     journey.base = base_of(journey.home, journey.lake.manifest, deciding)
     if journey.goes_back:
@@ -302,26 +316,32 @@ def note_promises(journey: Journey, allowed: Thresholds) -> None:
     journey.notices += [f"{name}: {promise.words}" for name, promise in allowed.promises.items()]
 
 
-def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Table) -> pa.Array:
+def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Table, off: Mapping[str, str]) -> pa.Array:
     """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed, those whose evidence moved.
 
-    Under a new champion or another promise all are; where a canary begins or ends, those that the other model decided.
+    Under a new champion, policy or promise all are; where a canary begins or ends, those that the other model decided; where automation is `off`
+    what stands is not, and where it is on again what waited for that is.
     """
-    if journey.new_champion or journey.models.get("promise", "") != journey.base.models.get("promise", ""):
-        return all_offers(con)
-    con.register("answered", pa.table({"offer_id": pa.array(_answered_since(overrides, journey.base.override_sequence), pa.string())}))
+    answered = _answered_since(overrides, journey.base.override_sequence)
+    if journey.new_champion or journey.new_policy or journey.models.get("promise", "") != journey.base.models.get("promise", ""):
+        return without_standing(con, all_offers(con), off, answered)
+    con.register("answered", pa.table({"offer_id": pa.array(answered, pa.string())}))
     con.register("misjudged", pa.table({"offer_id": _misjudged(con, journey)}))
+    con.register("still_off", pa.table({"offer_id": pa.array(list(off), pa.string())}))
     con.register("moved", pa.table({"offer_id": changed_or_vanished(journey)}))
     con.register("changed", pa.table({"offer_id": journey.changed}))
-    return con.sql("""
+    found = con.sql("""
         WITH near AS (SELECT left_id AS offer_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.right_id
                       UNION SELECT right_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.left_id),
              asked AS (SELECT offer_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine'
-                       AND (action = 'to_review' AND offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM moved)))
-        SELECT offer_id FROM offers WHERE offer_id IN 
-            (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked UNION SELECT offer_id FROM misjudged)
+                       AND (action = 'to_review' AND offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM moved))),
+             on_again AS (SELECT offer_id FROM decisions ANTI JOIN still_off USING (offer_id) WHERE action = 'to_review' AND reason_code = '{code}')
+        SELECT offer_id FROM offers WHERE offer_id IN
+            (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked UNION SELECT offer_id FROM misjudged
+             UNION SELECT offer_id FROM on_again)
         ORDER BY offer_id
-    """).to_arrow_table()["offer_id"].combine_chunks()  # fmt: skip
+    """.replace("{code}", AUTOMATION_OFF)).to_arrow_table()["offer_id"].combine_chunks()  # fmt: skip
+    return without_standing(con, found, off, answered)
 
 
 def _misjudged(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Array:
@@ -379,17 +399,31 @@ def arrivals_now(home: Home, dates: list[str] | None, until: str | None, say: Sa
     return [arrival for arrival in arrivals if arrival.date >= newest.get(arrival.feed, "")]
 
 
-def taken_in(manifest: Manifest) -> tuple[int, str | None, str, str, str]:
-    """Up to which answer, by which model, with which taxonomy, beside which canary and without whose audits the current snapshot was decided."""
+def taken_in(manifest: Manifest) -> tuple[int, str | None, str, str, str, dict[str, str]]:
+    """Up to which answer, by which model and taxonomy, beside which canary, without whose audits and under what else the current snapshot was decided."""
+    governed = {name: manifest.models[name] for name in GOVERNED if name in manifest.models}
     models = manifest.models
-    return manifest.override_sequence, models.get("match"), models.get("learnt_taxonomy", ""), models.get(CANARY, ""), models.get(HELD_BACK, "")
+    return manifest.override_sequence, models.get("match"), models.get("learnt_taxonomy", ""), models.get(CANARY, ""), models.get(HELD_BACK, ""), governed
 
 
-def to_take_in(home: Home) -> tuple[int, str | None, str, str, str]:
+def to_take_in(home: Home) -> tuple[int, str | None, str, str, str, dict[str, str]]:
     """The same as `taken_in`, as it stands now."""
     beside, _problem = on_trial(home)
     canary = beside.words if beside and beside.action == CANARY else ""
-    return home.override_sequence(), home.champion("match"), taxonomy_id(home.catalog), canary, held_back(home)
+    return home.override_sequence(), home.champion("match"), taxonomy_id(home.catalog), canary, held_back(home), governed_by(home)
+
+
+def governed_by(home: Home) -> dict[str, str]:
+    """What people put in force beside models: policy, mapping and taxonomy, unless they hold as the file says, and where automation is off."""
+    champions = {kind: home.champion(kind) for kind in in_force.KINDS}
+    found = {kind: artefact for kind, artefact in champions.items() if artefact is not None and in_force.said(home, kind, artefact)}
+    key = key_of(off_now(home))
+    return {**found, "switches": key} if key else found
+
+
+def off_now(home: Home) -> dict[str, str]:
+    """Scopes in which automation is off, with why."""
+    return scopes_off(home.rows(SWITCHES).to_pylist())
 
 
 def held_back(home: Home) -> str:

@@ -177,6 +177,25 @@ class Policy(Settings):
     max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
 
 
+ProposalKind = Literal["model", "threshold", "rule", "mapping", "taxonomy", "policy", "dictionary"]
+SecondPerson = Literal[ProposalKind, "overrule"]
+
+
+class Govern(Settings):
+    """Who decides on changes, and what people may do in a day."""
+
+    second_person: list[SecondPerson] = Field(
+        [], description="Kinds of proposals that another person than the owner must accept; 'overrule' asks two people to overrule a verdict."
+    )
+    accept_automatic: list[ProposalKind] = Field([], description="Kinds of endcap's own proposals that count as accepted without a person.")
+    current_data: bool = Field(False, description="Promote only what was validated on the snapshot that is current.")
+    confirm_days: int = Field(28, ge=1, description="Days from a promotion to the comparison of promise and outcome.")
+    postmortem_days: int = Field(5, ge=1, description="Days within which a postmortem is to be written.")
+    answers_a_day: int = Field(5000, ge=1, description="Answers that one person or program may give in a day; more are refused.")
+    bulk: int = Field(500, ge=1, description="Answers given as one need a second person from above this many.")
+    sibling_share: float = Field(0.9, ge=0, le=1, description="Share of a problem's sibling cases that must come out right, too, before it counts as verified.")
+
+
 class Matching(Settings):
     """How pairs are found and scored."""
 
@@ -246,6 +265,7 @@ class Catalog(Settings):
     matching: Matching = Field(default_factory=lambda: Matching(), description="How pairs are found and scored.")
     policy: Policy = Field(default_factory=lambda: Policy(), description="What the machine may decide alone.")
     learning: Learning = Field(default_factory=lambda: Learning(), description="How people's answers teach.")
+    govern: Govern = Field(default_factory=lambda: Govern(), description="Who decides on changes, and what people may do in a day.")
     webhooks: list[Webhook] = Field([], description="Who is told of runs, held deliveries and people's answers.")
     allow_outgoing: list[Destination] = Field([], description="Networks that webhooks or pictures may lead to beside public addresses at ports 80 and 443.")
     pictures: bool = Field(True, description="Fetch offers' pictures from where suppliers say, so that pages can show them; they are kept in `home`.")
@@ -295,11 +315,16 @@ def parse(given: Any, *, where: str, overrides: dict[str, Any] | None = None) ->
     try:
         catalog = Catalog.model_validate({**given, **(overrides or {})})
     except ValidationError as error:
-        raise BadSettings([_mistake(detail) for detail in error.errors()], where=where) from None
-    mistakes = _cross_check(catalog)
+        raise BadSettings(mistakes_of(error, Catalog), where=where) from None
+    mistakes = cross_check(catalog)
     if mistakes:
         raise BadSettings(mistakes, where=where)
     return catalog
+
+
+def mistakes_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Every mistake of a group of settings, each in words."""
+    return [_mistake(detail, model) for detail in error.errors()]
 
 
 def json_schema() -> dict[str, Any]:
@@ -309,9 +334,14 @@ def json_schema() -> dict[str, Any]:
 
 def _load(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        return load_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"the settings file is not readable YAML: {' '.join(str(error).split())}", where=str(file), todo="correct that line") from None
+
+
+def load_yaml(text: str) -> Any:
+    """Plain values of a YAML text. Raises yaml.YAMLError, also for a key given twice."""
+    return yaml.load(text, Loader=_UniqueKeyLoader)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -329,7 +359,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _cross_check(catalog: Catalog) -> list[str]:
+def cross_check(catalog: Catalog) -> list[str]:
+    """Mistakes that lie between settings, in words."""
     mistakes = []
     if catalog.policy.review > catalog.policy.accept:
         mistakes.append("policy.review must not be above policy.accept")
@@ -350,10 +381,10 @@ def _nearest(given: str, known: tuple[str, ...]) -> str:
     return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
 
 
-def _mistake(detail: Any) -> str:
+def _mistake(detail: Any, model: type[BaseModel]) -> str:
     place = ".".join(str(step) for step in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"{place}: unknown setting{_nearest(str(detail['loc'][-1]), _known_at(detail['loc'][:-1]))}"
+        return f"{place}: unknown setting{_nearest(str(detail['loc'][-1]), _known_at(detail['loc'][:-1], model))}"
     if place == "feeds" and detail["type"] == "too_short":
         return "feeds: there is no feed yet; `endcap feed add FILE --write` adds one from a sample delivery"
     if detail["type"] == "missing":
@@ -364,9 +395,8 @@ def _mistake(detail: Any) -> str:
     return f"{place}: {message[0].lower()}{message[1:]}{given}"
 
 
-def _known_at(loc: tuple[Any, ...]) -> tuple[str, ...]:
+def _known_at(loc: tuple[Any, ...], model: Any) -> tuple[str, ...]:
     """Names of the settings that may stand at a place of the file."""
-    model: Any = Catalog
     names_follow = False  # a dict of groups: the next step is a name the user chose
     for step in loc:
         if names_follow:

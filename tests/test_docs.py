@@ -305,7 +305,7 @@ def prepare(folder: Path) -> Prepared:
         answer(home, item, "same" if truth[item.offer_id] == truth[item.candidates[0].counterpart_offer_id] else "different", actor="tester")
     with home.writer():
         first, second = (train(home, seed=seed).model_id for seed in (7, 8))
-    promoted = endcap("promote", first, "--reason", "so that there is something to roll back", "--dir", folder)
+    promoted = endcap("promote", first, "--break-glass", "--reason", "so that there is something to roll back", "--dir", folder)
     assert promoted.code == 0, promoted.stderr
     file = min((folder / "inbox").rglob("*.csv")).relative_to(folder)
     return Prepared(

@@ -185,7 +185,7 @@ def test_train_promote_rollback(copy_of_demo: Path) -> None:
     assert trained["figures"]["n"] >= 20
     before = endcap("run", "--dir", copy_of_demo, "--json").json
     assert {row["model"] for row in _all_decisions(home).values()} == {trained["champion"], None}, "a trained model decides nothing before it is promoted"
-    promoted = endcap("promote", trained["model_id"], "--reason", "a test", "--by", "tester", "--dir", copy_of_demo)
+    promoted = endcap("promote", trained["model_id"], "--reason", "a test", "--break-glass", "--by", "tester", "--dir", copy_of_demo)
     assert promoted.code == 0, promoted.stderr
     after = endcap("run", "--dir", copy_of_demo, "--json").json
     assert {row["model"] for row in _all_decisions(home).values()} == {trained["model_id"], None}

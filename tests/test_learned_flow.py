@@ -38,7 +38,7 @@ def test_many_answers_teach_columns_that_decide_in_production(copy_of_demo: Path
         assert training.train(home, seed=7).model_id == result.model_id
     stack = Model.load(home.model_folder(result.model_id)).stack
     assert stack is not None and 30 < stack.memory.keys.size < 130, "only answered pairs are remembered"
-    assert endcap("promote", result.model_id, "--reason", "test", "--dir", copy_of_demo).code == 0
+    assert endcap("promote", result.model_id, "--reason", "test", "--break-glass", "--dir", copy_of_demo).code == 0
     ran = endcap("run", "--dir", copy_of_demo, "--json")
     assert ran.code == 0, ran.stderr
     with home.connect() as con:
@@ -63,7 +63,7 @@ def test_a_damaged_champion_gives_way_to_the_last_good_one_loudly(copy_of_demo: 
     first = str(home.champion("match"))
     with home.writer():
         second = training.train(home, seed=7).model_id
-    assert endcap("promote", second, "--reason", "test", "--dir", copy_of_demo).code == 0
+    assert endcap("promote", second, "--reason", "test", "--break-glass", "--dir", copy_of_demo).code == 0
     (home.model_folder(second) / "trees_0.txt").write_text("not trees")
     ran = endcap("run", "--dir", copy_of_demo, "--json")
     assert ran.code == 0, ran.stderr

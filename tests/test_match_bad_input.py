@@ -19,8 +19,9 @@ from test_suspicion import catalog
 
 from endcap import flow, settings
 from endcap.feeds.release import release_delivery
+from endcap.govern.promotion import break_glass as promote
+from endcap.govern.promotion import rollback
 from endcap.learn.evaluate.match import evaluate_match
-from endcap.learn.promote import promote, rollback
 from endcap.learn.train import train
 from endcap.match import Model
 from endcap.ops.home import Home
@@ -334,7 +335,7 @@ def test_what_is_no_model_is_not_promoted(home: Home) -> None:
     for name in ("nonsense", f"../models/{first}", "", "\u202e", "\x00", "x" * 5000):
         with pytest.raises(BadInput):
             promote(home, name, actor="tester", reason="a test")
-    assert "cannot be read" in one_sentence(endcap("promote", "../models", "--reason", "x", "--dir", home.catalog.root))
+    assert "cannot be read" in one_sentence(endcap("promote", "../models", "--break-glass", "--reason", "x", "--dir", home.catalog.root))
     assert home.champion("match") == first
 
 

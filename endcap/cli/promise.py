@@ -69,14 +69,16 @@ def _verify(home: Home, what: str) -> None:
 
 def promise(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
     """Say what precision the audits prove, or how many answers are missing."""
+    from endcap.decide.in_force import in_force
     from endcap.decide.promised import thresholds
     from endcap.ops.home import Home
     from endcap.settings import Promised
 
-    catalog = read_catalog(folder, home=home)
+    home_ = Home(read_catalog(folder, home=home))
+    catalog = in_force(home_)
     asked = catalog.policy.promise is not None or bool(catalog.policy.scopes)
     policy = catalog.policy if asked else catalog.policy.model_copy(update={"promise": Promised()})
-    with Home(catalog).connect() as con:
+    with home_.connect() as con:
         found = thresholds(con, policy)
     if as_json:
         print_json({"asked": asked, "accept": catalog.policy.accept, "promises": {name: asdict(one) for name, one in found.promises.items()}})

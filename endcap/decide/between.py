@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from endcap import match  # by its name: its parts load when they are used, which a server's start must not wait for
 from endcap.decide.clusters import Clusters, Refusal
+from endcap.decide.in_force import at_snapshot
 from endcap.decide.inputs import Inputs, contradiction, read_inputs
 from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
 from endcap.decide.promised import Thresholds, thresholds
@@ -170,22 +171,23 @@ def explain_between(home: Home, one_id: str, other_id: str, snapshot_id: str | N
     with home.connect(snapshot_id) as con:
         left, right = _offer(con, left_id), _offer(con, right_id)
         answers = _answers(con, left, right, home.manifest(snapshot_id).override_sequence)
+        catalog = at_snapshot(home)
         if not (left.live and right.live):
-            return _not_live(home.catalog.policy, left, right, answers)
+            return _not_live(catalog.policy, left, right, answers)
         members = {row["offer_id"]: row["product_id"] for row in _rows(con, _MEMBERS, _ids(left, right))}
         inputs = _inputs(con, members)
         pair = _stored_pair(home, con, left, right, inputs) or _found_pair(home, con, left, right, inputs, snapshot_id)
-        allowed = thresholds(con, home.catalog.policy)
-        verdict = None if pair is None else judge(pair.edge, home.catalog.policy, *allowed.of(pair.edge))
-        refusal = None if pair is None else _refusal(home.catalog.policy, inputs, pair.edge, members, allowed)
-        steps = _steps(home.catalog, left, right, pair, verdict, refusal)
+        allowed = thresholds(con, catalog.policy)
+        verdict = None if pair is None else judge(pair.edge, catalog.policy, *allowed.of(pair.edge))
+        refusal = None if pair is None else _refusal(catalog.policy, inputs, pair.edge, members, allowed)
+        steps = _steps(catalog, left, right, pair, verdict, refusal)
         code, words = _conclusion(left, right, steps, verdict, refusal, answers)
         bars = [] if pair is None else _bars(con, pair)
         return PairExplanation(
             kind="pair", left=left, right=right, verdict=code, words=words, todo=NEXT_STEPS[code], steps=steps,
             score=pair.edge.score if pair else None, log_odds=sum(bar.contribution for bar in bars) if bars else None,
             conflict=pair.edge.conflict if pair else None, stored=pair is not None and pair.run is not None,
-            run=pair.run if pair else None, model=pair.model_id if pair else None, review=home.catalog.policy.review, accept=home.catalog.policy.accept,
+            run=pair.run if pair else None, model=pair.model_id if pair else None, review=catalog.policy.review, accept=catalog.policy.accept,
             bars=bars, near=_near(con, pair, left_id, right_id), shared=_shared(pair), answers=answers,
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rapidfuzz import fuzz
@@ -13,6 +13,7 @@ from endcap.decide.identity import claim_ids, new_product_id
 from endcap.decide.inputs import Inputs, OpenOffer
 from endcap.decide.policy import APART, LINK, Edge, Verdict, judge
 from endcap.decide.promised import Thresholds
+from endcap.decide.switched import CODE as AUTOMATION_OFF
 from endcap.settings import Policy
 
 # Below this token-set likeness (0-100) an id's new title names something else, unless its GTIN stayed.
@@ -55,19 +56,25 @@ class State:
     policy: Policy
     clusters: Clusters
     thresholds: Thresholds
+    off: Mapping[str, str] = field(default_factory=dict)  # offers that are asked whatever the machine thinks, with why
     members: dict[str, set[str]] = field(default_factory=dict)  # product -> its offers as decided so far
+    held: set[str] = field(default_factory=set)  # open offers that stay as they are, without a ruling
     bound: set[str] = field(default_factory=set)  # open offers that a person put with another offer
     rulings: dict[str, Ruling] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
     best: dict[str, Edge] = field(default_factory=dict)  # open offer -> its best edge, whatever became of it
 
 
-def rule(inputs: Inputs, policy: Policy, thresholds: Thresholds | None = None) -> dict[str, Ruling]:
-    """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order."""
+def rule(inputs: Inputs, policy: Policy, thresholds: Thresholds | None = None, off: Mapping[str, str] | None = None) -> dict[str, Ruling]:
+    """A ruling for every open offer, by offer id. Pure: the same inputs give the same rulings, whatever their order.
+
+    `off` are offers about which the machine may not decide, with why: they are asked, and what is linked stays; those that were looked at
+    again only because of another offer get no ruling.
+    """
     thresholds = thresholds or Thresholds(policy.accept)
     inputs = replace(inputs, edges=tuple(sorted(inputs.edges, key=lambda edge: (-edge.score, edge.left_id, edge.right_id))))
     clusters = Clusters(policy, inputs.edges, inputs.stated, inputs.answers, lambda edge: thresholds.of(edge)[0])
-    state = State(inputs, policy, clusters, thresholds)
+    state = State(inputs, policy, clusters, thresholds, off or {})
     for edge in inputs.edges:
         state.best.setdefault(edge.left_id, edge)
         state.best.setdefault(edge.right_id, edge)
@@ -110,6 +117,7 @@ def _hold_answers(state: State) -> None:
         state.rulings[offer_id] = _answered(offer, product_id, placement)
     _ask_about_changed_denials(state, settled)
     _restore(state, settled)
+    _hold_automation(state, settled)
     for product_id, offers in sorted(settled.items()):
         state.clusters.add_product(product_id, offers)
         state.members[product_id] = set(offers)
@@ -149,6 +157,25 @@ def _restore(state: State, settled: dict[str, dict[str, str]]) -> None:
         )  # fmt: skip
 
 
+def _hold_automation(state: State, settled: dict[str, dict[str, str]]) -> None:
+    """Where automation is off a person is asked, and an offer stays in the product it was in meanwhile."""
+    inputs = state.inputs
+    for offer_id in sorted(inputs.offers.keys() & state.off.keys() - state.rulings.keys() - state.bound - inputs.answers.placed.keys()):
+        stays, best = inputs.before.get(offer_id), state.best.get(offer_id)
+        if stays in inputs.answers.apart.get(offer_id, ()) or inputs.states.get(stays or "", "live") != "live":
+            stays = None
+        if stays is not None:
+            settled.setdefault(stays, {})[offer_id] = inputs.offers[offer_id].feed
+        if offer_id in inputs.reopened:
+            state.held.add(offer_id)
+            continue
+        verdict = _verdict(state, best) if best else None
+        words = f"{state.off[offer_id]}; the nearest: {verdict.words}" if verdict else f"{state.off[offer_id]}; no other offer resembles it"
+        other = best.other(offer_id) if best and verdict and verdict.does != APART else None
+        confidence = round(best.score, 4) if best else 0.5
+        state.rulings[offer_id] = Ruling(offer_id, "to_review", stays, confidence, AUTOMATION_OFF, words, None, other)
+
+
 def _own_product(state: State, offer_id: str) -> str:
     """The product an offer founded by a person's word: its former one where that is its own, else a new one."""
     former = state.inputs.before.get(offer_id)
@@ -170,7 +197,7 @@ def _answered(offer: OpenOffer, product_id: str, placement: Placement) -> Ruling
 def _open_the_rest(state: State) -> None:
     """Everything else starts alone; what a person put together is together before any score is looked at."""
     for offer_id, offer in state.inputs.offers.items():
-        if offer_id not in state.rulings:
+        if offer_id not in state.rulings and offer_id not in state.held:
             state.clusters.add_open(offer_id, offer.feed)
     for offer_id, placement in sorted(state.inputs.answers.placed.items()):
         if placement.product_id is not None and placement.counterpart is not None and not state.clusters.bind(offer_id, placement.counterpart):
@@ -307,7 +334,7 @@ def _name_what_is_asked(state: State, ids: dict[str, str]) -> None:
     for offer_id, ruling in state.rulings.items():
         if ruling.action == "to_review" and ruling.proposed_product_id is None and ruling.counterpart_offer_id:
             target = state.clusters.of(ruling.counterpart_offer_id)
-            proposed = ids.get(target.root) if target else None
+            proposed = ids.get(target.root, target.product_id if ruling.reason_code == AUTOMATION_OFF else None) if target else None
             if proposed in state.inputs.answers.apart.get(offer_id, ()):
                 proposed = None  # a person said that it is not; the other offer is what is asked about
             state.rulings[offer_id] = replace(ruling, proposed_product_id=proposed)

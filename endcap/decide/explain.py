@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from endcap.decide.in_force import told
 from endcap.match import Model, explain_pair
 from endcap.ops.home import Home
 from endcap.problems import BadInput
@@ -59,6 +60,7 @@ def _explain_offer(home: Home, con: duckdb.DuckDBPyConnection, offer: dict[str, 
     if decision:
         lines.append(_decision_words(decision))
         lines.append(f"by {decision['decided_by']}, model {decision['model'] or 'none'}, policy {decision['policy']}")
+        lines.append(told(home))
     facts = con.execute("SELECT attribute, value, unit, confidence, evidence_field, extractor FROM facts WHERE offer_id = ? ORDER BY attribute", [offer_id])
     for attribute, value, unit, confidence, field, extractor in facts.fetchall():
         lines.append(f"{attribute}: {value}{' ' + unit if unit else ''} ({confidence:.2f}, from {field or 'the catalog'} by {extractor})")

@@ -12,6 +12,7 @@ import duckdb
 from endcap import metrics
 from endcap.metrics import Figure
 from endcap.problems import BadInput
+from endcap.review.quota import OWN_GOODS
 
 ROWS_SHOWN = 10
 NOTHING = "Nothing."
@@ -82,23 +83,64 @@ def _quarantine(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def _promotions(con: duckdb.DuckDBPyConnection) -> str:
-    return _list(con, f"""
-        SELECT "at" || ': ' || model_id || ' for ' || kind || ' by ' || actor || coalesce(', instead of ' || previous, '') || '. ' || reason
+    steps = _list(con, f"""
+        SELECT "at" || ': ' || kind || ' ' || action || coalesce(' ' || scope, '') || ' ' || model_id || ' by ' || actor
+               || coalesce(', instead of ' || previous, '') || coalesce(', proposal ' || proposal_id, '') || '. ' || reason
         FROM promotions ORDER BY promotion_id DESC LIMIT {ROWS_SHOWN}""")  # fmt: skip
+    ((overruled, broken),) = con.execute("""
+        SELECT (SELECT count(DISTINCT proposal_id) FROM proposal_events WHERE details_json LIKE '%"overruled"%'),
+               (SELECT count(*) FROM postmortems WHERE cause = 'break_glass')""").fetchall()
+    return steps if steps == NOTHING else f"{steps}\n\nVerdicts overruled so far: {overruled:,}; broken glasses: {broken:,}."
+
+
+def _proposals(con: duckdb.DuckDBPyConnection) -> str:
+    """Open proposals by owner, the oldest first, with what was written, decided and promoted in the last week of the record."""
+    rows = con.execute(f"""
+        SELECT owner, proposal_id, state, date_diff('day', created_at::TIMESTAMPTZ, newest::TIMESTAMPTZ) AS days, coalesce(verdict, ''), hypothesis
+        FROM proposals, (SELECT greatest(max(created_at), (SELECT max(finished_at) FROM runs)) AS newest FROM proposals)
+        WHERE state NOT IN ('confirmed', 'failed', 'rolled_back', 'rejected', 'withdrawn', 'superseded')
+        ORDER BY owner, created_at, proposal_id LIMIT {ROWS_SHOWN}""").fetchall()  # fmt: skip
+    table = _table(("owner", "proposal", "state", "days", "verdict", "hypothesis"), rows)
+    week = con.execute("""
+        SELECT state, count(*) FROM proposal_events, (SELECT max("at") AS newest FROM proposal_events)
+        WHERE "at"::TIMESTAMPTZ > newest::TIMESTAMPTZ - INTERVAL 7 DAY AND details_json NOT LIKE '%"note"%' GROUP BY state ORDER BY state""").fetchall()
+    return table + (f"\n\nSteps in the last week: {', '.join(f'{count:,} {state}' for state, count in week)}." if week else "")
+
+
+def _postmortems(con: duckdb.DuckDBPyConnection) -> str:
+    return _list(con, """
+        SELECT 'Postmortem ' || postmortem_id || ' of ' || owner || ', due ' || due_on || ' (' || cause || '): ' || title
+        FROM postmortems WHERE closed_at IS NULL ORDER BY due_on, postmortem_id""")  # fmt: skip
 
 
 def _open_loops(con: duckdb.DuckDBPyConnection) -> str:
-    rows = con.execute(f"SELECT owner, loop_id, title, opened_at FROM loops WHERE closed_at IS NULL ORDER BY opened_at, loop_id LIMIT {ROWS_SHOWN}").fetchall()
-    return _table(("owner", "loop", "problem", "opened"), rows)
+    rows = con.execute(f"""
+        SELECT owner, loop_id, title, opened_at, CASE WHEN verified_at IS NOT NULL THEN 'verified' WHEN in_snapshot_at IS NOT NULL THEN 'in snapshot'
+               WHEN decided_at IS NOT NULL THEN 'decided' WHEN acknowledged_at IS NOT NULL THEN 'acknowledged' ELSE 'open' END, reopened
+        FROM loops WHERE closed_at IS NULL AND duplicate_of IS NULL ORDER BY owner, opened_at, loop_id LIMIT {ROWS_SHOWN}""").fetchall()  # fmt: skip
+    return _table(("owner", "loop", "problem", "opened", "state", "reopened"), rows)
+
+
+def _switched_off(con: duckdb.DuckDBPyConnection) -> str:
+    return _list(con, """
+        SELECT scope || ' since ' || "at" || ' by ' || actor || ': ' || reason FROM switches
+        QUALIFY row_number() OVER (PARTITION BY scope ORDER BY switch_id DESC) = 1 AND NOT automation ORDER BY scope""")  # fmt: skip
+
+
+def _own_goods(con: duckdb.DuckDBPyConnection) -> str:
+    return _list(con, f"""
+        SELECT actor || ' of ' || team || ' answered ' || count(*) || ' times about offers of their own team' FROM overrides
+        WHERE override_id IN ({OWN_GOODS}) GROUP BY actor, team ORDER BY count(*) DESC, actor LIMIT {ROWS_SHOWN}""")  # fmt: skip
 
 
 def _decisions_asked(con: duckdb.DuckDBPyConnection) -> str:
     """What a meeting must settle: proposals without a decision, held deliveries, the review queue."""
-    lines = _column(
-        con,
-        "SELECT 'Proposal ' || proposal_id || ' of ' || owner || ': ' || hypothesis FROM proposals "
-        "WHERE state IN ('proposed', 'validated') ORDER BY proposal_id",
-    )
+    lines = _column(con, """
+        SELECT 'Proposal ' || proposal_id || ' of ' || owner || ': ' || hypothesis || CASE state WHEN 'proposed' THEN ' Accept it?'
+               WHEN 'accepted' THEN ' Who validates it?' ELSE ' The verdict is ' || coalesce(verdict, 'missing') || '. Promote it?' END
+        FROM proposals WHERE state IN ('proposed', 'accepted', 'validated', 'shadow', 'canary') ORDER BY proposal_id""")  # fmt: skip
+    lines += _column(con, "SELECT 'Postmortem ' || postmortem_id || ' waits for ' || owner || ' until ' || due_on FROM postmortems "
+                     "WHERE closed_at IS NULL ORDER BY due_on, postmortem_id")  # fmt: skip
     lines += _column(con, "SELECT 'Release or refuse the delivery of ' || supplier || ' of ' || date FROM deliveries d WHERE state = 'held' AND NOT EXISTS "
                      "(SELECT 1 FROM deliveries n WHERE n.feed = d.feed AND n.state = 'accepted' AND n.date >= d.date) ORDER BY 1")  # fmt: skip
     lines += _column(
@@ -137,7 +179,7 @@ def _handoff_missing(_con: duckdb.DuckDBPyConnection) -> str:
 
 
 def _loops_by_month(con: duckdb.DuckDBPyConnection) -> str:
-    opened, closed = con.execute("SELECT count(*), count(closed_at) FROM loops").fetchone() or (0, 0)
+    opened, closed = con.execute("SELECT count(*), count(closed_at) FROM loops WHERE duplicate_of IS NULL").fetchone() or (0, 0)
     figures = [figure for figure in metrics.measure(con) if figure.name.startswith("time_to_resolve")]
     return _bullets([f"{opened:,} reported, {closed:,} closed", *(f"{figure.label}: {figure.shown()}" for figure in figures)])
 
@@ -172,7 +214,8 @@ def _tail(con: duckdb.DuckDBPyConnection) -> str:
 RITUALS: dict[str, tuple[str, dict[str, Callable[[duckdb.DuckDBPyConnection], str]]]] = {
     "catalog-sync": ("Catalog systems sync", {
         "The shared metrics": _metrics, "Held deliveries": _held, "Quarantine of the newest deliveries": _quarantine,
-        "Promotions": _promotions, "Oldest open loops": _open_loops, "The decisions asked today": _decisions_asked,
+        "Proposals": _proposals, "Promotions": _promotions, "Postmortems": _postmortems, "Automation is off": _switched_off,
+        "Oldest open loops": _open_loops, "Answers about one's own goods": _own_goods, "The decisions asked today": _decisions_asked,
     }),
     "handoff": ("Hand-off to search and recommendation", {"What is handed over": _handoff, "What is missing": _handoff_missing}),
     "retail": ("Retail feedback forum", {

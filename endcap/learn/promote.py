@@ -1,61 +1,88 @@
-"""Which model decides: the record of who put what into production, when, why and on what data."""
+"""Which artefact decides: the record of who put what into production, when, why and on what data.
+
+What is written here is not judged here: `endcap.govern.promotion` is the gate before it. A run records its own first model without one.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
+from endcap.decide import in_force
+from endcap.infer import load_known
 from endcap.match import Model
-from endcap.ops.database import now
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import PROMOTIONS
 from endcap.problems import BadInput
 
 KIND = "match"
+DECIDES = ("promote", "rollback")
 
 
-def promote(home: Home, model_id: str, *, actor: str, reason: str) -> dict[str, Any]:
-    """Make a stored model the champion; the next run decides with it. Raises BadInput for a model that is missing, damaged or champion already."""
-    return _put_in_production(home, model_id, action="promote", actor=actor, reason=reason)
+def check_readable(home: Home, kind: str, artefact: str) -> None:
+    """Raise BadInput where an artefact is missing, damaged or of another kind."""
+    if kind == KIND:
+        Model.stored(home.model_folder(artefact), artefact)
+    elif kind in in_force.KINDS:
+        in_force.said(home, kind, artefact)
+        in_force.overlaid(home, {kind: artefact})
+    elif kind == "infer":
+        load_known(home.model_folder(artefact))
+    elif not home.model_folder(artefact).is_dir():
+        raise BadInput(f"there is no {kind} {artefact!r}", where=str(home.models_folder), todo="see `endcap model history`")
 
 
-def rollback(home: Home, *, actor: str, reason: str) -> dict[str, Any]:
-    """Go back to the champion before this one, and at the next rollback to the one before that. Raises BadInput when there is none."""
-    champions: list[str] = []
-    for row in reversed(history(home)):
+def before(home: Home, kind: str) -> str:
+    """The artefact that a rollback leads to: the one in force before this one, and at the next rollback the one before that.
+
+    Where settings were overlaid for the first time it is the empty overlay: the file as it stands. Raises BadInput when there is none.
+    """
+    artefacts: list[str] = []
+    for row in reversed(history(home, kind)):
         if row["action"] == "rollback":
-            champions.pop()
-        else:
-            champions.append(row["model_id"])
-    if len(champions) < 2:
-        raise BadInput("there is no earlier model to go back to", where=str(home.path), todo="see `endcap model history`")
-    return _put_in_production(home, champions[-2], action="rollback", actor=actor, reason=reason)
+            artefacts.pop()
+        elif row["action"] == "promote":
+            artefacts.append(row["model_id"])
+    if len(artefacts) == 1 and kind in in_force.KINDS:
+        return in_force.store(home, kind, {})
+    if len(artefacts) < 2:
+        raise BadInput(f"there is no earlier {'model' if kind == KIND else kind} to go back to", where=str(home.path), todo="see `endcap model history`")
+    return artefacts[-2]
 
 
-def _put_in_production(home: Home, model_id: str, *, action: str, actor: str, reason: str) -> dict[str, Any]:
-    champion = home.champion(KIND)
-    if model_id == champion:
-        raise BadInput(f"{model_id} is the champion already", where=action, todo="see `endcap model history`")
-    Model.stored(home.model_folder(model_id), model_id)
+def rollback(home: Home, *, actor: str, reason: str, kind: str = KIND) -> dict[str, Any]:
+    """Record that what decided before decides again. What follows from it (its proposal, a postmortem) is `endcap.govern.promotion.rollback`'s."""
+    artefact = before(home, kind)
+    check_readable(home, kind, artefact)
     snapshot = home.snapshot()
-    data_version = snapshot["snapshot_id"] if snapshot else ""
-    return record(home, model_id, action=action, previous=champion, actor=actor, reason=reason, data_version=data_version)
+    data_version = str(snapshot["snapshot_id"]) if snapshot else ""
+    return record(home, artefact, previous=home.champion(kind), actor=actor, reason=reason, data_version=data_version, action="rollback", kind=kind)
 
 
-def history(home: Home) -> list[dict[str, Any]]:
-    """Every promotion, the newest first."""
+def history(home: Home, kind: str | None = None) -> list[dict[str, Any]]:
+    """Every promotion of a kind of artefact, or of all, the newest first."""
+    wanted = select(PROMOTIONS) if kind is None else select(PROMOTIONS).where(PROMOTIONS.c.kind == kind)
     with home.engine.connect() as connection:
-        return [dict(row) for row in connection.execute(select(PROMOTIONS).order_by(PROMOTIONS.c.promotion_id.desc())).mappings()]
+        return [dict(row) for row in connection.execute(wanted.order_by(PROMOTIONS.c.promotion_id.desc())).mappings()]
 
 
 def record(
-    home: Home, model_id: str, *, previous: str | None, actor: str, reason: str, data_version: str, action: str = "promote",
+    home: Home, model_id: str, *, previous: str | None, actor: str, reason: str, data_version: str, action: str = "promote", kind: str = KIND,
+    scope: str | None = None, proposal_id: int | None = None, connection: Connection | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Append one promotion (or rollback) to the record."""
+    """Append one step (promote, rollback, shadow, canary or stop) to the record, within a writer's transaction where one is given."""
     row = {
-        "kind": KIND, "model_id": model_id, "previous": previous, "action": action, "actor": actor, "reason": reason, "data_version": data_version, "at": now(),
+        "kind": kind, "model_id": model_id, "previous": previous, "action": action, "actor": actor, "reason": reason, "data_version": data_version, "at": now(),
+        "scope": scope, "proposal_id": proposal_id,
     }  # fmt: skip
-    with home.engine.begin() as connection:
-        connection.execute(insert(PROMOTIONS).values(row))
-    return row
+    if connection is None:
+        with writing(home.engine) as connection:
+            return _append(connection, row)
+    return _append(connection, row)
+
+
+def _append(connection: Connection, row: dict[str, Any]) -> dict[str, Any]:
+    key = connection.execute(insert(PROMOTIONS).values(row)).inserted_primary_key
+    return {"promotion_id": int(key[0]) if key else 0, **row}

@@ -78,10 +78,10 @@ class TrainResult:
 
     def summary(self) -> str:
         figures = self.figures
-        advice = "put it into production with" if self.better else "more answers help more than promoting it, which would be"
+        advice = "it can be accepted, validated and promoted" if self.better else "more answers help more than promoting it"
         return (
             f"challenger {self.model_id} from {self.labels} answers: right on {figures['challenger_right']} of {figures['n']} it had not seen, "
-            f"the champion {self.champion} on {figures['champion_right']}; {self.verdict}; {advice} `endcap promote {self.model_id} --reason ...`"
+            f"the champion {self.champion} on {figures['champion_right']}; {self.verdict}; {advice}"
         )
 
 

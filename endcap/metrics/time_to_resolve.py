@@ -26,7 +26,7 @@ WITH known AS (
 )
 SELECT date_diff('second', opened_at::TIMESTAMPTZ, coalesce(in_snapshot_at, newest)::TIMESTAMPTZ) / 3600.0 AS data_hours, in_snapshot_at IS NOT NULL AS in_data,
        date_diff('second', opened_at::TIMESTAMPTZ, coalesce(verified_at, newest)::TIMESTAMPTZ) / 3600.0 AS learn_hours, verified_at IS NOT NULL AS learned
-FROM loops, known ORDER BY loop_id
+FROM loops, known WHERE duplicate_of IS NULL ORDER BY loop_id
 """
 ROUNDING = 1e-9
 CLOCKS: dict[str, tuple[str, str]] = {
@@ -82,6 +82,7 @@ CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None,
                 {**_OPENED, "loop_id": 1, "in_snapshot_at": "2024-05-01T02:00:00Z", "verified_at": "2024-05-02T00:00:00Z"},
                 {**_OPENED, "loop_id": 2, "in_snapshot_at": "2024-05-01T04:00:00Z"},
                 {**_OPENED, "loop_id": 3},
+                {**_OPENED, "loop_id": 4, "duplicate_of": 3, "closed_at": "2024-05-01T00:00:00Z"},
             ]
         },
         {"time_to_resolve.data": (4.0, 3), "time_to_resolve.learn": (None, 3)},

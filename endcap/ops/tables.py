@@ -73,6 +73,7 @@ OVERRIDES = _table(
     Column("until", String(16)),  # the last delivery date for which it holds
 )  # fmt: skip
 Index("overrides_key", OVERRIDES.c.key, unique=True)
+Index("overrides_of_actor", OVERRIDES.c.actor, OVERRIDES.c.at)
 
 # Who put which model into production, when, why and on what data; append-only.
 PROMOTIONS = _table(
@@ -141,7 +142,8 @@ LOOPS = _table(
 PROPOSALS = _table(
     "proposals", "govern",
     Column("proposal_id", Integer, primary_key=True, autoincrement=True),
-    # draft | proposed | accepted | validated | shadow | canary | promoted | confirmed | rolled_back | rejected | withdrawn | superseded
+    # draft | proposed | accepted | validated | shadow | canary | promoted | confirmed | failed (the promise was not kept) | rolled_back | rejected |
+    # withdrawn | superseded
     Column("state", String(20), nullable=False),
     Column("kind", String(20), nullable=False),  # model | threshold | rule | mapping | taxonomy | policy | dictionary
     Column("owner", String(120), nullable=False),
@@ -183,7 +185,7 @@ POSTMORTEMS = _table(
     Column("proposal_id", Integer),
     Column("promotion_id", Integer),
     Column("title", Text, nullable=False),
-    Column("cause", String(40), nullable=False),  # rollback | guard_rail | break_glass | overruled
+    Column("cause", String(40), nullable=False),  # rollback | guard_rail | break_glass | promise_not_kept
     Column("owner", String(120), nullable=False),
     Column("text", Text, nullable=False),
     Column("details_json", Text, nullable=False),  # timeline, affected offers, diff, seconds until it was noticed

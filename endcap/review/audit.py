@@ -48,8 +48,10 @@ _DRAWN = f"""
     WITH decided AS ({_DECIDED}),
     sizes AS (SELECT count(*) FILTER (decided <> 'new_product') AS links, count(*) FILTER (decided = 'new_product') AS founded FROM decided),
     chances AS (
-        SELECT CASE WHEN links = 0 THEN 0 WHEN founded = 0 THEN {SAMPLE}::DOUBLE / links ELSE {SAMPLE * (1 - NEW_SHARE)}::DOUBLE / links END AS of_link,
-               CASE WHEN founded = 0 THEN 0 WHEN links = 0 THEN {SAMPLE}::DOUBLE / founded ELSE {SAMPLE * NEW_SHARE}::DOUBLE / founded END AS of_founded FROM sizes),
+        SELECT CASE WHEN links = 0 THEN 0 WHEN founded = 0 THEN {SAMPLE}::DOUBLE / links
+               ELSE {SAMPLE * (1 - NEW_SHARE)}::DOUBLE / links END AS of_link,
+               CASE WHEN founded = 0 THEN 0 WHEN links = 0 THEN {SAMPLE}::DOUBLE / founded
+               ELSE {SAMPLE * NEW_SHARE}::DOUBLE / founded END AS of_founded FROM sizes),
     placed AS (
         SELECT d.*, CASE WHEN decided = 'new_product' THEN of_founded ELSE of_link END AS chance,
                (row_number() OVER (PARTITION BY stratum ORDER BY md5(offer_id || $seed), offer_id) - 1 + (hash(stratum || $seed) % 1000) / 1000.0)

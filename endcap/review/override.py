@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
@@ -14,6 +14,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
+from endcap.review.quota import check_allowed
 from endcap.review.said import said_since
 from endcap.settings import Catalog
 
@@ -92,6 +93,7 @@ def last_undoable(home: Home, *, actor: str) -> int | None:
 
 def store(home: Home, **row: object) -> Override:
     """Append one row of OVERRIDES (its columns but team, snapshot and time) in a transaction of its own."""
+    check_allowed(home, str(row["actor"]), [row])
     snapshot = home.snapshot()
     with writing(home.engine) as connection:
         return append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", row)
@@ -133,13 +135,15 @@ class Outcome:
 def give(home: Home, answers: Sequence[Given], *, actor: str) -> list[Outcome]:
     """Store answers in one durable transaction; one that meets another person's standing answer is not stored but says so.
 
-    Raises BadInput for an unknown action or an answer without the product it is about, and then stores none.
+    Raises BadInput for an unknown action, an answer without the product it is about, or more answers than one person may give, and then stores none.
     """
     for one in answers:
         if one.action not in ACTIONS:
             raise BadInput(f"there is no answer {one.action!r}", where="review", todo=f"use {', '.join(ACTIONS)}")
         if one.action in ("same", "other", "different") and not one.product_id:
             raise BadInput(f"{one.action} says nothing without a product", where=one.offer_id, todo="name the product that was shown")
+    for group_id in dict.fromkeys(one.group_id for one in answers):
+        check_allowed(home, actor, [asdict(one) for one in answers if one.group_id == group_id], group_id)
     snapshot = home.snapshot()
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0

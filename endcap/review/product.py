@@ -22,6 +22,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.override import append, not_undone
+from endcap.review.quota import check_allowed
 from endcap.review.shown import Tables
 
 STATED_FIELDS = ("title", "gtin", "mpn")
@@ -181,6 +182,7 @@ def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None 
 
 def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: Sequence[Check], together: str | None = None) -> Deed:
     """All rows in one durable transaction under the client's key, checks and all; nothing is stored where they are there already."""
+    check_allowed(home, by.name, rows, together, as_one=True)
     snapshot = home.snapshot()
     group_id = together or secrets.token_hex(8)
     with writing(home.engine) as connection:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from endcap import gtin, match
+from endcap.decide.in_force import at_snapshot
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Near, Single, decide_single, find_by_text, offer_of
 from endcap.match.cache import opened_store
@@ -17,6 +18,7 @@ from endcap.match.store import Store
 from endcap.problems import BadInput
 from endcap.serve import answers_match as answers
 from endcap.serve.reading import Reading
+from endcap.settings import Policy
 
 OFFERS_A_PRODUCT = 5
 CACHE = "cache"  # where a run leaves its index, in the catalog's folder
@@ -30,6 +32,7 @@ class Finder:
     store: Store
     model: match.Model
     allowed: Thresholds
+    policy: Policy
 
 
 def finder_of(reading: Reading) -> Finder:
@@ -49,9 +52,7 @@ def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
 def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str, dict[str, Any]]]:
     """The same as `match_one`, not yet as an answer, with the products named."""
     finder = finder_of(reading)
-    found = decide_single(
-        finder.store, finder.model, offer_of(_fields(given)), reading.home.catalog.policy, finder.allowed, lambda ids: _details(reading, ids), k=given.k
-    )
+    found = decide_single(finder.store, finder.model, offer_of(_fields(given)), finder.policy, finder.allowed, lambda ids: _details(reading, ids), k=given.k)
     return found, _titles(reading, [one.product_id for one in found.near if one.product_id])
 
 
@@ -88,8 +89,9 @@ def _build(reading: Reading) -> Finder:
         raise BadInput("nothing can be matched yet", where="the catalog", todo="run it once: `endcap run`")
     with reading.cursor() as con:
         store = opened_store(live_in(con), reading.home.path / CACHE)
-        allowed = thresholds(con, reading.home.catalog.policy)
-    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed)
+        policy = at_snapshot(reading.home).policy
+        allowed = thresholds(con, policy)
+    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy)
 
 
 def _fields(given: answers.Asked) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from endcap.decide.in_force import at_snapshot
 from endcap.decide.promise import lower_bound
 from endcap.decide.promised import AUDITED
 from endcap.serve import answers_thresholds as answers
@@ -25,7 +26,7 @@ _DECIDED = """
 
 def curve(reading: Reading) -> answers.Curve:
     """Counts and audits by band and by threshold."""
-    policy = reading.home.catalog.policy
+    policy = at_snapshot(reading.home).policy
     newest = reading.row("SELECT max(override_id) AS override FROM overrides")
     bands: list[answers.Band] = reading.keep("bands of likeness", _bands, until=newest)
     done = reading.row("SELECT figures_json FROM runs WHERE state = 'done' ORDER BY attempt_id DESC LIMIT 1") or {}

@@ -12,6 +12,7 @@ down_revision = "005"
 def upgrade() -> None:
     op.add_column("promotions", Column("proposal_id", Integer))
     op.add_column("promotions", Column("scope", String(400)))
+    op.create_index("overrides_of_actor", "overrides", ["actor", "at"])
     for column in (
         Column("stratum", String(160)), Column("probability", Float), Column("run", Integer), Column("decided", String(16)), Column("confidence", Float),
     ):  # fmt: skip

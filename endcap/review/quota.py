@@ -1,0 +1,83 @@
+"""How much one person may answer: so many a day, and a deed of very many answers only where a second person gives it as well (THREATS F12).
+
+A person is counted under every name that is theirs, the tokens of their programs included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from endcap.ops import audit
+from endcap.ops.database import now, writing
+from endcap.ops.home import Home
+from endcap.ops.tables import AUDIT, OVERRIDES, PASSES
+from endcap.problems import BadInput
+
+BULK = "bulk"
+# What makes two deeds the same.
+TOLD = ("offer_id", "action", "product_id", "counterpart_offer_id", "field", "value")
+# Whose team is the supplier of one of the offers that the answer is about: they judge their own goods, so that it teaches nothing.
+OWN_GOODS = """
+    SELECT DISTINCT v.override_id FROM overrides v JOIN offers o ON o.offer_id IN (v.offer_id, v.counterpart_offer_id)
+    WHERE lower(v.team) IN (lower(o.supplier), lower(o.feed))
+"""
+
+
+class TooMuch(BadInput):
+    """More than one person may do alone; nothing was stored."""
+
+
+def check_allowed(home: Home, actor: str, rows: Sequence[Mapping[str, Any]], group_id: str | None = None, *, as_one: bool = False) -> None:
+    """Raise TooMuch where these answers are more than the person may give: today, or as one deed without a second person.
+
+    Answers are one deed where they share a group, or are said to be `as_one`. The first person's deed is noted: the second only has to give the
+    same one.
+    """
+    limits = home.catalog.govern
+    with home.engine.connect() as connection:
+        names = names_of(connection, actor)
+        given = _given_today(connection, names)
+        together = len(rows) + (_given_as(connection, group_id) if group_id else 0)
+    if given + len(rows) > limits.answers_a_day:
+        raise TooMuch(
+            f"{actor} has given {given:,} answers today, and {len(rows):,} more are over {limits.answers_a_day:,}", where="govern.answers_a_day",
+            todo="go on tomorrow, or have the limit raised in the settings",
+        )  # fmt: skip
+    if (group_id or as_one) and together > limits.bulk and not _seconded(home, actor, names, rows):
+        raise TooMuch(f"{together:,} answers at once take two people", where="govern.bulk", todo=f"let another person give the same ones, {actor}'s are noted")
+
+
+def names_of(connection: Connection, actor: str) -> set[str]:
+    """The actor's own name, that of the user behind it, and those of every program of that user."""
+    owner = connection.execute(select(PASSES.c.owner).where(PASSES.c.name == actor, PASSES.c.owner.is_not(None)).limit(1)).scalar() or actor
+    return {actor, owner, *connection.execute(select(PASSES.c.name).where(PASSES.c.owner == owner)).scalars()}
+
+
+def _given_today(connection: Connection, names: set[str]) -> int:
+    today = select(func.count()).select_from(OVERRIDES).where(OVERRIDES.c.actor.in_(names), OVERRIDES.c.at >= now()[:10], OVERRIDES.c.action != "undo")
+    return connection.execute(today).scalar() or 0
+
+
+def _given_as(connection: Connection, group_id: str) -> int:
+    known = select(func.count()).select_from(OVERRIDES).where(OVERRIDES.c.group_id == group_id, OVERRIDES.c.action != "undo")
+    return connection.execute(known).scalar() or 0
+
+
+def _seconded(home: Home, actor: str, names: set[str], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether another person gave the same deed before; where not, this person's is noted."""
+    told = sorted(json.dumps([row.get(name) for name in TOLD]) for row in rows)
+    deed = hashlib.sha256("\n".join(told).encode()).hexdigest()
+    with writing(home.engine) as connection:
+        actors = set(connection.execute(select(AUDIT.c.actor).where(AUDIT.c.verb == BULK, AUDIT.c.object == deed)).scalars())
+        if actors - names:
+            return True
+        if not actors:
+            counts = Counter(str(row.get("action")) for row in rows)
+            audit.record(connection, actor, BULK, deed, {"answers": len(rows), "actions": dict(sorted(counts.items()))})
+    return False

@@ -1,0 +1,466 @@
+"""Proposals: files and rows, a state machine whose every step is sealed, and the gate that asks for all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from governed import HYPOTHESIS, Replay, another_model, head_of, replay, small_catalog
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from endcap import flow, settings
+from endcap.cli import app
+from endcap.decide.in_force import in_force
+from endcap.govern import confirmations, postmortems, promotion, proposals
+from endcap.govern.confirmations import compare, confirm_due
+from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
+from endcap.learn.promote import history
+from endcap.ops import audit
+from endcap.ops.home import Home
+from endcap.problems import BadInput, Held
+
+__all__ = ["replay"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("governed") / "catalog"
+    folder.mkdir()
+    small_catalog(folder)
+    return folder
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Iterator[Home]:
+    folder = Path(shutil.copytree(made, tmp_path / "catalog"))
+    home = Home(settings.read(folder))
+    yield home
+    home.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def untouched(made: Path) -> Home:
+    """For what is refused before anything is stored."""
+    return Home(settings.read(made))
+
+
+def governed(home: Home, **changed: Any) -> Home:
+    """The same catalog under other settings of `govern`."""
+    home.catalog = home.catalog.model_copy(update={"govern": home.catalog.govern.model_copy(update=changed)})
+    return home
+
+
+def proposed(home: Home, **changed: Any) -> int:
+    return int(proposals.propose(home, checked(head_of(**changed), where="test"), actor="ann")["proposal_id"])
+
+
+def validated(home: Home, **changed: Any) -> int:
+    number = proposed(home, **changed)
+    proposals.accept(home, number, actor="ben")
+    proposals.validate(home, number, actor="ann")
+    return number
+
+
+def of_model(home: Home) -> dict[str, Any]:
+    return {"kind": "model", "set": None, "artefact": another_model(home)}
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_proposal_is_a_file_beside_the_settings_and_reads_as_it_was_written(home: Home) -> None:
+    row = proposals.propose(home, checked(head_of(), where="test"), actor="ann", body="More words.")
+    file = home.catalog.root / "proposals" / "0001-ask-later.md"
+    assert row["state"] == "proposed" and row["owner"] == "ann" and row["text"] == file.read_text()
+    head = read_text(file.read_text(), where="test")
+    assert head.hypothesis == HYPOTHESIS and head.set == {"review": 0.5} and head.owner == "ann"
+    assert file.read_text().endswith("---\n\nMore words.\n")
+
+
+def test_every_mistake_of_a_file_is_said_at_once(untouched: Home, tmp_path: Path) -> None:
+    wrong = {**head_of(), "hypothesis": "It gets better.", "scope": "shoes", "metric": "luck", "guard_rails": ["fate"], "needed": 0, "smalest_effect": 1}
+    del wrong["smallest_effect"], wrong["set"]
+    file = tmp_path / "idea.md"
+    file.write_text(as_text({**wrong, "needed": 0}))
+    with pytest.raises(BadProposal) as caught:
+        proposals.propose_file(untouched, file, actor="ann")
+    said = caught.value.sentence()
+    assert "8 mistakes in the proposal" in said
+    for words in (
+        "hypothesis: write one sentence", "scope: 'shoes'", "metric: there is no metric 'luck'", "guard_rails: there is no metric 'fate'", "needed: ",
+        "did you mean 'smallest_effect'", "smallest_effect: missing", "set: missing",
+    ):  # fmt: skip
+        assert words in said, words
+    assert proposals.all_proposals(untouched) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "no head", "---\nkind: model\n", "---\n- a\n---\n", "---\nkind: [\n---\n", "---\nkind: model\nkind: rule\n---\n", "x" * 200_000]
+)
+def test_what_is_no_proposal_is_refused_in_one_sentence(untouched: Home, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "idea.md"
+    file.write_text(content)
+    with pytest.raises(BadInput):
+        proposals.propose_file(untouched, file, actor="ann")
+    for wrong in (tmp_path, tmp_path / "none.md"):
+        with pytest.raises(BadInput, match="cannot be read"):
+            proposals.propose_file(untouched, wrong, actor="ann")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"set": {"accept": 1.5}}, "accept"), ({"set": {"review": 0.99}}, "review must not be above"), ({"set": {"max_cluster": 9}}, "propose a policy"),
+     ({"kind": "policy", "set": {"acept": 1}}, "did you mean 'accept'"), ({"kind": "mapping", "set": {"none": {"title": "x"}}}, "no feed 'none'"),
+     ({"kind": "mapping", "set": {"one": {"titel": "x"}}}, "did you mean 'title'"), ({"kind": "taxonomy", "set": None, "file": "none.csv"}, "no taxonomy file"),
+     ({"kind": "model", "set": None, "artefact": "0" * 12}, "cannot be read"), ({"kind": "model", "set": None}, "artefact: missing")],
+)  # fmt: skip
+def test_what_cannot_be_in_force_cannot_be_proposed(untouched: Home, changed: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        proposed(untouched, **changed)
+    assert proposals.all_proposals(untouched) == []
+
+
+def test_an_edit_counts_until_it_is_accepted_and_is_refused_from_then_on(home: Home, replay: Replay) -> None:
+    number = proposed(home)
+    file = home.catalog.root / "proposals" / "0001-ask-later.md"
+    file.write_text(file.read_text().replace("review: 0.5", "review: 0.4"))
+    row = proposals.accept(home, number, actor="ben")
+    assert row["details"]["set"] == {"review": 0.4} and row["artefact"] != proposals.propose(home, checked(head_of(), where=""), actor="x")["artefact"]
+    was = file.read_text()
+    file.write_text(was.replace("review: 0.4", "review: 0.3"))
+    with pytest.raises(BadInput, match="was edited after it was accepted"):
+        proposals.validate(home, number, actor="ann")
+    file.unlink()
+    with pytest.raises(BadInput, match="is gone"):
+        proposals.validate(home, number, actor="ann")
+    assert replay.asked == []
+    file.write_text(was)
+    assert proposals.validate(home, number, actor="ann")["state"] == "validated"
+
+
+# --- states ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_written_steps_are_possible(home: Home, replay: Replay) -> None:
+    number = proposed(home)
+    with home.engine.begin() as connection:
+        seen = set()
+        for state, wanted in product(proposals.STATES, proposals.STATES):
+            connection.execute(text("UPDATE proposals SET state = :state"), {"state": state})
+            try:
+                proposals.step(home, number, wanted, actor="ann", connection=connection)
+                seen.add((state, wanted))
+            except BadInput as problem:
+                assert f"is {state} and cannot become {wanted}" in problem.what
+    assert seen == {(state, wanted) for state, following in proposals.NEXT.items() for wanted in following}
+    assert {state for state, following in proposals.NEXT.items() if not following} == {"rolled_back", "rejected", "withdrawn", "superseded"}
+
+
+def test_every_step_is_a_row_and_a_sealed_line(home: Home, replay: Replay) -> None:
+    number = validated(home)
+    promotion.promote(home, number, actor="ann", reason="good")
+    assert [step["state"] for step in proposals.proposal(home, number)["steps"]] == ["proposed", "accepted", "validated", "promoted"]
+    whole = audit.verify(home.engine)
+    assert whole.broken is None and whole.rows == 4
+    _sql("UPDATE audit SET details_json = replace(details_json, 'SHIP', 'HOLD')")(home, number)
+    assert audit.verify(home.engine).broken == 3
+
+
+def test_two_people_where_the_settings_say_so(home: Home, replay: Replay) -> None:
+    governed(home, second_person=["threshold"])
+    number = proposed(home)
+    with pytest.raises(BadInput, match="ann's own"):
+        proposals.accept(home, number, actor="ann")
+    assert proposals.accept(home, number, actor="ben")["approver"] == "ben"
+    other = proposed(home, kind="policy")
+    assert proposals.accept(home, other, actor="ann")["state"] == "accepted", "of other kinds nothing was said"
+
+
+# --- the gate -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_but_a_validated_proposal_is_promoted(home: Home, replay: Replay) -> None:
+    first, second = home.champion("match"), another_model(home)
+    with pytest.raises(BadInput, match="no proposal speaks for"):
+        promotion.promote(home, second, actor="ann")
+    number = proposed(home, **of_model(home))
+    with pytest.raises(BadInput, match=r"is proposed .*`endcap proposals accept"):
+        promotion.promote(home, second, actor="ann")
+    proposals.accept(home, number, actor="ann")
+    with pytest.raises(BadInput, match=r"is accepted .*`endcap validate"):
+        promotion.promote(home, number, actor="ann")
+    proposals.validate(home, number, actor="ann")
+    assert replay.asked == [("match", second)] and home.champion("match") == first
+    entry = promotion.promote(home, second, actor="ann", reason="better")
+    assert (entry["model_id"], entry["previous"], entry["proposal_id"]) == (second, first, number) and home.champion("match") == second
+    with pytest.raises(BadInput, match="in production already"):
+        promotion.promote(home, number, actor="ann")
+
+
+def _sql(statement: str) -> Callable[[Home, int], None]:
+    def forge(home: Home, _number: int) -> None:
+        with home.engine.begin() as connection:
+            for (name,) in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+                connection.execute(text(f"DROP TRIGGER {name}"))
+            assert connection.execute(text(statement)).rowcount
+
+    return forge
+
+
+def _altered_files(home: Home, number: int) -> None:
+    folder = home.model_folder(proposals.proposal(home, number)["artefact"])
+    (folder / "note.txt").write_text("one more file")
+
+
+def _altered_trial(home: Home, _number: int) -> None:
+    """The trial says better things than it said when it was recorded."""
+    from endcap import schema
+
+    manifest, lake = home.manifest(), home.lake()
+    rows = lake.current(schema.Trial).to_pylist()
+    append = lake.append
+    import pyarrow as pa
+
+    append(schema.Trial, pa.Table.from_pylist([{**row, "figures_json": "{}", "run": row["run"] + 1} for row in rows], schema=schema.arrow_schema(schema.Trial)))
+    home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
+
+
+def _another_snapshot(home: Home, _number: int) -> None:
+    governed(home, current_data=True)
+    with home.engine.begin() as connection:
+        connection.execute(text("UPDATE snapshots SET snapshot_id = 's9999-another'"))
+
+
+FORGED: dict[str, tuple[Callable[[Home, int], None], str]] = {
+    "the row says accepted and validated, the steps do not": (
+        _sql("DELETE FROM proposal_events WHERE state IN ('accepted', 'validated')"), "not those that were sealed",
+    ),
+    "a rejected one is set back to validated": (_sql("UPDATE proposal_events SET state = 'rejected' WHERE state = 'validated'"), "not those that were sealed"),
+    "validated on another hash": (_sql("UPDATE proposals SET artefact = '0123456789ab'"), "validated on another artefact"),
+    "of another kind": (_sql("UPDATE proposals SET artefact_kind = 'policy'"), "validated on another kind"),
+    "the verdict was HOLD": (_sql("UPDATE proposals SET verdict = 'SHIP'"), "validated on another verdict"),
+    "the artefact's files were altered afterwards": (_altered_files, "were altered after it was validated"),
+    "the trial was edited": (_altered_trial, "not the one that was recorded"),
+    "the audit was edited": (_sql("UPDATE audit SET actor = 'zoe' WHERE verb = 'proposal'"), "the audit is broken"),
+    "the text in the database was edited": (_sql("UPDATE proposals SET text = replace(text, '256', '1')"), "edited after it was accepted"),
+    "one person where two are needed": (_sql("UPDATE proposals SET owner = 'ben'"), "accepted a proposal of their own"),
+    "the data is no longer current": (_another_snapshot, "which is not current"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_forged_record_is_refused(home: Home, replay: Replay, forged: str) -> None:
+    """THREATS F10."""
+    replay.verdict = "HOLD" if "HOLD" in forged else "SHIP"
+    governed(home, second_person=["model"])
+    number, first = validated(home, **of_model(home)), home.champion("match")
+    forge, words = FORGED[forged]
+    forge(home, number)
+    with pytest.raises(BadInput, match=words):
+        promotion.promote(home, number, actor="ann", reason="x", overrule=True)
+    assert home.champion("match") == first and len(history(home)) == 1
+
+
+def test_a_rejected_proposal_and_one_of_another_hash_are_refused(home: Home, replay: Replay) -> None:
+    number = validated(home, **of_model(home))
+    proposals.reject(home, number, actor="ben", reason="no")
+    with pytest.raises(BadInput, match="is rejected"):
+        promotion.promote(home, number, actor="ann")
+
+
+def test_a_verdict_is_overruled_by_a_person_with_a_reason_or_by_two(home: Home, replay: Replay) -> None:
+    replay.verdict = "HOLD"
+    number = validated(home, **of_model(home))
+    with pytest.raises(BadInput, match="is HOLD"):
+        promotion.promote(home, number, actor="ann", reason="I know better")
+    with pytest.raises(BadInput, match="needs a reason"):
+        promotion.promote(home, number, actor="ann", overrule=True)
+    governed(home, second_person=["overrule"])
+    for _twice in range(2):
+        with pytest.raises(Held, match="takes two people"):
+            promotion.promote(home, number, actor="ann", reason="a known gap", overrule=True)
+    promotion.promote(home, number, actor="ben", reason="a known gap, I agree", overrule=True)
+    assert home.champion("match") == proposals.proposal(home, number)["artefact"]
+    steps = proposals.proposal(home, number)["steps"]
+    assert promotion.overruled_by(steps, proposals.proposal(home, number)["trial_id"]) == ["ann", "ben"]
+
+
+@pytest.mark.parametrize("verdict", ["INVALID", "ROLLBACK"])
+def test_what_could_not_be_measured_cannot_be_overruled(home: Home, replay: Replay, verdict: str) -> None:
+    replay.verdict = verdict
+    number = validated(home, **of_model(home))
+    with pytest.raises(BadInput, match=f"is {verdict}"):
+        promotion.promote(home, number, actor="ann", stage="shadow")
+    if verdict == "INVALID":
+        with pytest.raises(BadInput, match="nothing was measured"):
+            promotion.promote(home, number, actor="ann", reason="x", overrule=True)
+
+
+def test_shadow_and_canary_are_recorded_and_do_not_decide_everywhere(home: Home, replay: Replay) -> None:
+    first, number = home.champion("match"), validated(home, **of_model(home))
+    for scope in ("", "shoes", "share:0", "share:2", "feed:"):
+        with pytest.raises(BadInput, match="is no scope"):
+            promotion.promote(home, number, actor="ann", stage="canary", scope=scope)
+    promotion.promote(home, number, actor="ann", stage="shadow")
+    promotion.promote(home, number, actor="ann", stage="canary", scope="share:0.05")
+    assert home.champion("match") == first and proposals.proposal(home, number)["state"] == "canary"
+    beside = home.on_trial("match")
+    assert beside and (beside["action"], beside["scope"]) == ("canary", "share:0.05")
+    promotion.promote(home, number, actor="ann")
+    assert [row["action"] for row in history(home)] == ["promote", "stop", "canary", "shadow", "promote"]
+    assert home.on_trial("match") is None and promotion.stop(home, actor="ann", reason="") is None
+
+
+def test_breaking_the_glass_works_and_opens_a_postmortem_with_a_day(home: Home) -> None:
+    second = another_model(home)
+    with pytest.raises(BadInput, match="needs a reason"):
+        promotion.break_glass(home, second, actor="ann", reason=" ")
+    entry = promotion.break_glass(home, second, actor="ann", reason="the champion links everything")
+    assert home.champion("match") == second
+    (opened,) = postmortems.all_postmortems(home)
+    assert (opened["postmortem_id"], opened["cause"], opened["promotion_id"]) == (entry["postmortem"], "break_glass", entry["promotion_id"])
+    assert opened["due_on"] > opened["opened_at"][:10] and audit.verify(home.engine).rows == 2
+
+
+# --- back again -----------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_ends_the_proposal_and_opens_its_postmortem_filled_in(home: Home, replay: Replay, tmp_path: Path) -> None:
+    first, number = home.champion("match"), validated(home, **of_model(home))
+    promotion.promote(home, number, actor="ann", reason="good")
+    flow.run(home.catalog)
+    promotion.rollback(home, actor="ben", reason="worse in shoes")
+    assert home.champion("match") == first and proposals.proposal(home, number)["state"] == "rolled_back"
+    (row,) = postmortems.all_postmortems(home)
+    assert (row["proposal_id"], row["owner"], row["cause"], row["closed_at"]) == (number, "ann", "rollback", None)
+    told = " ".join(one["what"] for one in row["details"]["timeline"])
+    assert all(words in told for words in ("accepted by ben", "promoted by ann", "run 2 done", "rollback by ben: worse in shoes"))
+    assert row["details"]["seconds_until_noticed"] >= 0 and row["details"]["affected_offers"] == 0, "it decides as the champion does"
+    for wrong in ("", "  ", row["text"]):
+        with pytest.raises(BadInput, match="says nothing"):
+            postmortems.close(home, row["postmortem_id"], actor="ann", text=wrong)
+    closed = postmortems.close(home, row["postmortem_id"], actor="ann", text=row["text"] + "\nWe look at shoes first.")
+    assert closed["closed_at"] is not None
+    with pytest.raises(BadInput, match="closed already"):
+        postmortems.close(home, row["postmortem_id"], actor="ann", text="more")
+    with pytest.raises(BadInput, match="no earlier model"):
+        promotion.rollback(home, actor="ben", reason="further")
+
+
+def test_a_promoted_policy_decides_from_the_next_run_on_and_goes_back_to_the_file(home: Home, replay: Replay) -> None:
+    decided = _actions(home)
+    assert decided.count("linked") > 20
+    number = validated(home, kind="threshold", set={"accept": 1.0, "review": 0.1})
+    planned = flow.plan(home.catalog)
+    assert planned["words"] == "a run would change nothing" and planned["policy"]["accept"] == 0.85
+    promotion.promote(home, number, actor="ann")
+    planned = flow.plan(home.catalog)
+    assert "another policy" in planned["words"] and planned["policy"]["accept"] == 1.0 and in_force(home).policy.review == 0.1
+    flow.run(home.catalog)
+    assert _actions(home).count("linked") < decided.count("linked")
+    assert home.manifest().models["policy"] == proposals.proposal(home, number)["artefact"]
+    assert flow.run(home.catalog)[0].changed is False
+    later = validated(home, kind="threshold", set={"accept_category": 0.7})
+    promotion.promote(home, later, actor="ann")
+    assert in_force(home).policy.accept == 1.0, "what was promoted before stays in it"
+    promotion.rollback(home, actor="ann", reason="back", kind="policy")
+    promotion.rollback(home, actor="ann", reason="back further", kind="policy")
+    flow.run(home.catalog)
+    assert in_force(home).policy == home.catalog.policy and _actions(home) == decided
+    with pytest.raises(BadInput, match="no earlier policy"):
+        promotion.rollback(home, actor="ann", reason="further", kind="policy")
+
+
+def test_an_altered_policy_stops_the_run_in_one_sentence(home: Home, replay: Replay) -> None:
+    promotion.promote(home, validated(home), actor="ann")
+    file = home.model_folder(str(home.champion("policy"))) / "overlay.json"
+    file.write_text(file.read_text().replace("0.5", "0.05"))
+    with pytest.raises(BadInput, match="was altered after it was kept"):
+        flow.run(home.catalog)
+
+
+def test_a_promoted_mapping_reads_the_next_delivery(home: Home, replay: Replay) -> None:
+    number = validated(home, kind="mapping", set={"one": {"description": "title"}})
+    promotion.promote(home, number, actor="ann")
+    assert in_force(home).feeds["one"].fields.description is not None and in_force(home).feeds["two"].fields.description is None
+    inbox = home.catalog.inbox_path
+    (file,) = [path for path in inbox.rglob("one*") if path.is_file()]
+    file.write_text(file.read_text() + "\n")
+    flow.run(home.catalog)
+    with home.connect() as con:
+        assert con.execute("SELECT count(*) FROM offers WHERE feed = 'one' AND description = title").fetchone() == (40,)
+
+
+def _actions(home: Home) -> list[str]:
+    with home.connect() as con:
+        return [row[0] for row in con.execute("SELECT action FROM decisions WHERE kind = 'product' ORDER BY offer_id").fetchall()]
+
+
+# --- promise and outcome --------------------------------------------------------------------------------------------
+
+
+def figures(rate: float, **changed: Any) -> dict[str, Any]:
+    one = {"value": rate, "low": rate - 0.02, "high": rate + 0.02, "n": 900, "version": 1, "unit": "share", "direction": "up"}
+    rail = {**one, "value": 0.1, "low": 0.08, "high": 0.12, "direction": "down"}
+    return {"match_rate": one, "override_rate.escapes": {**rail, **changed}}
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome"),
+    [(figures(0.91), "confirmed"), (figures(0.905), "failed"), (figures(0.9), "failed"), (figures(0.7), "rolled_back"), (figures(0.895), "failed"),
+     (figures(0.95, value=0.2, low=0.18, high=0.22), "rolled_back"), ({}, "not evaluable"), ({"match_rate": {"value": None}}, "not evaluable")],
+)  # fmt: skip
+def test_promise_and_outcome(after: dict[str, Any], outcome: str) -> None:
+    assert compare("match_rate", 1.0, ["override_rate"], figures(0.9), after).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "causes"), [("confirmed", "confirmed", []), ("failed", "failed", ["promise_not_kept"]), ("rolled_back", "rolled_back", ["guard_rail"])]
+)
+def test_after_28_days_promise_and_outcome_are_compared(
+    home: Home, replay: Replay, monkeypatch: pytest.MonkeyPatch, outcome: str, state: str, causes: list[str]
+) -> None:
+    first, number = home.champion("match"), validated(home, **of_model(home))
+    promotion.promote(home, number, actor="ann")
+    day = proposals.proposal(home, number)["confirm_on"]
+    assert confirm_due(home) == [] and day == proposals.after_days(28)
+    (told,) = confirm_due(home, today=day)
+    assert told["outcome"] == "not evaluable" and proposals.proposal(home, number)["state"] == "promoted", "so small a catalog proves nothing"
+    monkeypatch.setattr(confirmations, "compare", lambda *_given: confirmations.Compared(outcome, "as it was told"))
+    confirm_due(home, today=day)
+    assert proposals.proposal(home, number)["state"] == state and confirm_due(home, today="2099-01-01") == []
+    assert [row["cause"] for row in postmortems.all_postmortems(home)] == causes
+    assert (home.champion("match") == first) is (state == "rolled_back")
+
+
+# --- as typed -------------------------------------------------------------------------------------------------------
+
+
+def typed(home: Home, *words: str) -> Any:
+    return CliRunner().invoke(app, [*words, "--dir", str(home.catalog.root)])
+
+
+def test_the_commands(home: Home) -> None:
+    about = ("--kind", "threshold", "--hypothesis", HYPOTHESIS, "--change", "link from .9 on")
+    made = typed(home, "propose", *about, "--set", "accept=0.9", "--by", "ann", "--json")
+    assert made.exit_code == 0 and json.loads(made.stdout)["details"]["set"] == {"accept": 0.9}
+    wrong = typed(home, "propose", "--kind", "threshold", "--hypothesis", "better").exception
+    assert isinstance(wrong, BadInput) and "4 mistakes in the proposal" in wrong.sentence()
+    assert typed(home, "proposals", "accept", "1", "--by", "ben").exit_code == 0
+    listed = json.loads(typed(home, "proposals", "list", "--json").stdout)["proposals"]
+    assert [(row["proposal_id"], row["state"], row["approver"]) for row in listed] == [(1, "accepted", "ben")]
+    assert "is accepted" in str(typed(home, "promote", "1").exception)
+    shown = typed(home, "proposals", "show", "1").stdout
+    assert yaml.safe_load(shown.split("---")[1])["set"] == {"accept": 0.9} and "accepted    by ben" in shown
+    assert typed(home, "proposals", "withdraw", "1").exit_code == 0
+    assert "cannot become rejected" in str(typed(home, "proposals", "reject", "1", "--reason", "no").exception)
+    assert typed(home, "proposals", "confirm").stdout.strip() == "nothing is due"
+    assert "no postmortem" in typed(home, "postmortem").stdout
+    assert json.loads(typed(home, "model", "history", "--json").stdout)["promotions"][0]["kind"] == "match"
