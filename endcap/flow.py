@@ -51,6 +51,7 @@ from endcap.journey import (
     to_take_in,
     tried_offers,
     usable_champion,
+    went_back,
     what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
@@ -95,11 +96,13 @@ class RunResult:
 
 
 def run(
-    catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None, accept: Sequence[str] = (), say: Say = lambda _line: None
-) -> list[RunResult]:
+    catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None, accept: Sequence[str] = (), say: Say = lambda _line: None,
+    deliveries: bool = True,
+) -> list[RunResult]:  # fmt: skip
     """Take in what has arrived, one snapshot for each delivery date in order; without arrivals, what people answered or promoted.
 
-    `accept` names suspicions that a person has looked at and lets through this once.
+    `accept` names suspicions that a person has looked at and lets through this once; without `deliveries` what has arrived waits.
+    Where the run shows that what was promoted breaks its promise, it is rolled back, and one run more restores what was before.
     Resumable: a run that died left nothing that readers see, and the next one does its work again with the same result.
     Raises BadInput or Held before anything changed; dates finished before that stay.
     """
@@ -111,14 +114,15 @@ def run(
         home.check_database()
         close_dead_runs(home)
         _record_own_champion(home)
-        arrivals = arrivals_now(home, dates, until, say)
+        arrivals = arrivals_now(home, dates, until, say) if deliveries else []
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
         manifest = home.manifest()
         if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
         if not groups:
             return [_nothing_to_do(home)]
-        return [_run_once(home, group, accept, say) for group in groups]
+        results = [_run_once(home, group, accept, say) for group in groups]
+        return [*results, _run_once(home, [], accept, say)] if went_back(home, say) else results
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:

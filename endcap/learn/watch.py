@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from endcap.decide.promised import AUDIT
+from endcap.learn.promote import record, rollback
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
 from endcap.settings import Policy
@@ -66,8 +67,10 @@ def check(home: Home) -> Breach | None:
 def find_breach(con: duckdb.DuckDBPyConnection, policy: Policy) -> Breach | None:
     """See `check`; `con` shows the lake's and the operational tables."""
     for kind in KINDS:
+        fallen = fallen_before(con, kind)
         for watched in _in_force(con, kind):
-            for sign in SIGNS:
+            # Whoever puts back what went back by itself has seen its first signs; people's answers still count.
+            for sign in SIGNS if watched.artefact not in fallen else SIGNS[:2]:
                 for words, figures in sign(con, watched, policy):
                     name = sign.__name__.strip("_")
                     return Breach(kind, watched.artefact, watched.row["action"], watched.row["promotion_id"], name, words, figures)
@@ -77,9 +80,27 @@ def find_breach(con: duckdb.DuckDBPyConnection, policy: Policy) -> Breach | None
 def may_return(home: Home, kind: str, artefact: str) -> bool:
     """Whether endcap may promote an artefact by itself: never one that it has taken out of force before."""
     with home.connect() as con:
-        rows = con.execute("SELECT model_id, action, actor, previous FROM promotions WHERE kind = ? ORDER BY promotion_id", [kind]).fetchall()
-    fallen = {previous if action == "rollback" else model_id for model_id, action, actor, previous in rows if action in WENT_BACK and actor == OWN}
-    return artefact not in fallen
+        return artefact not in fallen_before(con, kind)
+
+
+def fallen_before(con: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+    """Artefacts that endcap itself took out of force, ever."""
+    rows = con.execute("SELECT model_id, action, actor, previous FROM promotions WHERE kind = ? ORDER BY promotion_id", [kind]).fetchall()
+    return {str(previous if action == "rollback" else model_id) for model_id, action, actor, previous in rows if action in WENT_BACK and actor == OWN}
+
+
+def go_back(home: Home) -> Breach | None:
+    """Act on a breach: take the artefact out of force. The next run restores what was before. None: there was nothing to do."""
+    breach = check(home)
+    if breach is None:
+        return None
+    if breach.action == "canary":
+        snapshot = home.snapshot()
+        data_version = str(snapshot["snapshot_id"]) if snapshot else ""
+        record(home, breach.artefact, previous=None, actor=OWN, reason=breach.words, data_version=data_version, action="stop")
+    else:
+        rollback(home, actor=OWN, reason=breach.words)
+    return breach
 
 
 def _in_force(con: duckdb.DuckDBPyConnection, kind: str) -> Iterator[Watched]:
@@ -164,14 +185,14 @@ def _escapes(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) 
 
 _MATCHED = """
     WITH mine AS (SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine' AND model = $model),
-         then AS (SELECT offer_id, arg_max(product_id, run) AS product_id, arg_max(action, run) AS action, arg_max(gone, run) AS gone
+         earlier AS (SELECT offer_id, arg_max(product_id, run) AS product_id, arg_max(action, run) AS action, arg_max(gone, run) AS gone
                   FROM decisions_log WHERE kind = 'product' AND run < $first GROUP BY offer_id),
          sizes_now AS (SELECT product_id, count(*) AS size FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL GROUP BY product_id),
-         sizes_then AS (SELECT product_id, count(*) AS size FROM then WHERE product_id IS NOT NULL AND NOT gone GROUP BY product_id)
+         sizes_then AS (SELECT product_id, count(*) AS size FROM earlier WHERE product_id IS NOT NULL AND NOT gone GROUP BY product_id)
     SELECT count(*), count(*) FILTER (coalesce(s.size, 1) > 1), count(*) FILTER (coalesce(t.size, 1) > 1),
            count(*) FILTER (coalesce(s.size, 1) > 1 AND NOT coalesce(t.size, 1) > 1), count(*) FILTER (coalesce(t.size, 1) > 1 AND NOT coalesce(s.size, 1) > 1)
-    FROM mine m JOIN then ON then.offer_id = m.offer_id AND NOT then.gone LEFT JOIN sizes_now s ON s.product_id = m.product_id
-    LEFT JOIN sizes_then t ON t.product_id = then.product_id
+    FROM mine m JOIN earlier e ON e.offer_id = m.offer_id AND NOT e.gone LEFT JOIN sizes_now s ON s.product_id = m.product_id
+    LEFT JOIN sizes_then t ON t.product_id = e.product_id
 """
 
 
