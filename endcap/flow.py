@@ -57,6 +57,7 @@ from endcap.journey import (
     to_take_in,
     tried_offers,
     usable_champion,
+    went_back,
     what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
@@ -101,11 +102,13 @@ class RunResult:
 
 
 def run(
-    catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None, accept: Sequence[str] = (), say: Say = lambda _line: None
-) -> list[RunResult]:
+    catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None, accept: Sequence[str] = (), say: Say = lambda _line: None,
+    deliveries: bool = True,
+) -> list[RunResult]:  # fmt: skip
     """Take in what has arrived, one snapshot for each delivery date in order; without arrivals, what people answered or promoted.
 
-    `accept` names suspicions that a person has looked at and lets through this once.
+    `accept` names suspicions that a person has looked at and lets through this once; without `deliveries` what has arrived waits.
+    Where the run shows that what was promoted breaks its promise, it is rolled back, and one run more restores what was before.
     Resumable: a run that died left nothing that readers see, and the next one does its work again with the same result.
     Raises BadInput or Held before anything changed; dates finished before that stay.
     """
@@ -118,12 +121,14 @@ def run(
         home.catalog = in_force(home)
         close_dead_runs(home)
         _record_own_champion(home)
-        arrivals = arrivals_now(home, dates, until, say)
+        arrivals = arrivals_now(home, dates, until, say) if deliveries else []
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
         manifest = home.manifest()
         if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
         results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home)]
+        if groups and went_back(home, say):
+            results.append(_run_once(home, [], accept, say))
         results[-1].notices.extend(follow_up(home, changed=bool(groups)))
         return results
 

@@ -26,6 +26,7 @@ from endcap.infer.known import Known
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
+from endcap.learn import watch
 from endcap.learn.revert import base_of, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
@@ -361,6 +362,14 @@ def _answered_since(overrides: pa.Table, sequence: int) -> list[str]:
     rows = [row for row in overrides.to_pylist() if row["override_id"] > sequence]
     within = {row["override_id"] for row in rows} & {row["undoes"] for row in rows}
     return sorted({row["offer_id"] for row in rows if row["field"] is None and not {row["override_id"], row["undoes"]} & within})
+
+
+def went_back(home: Home, say: Say) -> bool:
+    """Whether what was promoted had to be taken out of force; said loudly."""
+    breach = watch.go_back(home)
+    if breach is not None:
+        say(f"WARNING the {breach.kind} {breach.artefact} is taken out of force: {breach.words}")
+    return breach is not None
 
 
 def hold_suspicious(journey: Journey, accept: Sequence[str]) -> None:

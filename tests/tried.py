@@ -10,6 +10,7 @@ from endcap import schema, settings
 from endcap.lake.tables import full_content
 from endcap.match import Model, fit_labelled
 from endcap.ops.home import Home
+from endcap.review.audit import answer_audit, draw
 
 DECIDED = ("decisions", "pairs", "facts")
 
@@ -57,3 +58,13 @@ def places(home: Home) -> dict[str, tuple[str, str | None]]:
         return {
             row[0]: row[1:] for row in con.execute("SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' ORDER BY 1").fetchall()
         }  # fmt: skip
+
+
+def audited(home: Home, count: int, *, right: bool = True) -> int:
+    """Answer that many audits by the truth (or against it); out: how many there were."""
+    truth = truth_of(home)
+    with home.connect() as con:
+        items = [one for one in draw(con, count, seed=7) if {one.offer.offer_id, one.counterpart.offer_id} <= truth.keys()]
+    for one in items:
+        answer_audit(home, one, same=(truth[one.offer.offer_id] == truth[one.counterpart.offer_id]) == right, actor="tester")
+    return len(items)

@@ -42,16 +42,16 @@ def all_pairs_by(con: duckdb.DuckDBPyConnection, model: Model, matching: Matchin
 
 
 @contextmanager
-def shown(con: duckdb.DuckDBPyConnection, pairs: pa.Table) -> Iterator[None]:
-    """Within, `pairs` of `con` shows these rows; afterwards again what it showed before. Nothing is written."""
-    ((before,),) = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'pairs' AND NOT internal").fetchall()
-    con.register("pairs_beside", pairs)
-    con.execute("CREATE OR REPLACE VIEW pairs AS SELECT * FROM pairs_beside")
+def shown(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> Iterator[None]:
+    """Within, a table of `con` shows these rows; afterwards again what it showed before. Nothing is written."""
+    ((before,),) = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ? AND NOT internal", [table]).fetchall()
+    con.register(f"{table}_beside", rows)
+    con.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {table}_beside")
     try:
         yield
     finally:
         con.execute(before.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
-        con.unregister("pairs_beside")
+        con.unregister(f"{table}_beside")
 
 
 def _with_shelf_features(rows: pa.Table, model: Model, run: int) -> pa.Table:

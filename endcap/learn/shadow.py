@@ -119,7 +119,7 @@ def compared(
     rest = con.sql(f"SELECT * FROM pairs WHERE NOT ({near})").to_arrow_table().cast(schema.arrow_schema(schema.Pair))
     scored = scored_by(con, asked, shadow.model, matching, cache, run)
     was = replay(con, policy, allowed, open_ids=open_ids, overrides=overrides, answered_after=answered_after)
-    with shown(con, pa.concat_tables([scored, rest])):
+    with shown(con, "pairs", pa.concat_tables([scored, rest])):
         now = replay(con, policy, thresholds(con, policy), open_ids=open_ids, overrides=overrides, answered_after=answered_after)
     sides = changed_sides(con, was, now)
     higher = pc.sum(pc.greater(scored["score"], 0.5)).as_py() or 0

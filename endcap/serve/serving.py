@@ -16,6 +16,7 @@ from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 from endcap.serve.log_lines import LOG_SETTINGS
 from endcap.serve.telling import Telling
+from endcap.serve.watching import Watching
 
 ADDRESS = "127.0.0.1"
 # The longest address that the API declares: 60,000 characters of four bytes, each byte written as three, and two texts of 40,000 at /reconcile.
@@ -38,7 +39,7 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
         if seconds:
             stop.start()
         try:
-            with Telling(home):
+            with Telling(home), Watching(home):
                 server.run(sockets=[listening])
         except KeyboardInterrupt:
             say("stopped")

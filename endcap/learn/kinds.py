@@ -1,0 +1,53 @@
+"""Each kind of artefact as an arm of a comparison: the scores, the facts and the policy that a catalog would have under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from endcap import schema
+from endcap.infer import find_facts, load_known
+from endcap.lake import Manifest
+from endcap.learn.scoring import all_pairs_by
+from endcap.match import Model
+from endcap.ops.home import Home
+from endcap.problems import BadInput
+from endcap.settings import Policy
+
+JUDGED = ("match", "infer")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of a comparison."""
+
+    artefact: str
+    policy: Policy
+    pairs: pa.Table
+    facts: pa.Table
+    learned: bool  # from labels, which therefore cannot judge it
+    is_champion: bool = False
+
+
+def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str | None, manifest: Manifest) -> Arm:
+    """The arm of an artefact, or of what is in production where none is named. Raises BadInput for a kind that cannot be judged so."""
+    if kind not in JUDGED:
+        raise BadInput(f"a {kind} cannot be replayed on audited decisions", where="validate", todo=f"name one of {', '.join(JUDGED)}, or try it in a shadow")
+    stored = {noun.TABLE: con.sql(f"SELECT * FROM {noun.TABLE}").to_arrow_table().cast(schema.arrow_schema(noun)) for noun in (schema.Pair, schema.Fact)}
+    policy = home.catalog.policy
+    if artefact is None:
+        named = home.champion(kind) or manifest.models.get(kind, "")
+        return Arm(named, policy, stored["pairs"], stored["facts"], learned=False, is_champion=True)
+    if kind == "infer":
+        return Arm(artefact, policy, stored["pairs"], _facts_by(home, con, artefact, manifest.run), learned=True)
+    model = Model.stored(home.model_folder(artefact), artefact)
+    pairs = all_pairs_by(con, model, home.catalog.matching, home.path / "cache", manifest.run)
+    return Arm(artefact, policy, pairs, stored["facts"], learned=True)
+
+
+def _facts_by(home: Home, con: duckdb.DuckDBPyConnection, artefact: str, run: int) -> pa.Table:
+    known = load_known(home.model_folder(artefact))
+    offers = con.sql("SELECT * FROM offers ORDER BY offer_id").to_arrow_table().cast(schema.arrow_schema(schema.Offer))
+    return find_facts(offers, known, run=run, engine=home.catalog.engine, cores=home.catalog.cores, batch_rows=home.catalog.batch_rows)

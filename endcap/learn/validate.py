@@ -1,0 +1,180 @@
+"""Validate: champion and challenger decide the same cases again, slice by slice, and everything once more to see what shoppers would see changed.
+
+Nothing is written but the trial. Cases are audits, and answers whose products taught nothing; what a person said of a case does not decide it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from endcap import schema
+from endcap.decide.deciding import Ruling
+from endcap.decide.promised import Thresholds, thresholds
+from endcap.lake import Lake, Manifest
+from endcap.lake.tables import table_of
+from endcap.learn.cases import RIGHT, WRONG, Case, around, closed_loops, fair_cases, holds, outcome, sliced, tally, without
+from endcap.learn.kinds import Arm, arm_of
+from endcap.learn.replay import Sides, changed_sides, replay
+from endcap.learn.scoring import shown
+from endcap.learn.verdict import Evidence, Judgement, verdict
+from endcap.ops.home import Home, snapshot_id_of
+from endcap.ops.tables import OVERRIDES
+from endcap.problems import BadInput
+
+SHOWN_PRODUCTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A challenger judged beside the champion."""
+
+    trial_id: str
+    kind: str
+    artefact: str
+    champion: str
+    data_version: str
+    verdict: str
+    figures: dict[str, Any]  # cases, slices, promises, loops, and what shoppers would see
+
+    @property
+    def words(self) -> str:
+        """One sentence for people, with the first reason."""
+        shoppers, why = self.figures["shoppers"], "; ".join(self.figures["judgement"]["reasons"][:3])
+        return (
+            f"{self.verdict} for {self.kind} {self.artefact} beside {self.champion} on {self.figures['cases']} cases: {why}. "
+            f"{shoppers['changed']:,} of {shoppers['offers']:,} offers would change side, {shoppers['merged']} products merge and {shoppers['split']} split"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        named = {name: getattr(self, name) for name in ("trial_id", "kind", "artefact", "champion", "data_version", "verdict", "figures")}
+        return {**named, "words": self.words}
+
+
+def validate(home: Home, kind: str, artefact: str, *, seed: int) -> Validation:
+    """Judge an artefact beside the champion of its kind, and append the trial. Raises BadInput where there is no catalog, no such kind or artefact."""
+    with home.writer():
+        manifest = home.manifest()
+        if not manifest.run:
+            raise BadInput("there is nothing to compare with yet", where=str(home.path), todo="run `endcap run` first")
+        started = time.process_time()
+        with home.connect() as con:
+            overrides = home.rows(OVERRIDES)
+            champion, challenger = arm_of(home, con, kind, None, manifest), arm_of(home, con, kind, artefact, manifest)
+            judgement, figures = _judge(con, champion, challenger, overrides)
+            figures["shoppers"] = _shoppers(con, challenger, overrides)
+        figures |= {"seed": seed, "cpu_s": round(time.process_time() - started, 2), "kind": kind}
+        return _kept(home, manifest, kind, artefact, champion.artefact, judgement, figures)
+
+
+def _judge(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table) -> tuple[Judgement, dict[str, Any]]:
+    cases, loops = sliced(con, fair_cases(con, taught=challenger.learned)), closed_loops(con)
+    every = [*cases, *loops.values()]
+    con.register("pairs_of_challenger", challenger.pairs)
+    least = min(champion.policy.review, challenger.policy.review)
+    open_ids = around(con, every, ("pairs", "pairs_of_challenger"), least)
+    said = without(overrides, every)
+    rulings = [_replayed(con, arm, said, open_ids, every) for arm in (champion, challenger)]
+    made = [(case, (outcome(case, rulings[0][0]), outcome(case, rulings[1][0]))) for case in cases]
+    broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
+    judgement = verdict(_evidence(made, broken))
+    figures = {
+        "cases": len(cases), "audits": sum(case.source == "audit" for case in cases), "judgement": judgement.to_dict(),
+        "loops": {"checked": len(loops), "broken": broken},
+        "promises": {name: allowed.key and {scope: promise.words for scope, promise in allowed.promises.items()} for name, allowed in
+                     (("champion", rulings[0][1]), ("challenger", rulings[1][1]))},
+        "outcomes": {name: {made_so: sum(pair[at] == made_so for _case, pair in made) for made_so in (RIGHT, WRONG)} for at, name in
+                     enumerate(("champion", "challenger"))},
+        "changed_cases": [_told(case, pair) for case, pair in made if pair[0] != pair[1]][:SHOWN_PRODUCTS],
+    }  # fmt: skip
+    return judgement, figures
+
+
+def _replayed(con: duckdb.DuckDBPyConnection, arm: Arm, said: pa.Table, open_ids: pa.Array, cases: list[Case]) -> tuple[dict[str, Ruling], Thresholds]:
+    """(rulings of one arm, the promises it was held to: of its own scores)."""
+    with _arm_shown(con, arm):
+        allowed = thresholds(con, arm.policy)
+        return replay(con, arm.policy, allowed, open_ids=open_ids, overrides=said), allowed
+
+
+def _evidence(made: list[tuple[Case, tuple[str, str]]], broken: list[int]) -> Evidence:
+    by_slice: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for case, pair in made:
+        for named in case.slices:
+            by_slice[named].append(pair)
+    pairs = [pair for _case, pair in made]
+    return Evidence(
+        right=tally("all", "everything", pairs, lambda one: one == RIGHT),
+        safe=tally("all", "everything", pairs, lambda one: one != WRONG),
+        slices=[tally(by, name, of_slice, lambda one: one != WRONG) for (by, name), of_slice in sorted(by_slice.items())],
+        breaches=[f"the closed loop {loop_id} would fail again" for loop_id in broken],
+    )
+
+
+def _shoppers(con: duckdb.DuckDBPyConnection, challenger: Arm, overrides: pa.Table) -> dict[str, Any]:
+    """What would become of every offer, by the very deciding of a run, against what is served now."""
+    was = {
+        row[0]: Ruling(*row)
+        for row in con.execute("""
+            SELECT offer_id, action, product_id, confidence, reason_code, reason, proposed_product_id, counterpart_offer_id FROM decisions
+            WHERE kind = 'product' ORDER BY offer_id
+        """).fetchall()
+    }
+    every = pa.array(sorted(was), pa.string())
+    with _arm_shown(con, challenger):
+        now = replay(con, challenger.policy, thresholds(con, challenger.policy), open_ids=every, overrides=overrides)
+    sides = changed_sides(con, was, now)
+    return {**_with_products(con, sides, was, now), "pairs": challenger.pairs.num_rows}
+
+
+def _with_products(con: duckdb.DuckDBPyConnection, sides: Sides, was: Mapping[str, Ruling], now: Mapping[str, Ruling]) -> dict[str, Any]:
+    goes: dict[str, set[str]] = defaultdict(set)
+    comes: dict[str, set[str]] = defaultdict(set)
+    for offer_id, ruling in now.items():
+        before = was[offer_id].product_id if offer_id in was else None
+        if before and ruling.product_id:
+            goes[before].add(ruling.product_id)
+            comes[ruling.product_id].add(before)
+    split, merged = sorted(one for one, into in goes.items() if len(into) > 1), sorted(one for one, of in comes.items() if len(of) > 1)
+    named = [{"product_id": one, "into": sorted(goes[one])} for one in split[:SHOWN_PRODUCTS]]
+    joined = [{"product_id": one, "of": sorted(comes[one])} for one in merged[:SHOWN_PRODUCTS]]
+    return {**sides.to_dict(), "split": len(split), "merged": len(merged), "split_products": named, "merged_products": joined}
+
+
+@contextmanager
+def _arm_shown(con: duckdb.DuckDBPyConnection, arm: Arm) -> Iterator[None]:
+    """Within, `con` shows the catalog as the arm sees it."""
+    if arm.is_champion:
+        yield
+        return
+    with shown(con, "pairs", arm.pairs), shown(con, "facts", arm.facts):
+        yield
+
+
+def _told(case: Case, pair: tuple[str, str]) -> dict[str, Any]:
+    return {"offer_id": case.offer_id, "other_id": case.other_id, "same": case.same, "champion": pair[0], "challenger": pair[1], "source": case.source}
+
+
+def _kept(home: Home, manifest: Manifest, kind: str, artefact: str, champion: str, judgement: Judgement, figures: dict[str, Any]) -> Validation:
+    """The validation, with its row of trials; the same on the same data is one row."""
+    trial_id = f"{kind}-{artefact}@{manifest.content_hash[:12]}.{home.override_sequence()}"
+    lake = Lake(home.lake_folder, manifest)
+    lake.restore()
+    found = Validation(trial_id, kind, artefact, champion, snapshot_id_of(manifest), judgement.verdict, figures)
+    trial = schema.Trial(
+        trial_id=trial_id, challenger=artefact, champion=champion, labels=figures["cases"], data_version=found.data_version,
+        figures_json=json.dumps(figures, sort_keys=True), verdict=judgement.verdict, run=manifest.run, gone=False,
+    )  # fmt: skip
+    if not lake.current(schema.Trial, f"trial_id = '{trial_id}'").num_rows:
+        lake.append(schema.Trial, table_of(schema.Trial, [trial]))
+        home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
+    return found

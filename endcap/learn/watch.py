@@ -1,0 +1,238 @@
+"""Watching what was promoted: a pure look at the tables that says whether it breaks what was promised, and must go back by itself.
+
+Only a promotion or a canary is watched, never what was gone back to; evidence counts from the first run that the artefact decided since it
+was put in force; each sign needs numbers that chance does not give. So nothing flips to and fro: after a rollback there is nothing to watch
+until a person promotes again, and `may_return` keeps endcap itself from promoting the same artefact a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from endcap.decide.promised import AUDIT
+from endcap.learn.promote import record, rollback
+from endcap.learn.verdict import upper_bound
+from endcap.ops.home import Home
+from endcap.settings import Policy
+
+KINDS = ("match",)
+WENT_BACK = ("rollback", "stop")
+OWN = "endcap"
+# Least audited precision of what the machine decides where the settings promise none.
+USUAL_FLOOR = 0.9
+LEAST_AUDITS, LEAST_DECISIONS, LEAST_ESCAPES = 20, 200, 5
+# Signs that come without a person's word must be far beyond chance; and so must one of two rates that people's answers made.
+SURE_Z = 4.0
+LIKELY_P = 0.005
+COLLAPSE = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What an artefact in force breaks, in words, with the figures it is seen from."""
+
+    kind: str
+    artefact: str
+    action: str  # of its promotion: promote | canary
+    promotion_id: int
+    sign: str  # audits | escapes | collapse | suspicion
+    words: str
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The artefact in force that is looked at, and since which run it decides."""
+
+    row: Mapping[str, Any]
+    first_run: int
+
+    @property
+    def artefact(self) -> str:
+        return str(self.row["model_id"])
+
+
+def check(home: Home) -> Breach | None:
+    """The first breach of a promotion or canary that decides now; None where all is well. Reads only."""
+    with home.connect() as con:
+        return find_breach(con, home.catalog.policy)
+
+
+def find_breach(con: duckdb.DuckDBPyConnection, policy: Policy) -> Breach | None:
+    """See `check`; `con` shows the lake's and the operational tables."""
+    for kind in KINDS:
+        fallen = fallen_before(con, kind)
+        for watched in _in_force(con, kind):
+            # Whoever puts back what went back by itself has seen its first signs; people's answers still count.
+            for sign in SIGNS if watched.artefact not in fallen else SIGNS[:2]:
+                for words, figures in sign(con, watched, policy):
+                    name = sign.__name__.strip("_")
+                    return Breach(kind, watched.artefact, watched.row["action"], watched.row["promotion_id"], name, words, figures)
+    return None
+
+
+def may_return(home: Home, kind: str, artefact: str) -> bool:
+    """Whether endcap may promote an artefact by itself: never one that it has taken out of force before."""
+    with home.connect() as con:
+        return artefact not in fallen_before(con, kind)
+
+
+def fallen_before(con: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
+    """Artefacts that endcap itself took out of force, ever."""
+    rows = con.execute("SELECT model_id, action, actor, previous FROM promotions WHERE kind = ? ORDER BY promotion_id", [kind]).fetchall()
+    return {str(previous if action == "rollback" else model_id) for model_id, action, actor, previous in rows if action in WENT_BACK and actor == OWN}
+
+
+def go_back(home: Home) -> Breach | None:
+    """Act on a breach: take the artefact out of force. The next run restores what was before. None: there was nothing to do."""
+    breach = check(home)
+    if breach is None:
+        return None
+    if breach.action == "canary":
+        snapshot = home.snapshot()
+        data_version = str(snapshot["snapshot_id"]) if snapshot else ""
+        record(home, breach.artefact, previous=None, actor=OWN, reason=breach.words, data_version=data_version, action="stop")
+    else:
+        rollback(home, actor=OWN, reason=breach.words)
+    return breach
+
+
+def _in_force(con: duckdb.DuckDBPyConnection, kind: str) -> Iterator[Watched]:
+    """The canary, where the newest promotion is one, and the champion, unless it was gone back to."""
+    names = ("promotion_id", "model_id", "action", "scope")
+    found = con.execute(f"SELECT {', '.join(names)} FROM promotions WHERE kind = ? ORDER BY promotion_id DESC", [kind]).fetchall()
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    champion = next((row for row in rows if row["action"] in ("promote", "rollback")), None)
+    for row in [*(row for row in rows[:1] if row["action"] == "canary"), *([champion] if champion and champion["action"] == "promote" else [])]:
+        first = _first_run(con, kind, row)
+        # The first model of a catalog took nobody's place.
+        if first > 1:
+            yield Watched(row, first)
+
+
+def _first_run(con: duckdb.DuckDBPyConnection, kind: str, row: Mapping[str, Any]) -> int:
+    """Since which run without a break it decides; 0 where it does not."""
+    is_canary = row["action"] == "canary"
+    name, decided = ("canary", f"{row['model_id']} for {row['scope'] or '*'}") if is_canary else (kind, row["model_id"])
+    first = 0
+    for run, manifest_json in con.execute("SELECT run, manifest_json FROM snapshots ORDER BY run DESC").fetchall():
+        if json.loads(manifest_json)["models"].get(name) != decided:
+            break
+        first = run
+    return first
+
+
+# --- signs ----------------------------------------------------------------------------------------------------------
+
+_JUDGED = f"""
+    WITH said AS (
+        SELECT o.override_id, o.offer_id, o.counterpart_offer_id, o.action, s.run FROM overrides o JOIN snapshots s USING (snapshot_id)
+        WHERE o.reason_code = '{AUDIT}' AND o.action IN ('same', 'different', 'new', 'other') AND s.run >= $first
+          AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)),
+    judged AS (
+        SELECT said.*, d.action AS decided, d.model, d.counterpart_offer_id AS decided_by FROM said JOIN decisions_log d
+          ON d.offer_id = said.offer_id AND d.kind = 'product' AND d.run <= said.run AND d.decided_by = 'machine'
+        QUALIFY row_number() OVER (PARTITION BY said.override_id ORDER BY d.run DESC) = 1)
+    SELECT count(*), count(*) FILTER ((decided = 'linked' AND action NOT IN ('same', 'other')) OR (decided = 'new_product' AND action IN ('same', 'other')))
+    FROM judged WHERE model = $model AND decided IN ('linked', 'new_product')
+"""
+
+
+def _audits(con: duckdb.DuckDBPyConnection, watched: Watched, policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Audited decisions of the artefact lie below the floor, at the upper bound."""
+    floor = policy.promise.precision if policy.promise else USUAL_FLOOR
+    ((n, wrong),) = con.execute(_JUDGED, {"first": watched.first_run, "model": watched.artefact}).fetchall()
+    bound = upper_bound(n - wrong, n)
+    if n >= LEAST_AUDITS and bound < floor:
+        words = (
+            f"{n - wrong} of {n} audited decisions since run {watched.first_run} were right: at most {100 * bound:.1f} %, below the floor of {100 * floor:g} %"
+        )
+        yield words, {"audits": n, "wrong": wrong, "bound": round(bound, 4), "floor": floor}
+
+
+_ESCAPES = """
+    WITH steps AS (
+        SELECT offer_id, action, product_id, decided_by, model, lead(run) OVER each AS run_after, lead(decided_by) OVER each AS decided_after,
+               lead(product_id) OVER each AS product_after
+        FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)),
+    automatic AS (
+        SELECT offer_id, model = $model AS tried, coalesce(decided_after = 'person' AND product_after IS DISTINCT FROM product_id, false) AS escaped
+        FROM steps WHERE decided_by = 'machine' AND action IN ('linked', 'new_product') AND (run_after IS NULL OR run_after >= $first)),
+    control AS (SELECT * FROM automatic WHERE offer_id NOT IN (SELECT offer_id FROM automatic WHERE tried))
+    SELECT (SELECT count(DISTINCT offer_id) FROM automatic WHERE tried), (SELECT count(DISTINCT offer_id) FROM automatic WHERE tried AND escaped),
+           (SELECT count(DISTINCT offer_id) FROM control), (SELECT count(DISTINCT offer_id) FROM control WHERE escaped)
+"""
+
+
+def _escapes(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """People take back a larger share of the canary's decisions than of the champion's beside it."""
+    if watched.row["action"] != "canary":
+        return
+    ((ours, back, theirs, theirs_back),) = con.execute(_ESCAPES, {"first": watched.first_run, "model": watched.artefact}).fetchall()
+    if back < LEAST_ESCAPES or not theirs:
+        return
+    chance = fisher(back, ours, theirs_back, theirs)
+    if chance < LIKELY_P and back / ours > theirs_back / theirs:
+        words = f"people took back {back} of {ours} decisions of the canary and {theirs_back} of {theirs} of the champion beside it (chance {chance:.4f})"
+        yield words, {"decisions": ours, "taken_back": back, "control": theirs, "control_taken_back": theirs_back, "chance": round(chance, 6)}
+
+
+_MATCHED = """
+    WITH mine AS (SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine' AND model = $model),
+         earlier AS (SELECT offer_id, arg_max(product_id, run) AS product_id, arg_max(action, run) AS action, arg_max(gone, run) AS gone
+                  FROM decisions_log WHERE kind = 'product' AND run < $first GROUP BY offer_id),
+         sizes_now AS (SELECT product_id, count(*) AS size FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL GROUP BY product_id),
+         sizes_then AS (SELECT product_id, count(*) AS size FROM earlier WHERE product_id IS NOT NULL AND NOT gone GROUP BY product_id)
+    SELECT count(*), count(*) FILTER (coalesce(s.size, 1) > 1), count(*) FILTER (coalesce(t.size, 1) > 1),
+           count(*) FILTER (coalesce(s.size, 1) > 1 AND NOT coalesce(t.size, 1) > 1), count(*) FILTER (coalesce(t.size, 1) > 1 AND NOT coalesce(s.size, 1) > 1)
+    FROM mine m JOIN earlier e ON e.offer_id = m.offer_id AND NOT e.gone LEFT JOIN sizes_now s ON s.product_id = m.product_id
+    LEFT JOIN sizes_then t ON t.product_id = e.product_id
+"""
+
+
+def _collapse(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of the offers it decides, many fewer share a product with another one than just before."""
+    ((n, now, before, won, lost),) = con.execute(_MATCHED, {"first": watched.first_run, "model": watched.artefact}).fetchall()
+    if n < LEAST_DECISIONS or before == 0:
+        return
+    fallen = (before - now) / n
+    if fallen >= COLLAPSE and (lost - won) / math.sqrt(max(lost + won, 1)) >= SURE_Z:
+        words = f"the match rate of the {n:,} offers it decides fell from {100 * before / n:.1f} % to {100 * now / n:.1f} % with run {watched.first_run}"
+        yield words, {"offers": n, "matched": now, "matched_before": before}
+
+
+def _suspicion(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Its first run raised a suspicion that the run before did not, though nothing was delivered in between."""
+    rows = con.execute("""
+        SELECT run, deliveries_json, figures_json FROM runs WHERE state = 'done' AND run BETWEEN ? AND ? ORDER BY run, attempt_id
+    """, [watched.first_run - 1, watched.first_run]).fetchall()  # fmt: skip
+    named = {
+        run: {notice.split(":")[0] for notice in json.loads(figures).get("notices", []) if notice.startswith("suspicious (")} for run, _came, figures in rows
+    }
+    came = {run: json.loads(deliveries or "[]") for run, deliveries, _figures in rows}
+    fresh = named.get(watched.first_run, set()) - named.get(watched.first_run - 1, set())
+    if fresh and watched.first_run - 1 in named and not came.get(watched.first_run):
+        yield f"its first run looks too good or too bad to be true: {', '.join(sorted(fresh))}", {"suspicions": sorted(fresh)}
+
+
+SIGNS: tuple[Callable[[duckdb.DuckDBPyConnection, Watched, Policy], Iterator[tuple[str, dict[str, Any]]]], ...] = (_audits, _escapes, _collapse, _suspicion)
+
+
+def fisher(one: int, of_one: int, other: int, of_other: int) -> float:
+    """The chance of so many or more in the first of two groups, were both drawn from one (Fisher's exact test, one-sided)."""
+    both, every = one + other, of_one + of_other
+
+    def log_chance(count: int) -> float:
+        return _log_choose(of_one, count) + _log_choose(of_other, both - count) - _log_choose(every, both)
+
+    return min(1.0, math.fsum(math.exp(log_chance(count)) for count in range(one, min(both, of_one) + 1) if both - count <= of_other))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

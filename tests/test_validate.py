@@ -1,0 +1,75 @@
+"""Validation by replay: a better challenger is told from a worse one on audits, closed loops hold, and nothing is written but the trial."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from tried import audited, challenger, content, home_of, places, truth_of
+
+from endcap.learn.validate import validate
+from endcap.learn.verdict import HOLD, NOT_EVALUABLE, ROLLBACK, SHIP
+from endcap.ops.database import now
+from endcap.ops.home import Home
+from endcap.ops.tables import LOOPS
+from endcap.problems import BadInput
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    judged = audited(home, 120)
+    before, lay = content(home), places(home)
+    worse = validate(home, "match", challenger(home, wrong=0.9), seed=7)
+    better = validate(home, "match", challenger(home), seed=7)
+    assert (content(home), places(home)) == (before, lay), "nothing but the trial is written"
+    assert worse.verdict == ROLLBACK and "worse in everything" in worse.words, worse.words
+    assert better.verdict in (SHIP, HOLD), better.words
+    figures = better.figures
+    assert figures["cases"] == figures["audits"] == judged
+    assert figures["outcomes"]["challenger"]["right"] >= figures["outcomes"]["champion"]["right"]
+    slices = figures["judgement"]["slices"]
+    assert {one["by"] for one in slices} == {"supplier", "category", "confidence", "reach"}
+    assert {one["state"] for one in slices if one["n"] < 256} == {NOT_EVALUABLE}
+    assert all(sum(one["n"] for one in slices if one["by"] == by) == judged for by in ("supplier", "category", "confidence", "reach"))
+    shoppers = worse.figures["shoppers"]
+    assert 0 < len(shoppers["samples"]) <= 20 and shoppers["changed"] == sum(shoppers["by"].values()) and shoppers["split"] > 0
+    again = validate(home, "match", better.artefact, seed=7)
+    told = ({name: value for name, value in one.figures.items() if name != "cpu_s"} for one in (again, better))
+    assert again.trial_id == better.trial_id and next(told) == next(told)
+    with home.connect() as con:
+        rows = con.execute("SELECT verdict, figures_json FROM trials WHERE trial_id = ?", [better.trial_id]).fetchall()
+    assert len(rows) == 1 and json.loads(rows[0][1])["cases"] == judged
+
+
+def test_a_closed_loop_that_would_fail_again_blocks(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    truth = truth_of(home)
+    with home.connect() as con:
+        linked = con.execute("""
+            SELECT offer_id, counterpart_offer_id FROM decisions WHERE kind = 'product' AND action = 'linked' AND confidence > 0.95 ORDER BY offer_id
+        """).fetchall()
+    left, right = next((one, other) for one, other in linked if truth.get(one) == truth.get(other) is not None)
+    close(home, left, right, "same")
+    good = validate(home, "match", challenger(home), seed=7)
+    assert good.figures["loops"] == {"checked": 1, "broken": []}
+    close(home, left, right, "different")
+    bad = validate(home, "match", good.artefact, seed=7)
+    assert bad.figures["loops"]["broken"] and bad.verdict == ROLLBACK and "would fail again" in bad.words
+
+
+def close(home: Home, left: str, right: str, expected: str) -> None:
+    told = {"title": "a report", "source": "page", "reporter": "kim", "owner": "catalog", "opened_at": now(), "verified_at": now(), "closed_at": now()}
+    with home.engine.begin() as connection:
+        connection.execute(insert(LOOPS).values(**told, offer_id=left, counterpart_offer_id=right, expected=expected, reopened=0))
+
+
+def test_what_cannot_be_replayed_is_refused_in_one_sentence(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    with pytest.raises(BadInput, match="cannot be replayed"):
+        validate(home, "mapping", "abc", seed=7)
+    with pytest.raises(BadInput, match="cannot be read"):
+        validate(home, "match", "no-such-model", seed=7)
