@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 KINDS = ("linked", "founds", "new")  # of a product with others: joined it, came first; alone in its product
 COLUMNS = (
     "inside_best", "inside_second", "inside_mean", "inside_count", "outside_best", "outside_free", "outside_twin", "outside_count", "product_outside",
-    "product_size", "words", "has_code", "unlike_all",
+    "product_size", "words", "has_code", "unlike_all", "believed",
 )  # fmt: skip
 # Fewer answers of either kind teach nothing yet.
 LEAST_EACH = 5
@@ -78,6 +78,7 @@ def gather(offers: pa.Table, pairs: pa.Table, decisions: pa.Table) -> Evidence:
             _odds(outside), _odds(free), _odds(twins), np.bincount(mine[~inside & (score > ALIKE_AT_ALL)], minlength=size),
             _odds(np.where(product >= 0, best_of_product[product], 0.0)), np.log(np.maximum(of_product, 1)), np.log1p([len(title) for title in titles]),
             np.array([any(map(_is_code, title)) for title in titles], dtype=np.float64), (count == 0) & (outside == 0.0),
+            _odds(np.asarray(decisions["confidence"].to_numpy(), dtype=np.float64)),
         ], axis=1,
     )  # fmt: skip
     linked = np.asarray(pc.equal(decisions["action"], "linked").to_numpy(zero_copy_only=False), dtype=bool)
@@ -111,13 +112,16 @@ def fit(every: Evidence, told: Evidence, right: np.ndarray, *, error: float = 0.
     design = _design(told, middle, spread)
     penalty = np.full(design.shape[1], RIDGE)
     penalty[0] = 1e-3
-    weights = np.zeros(design.shape[1])
+    prior = np.zeros(design.shape[1])
+    prior[1 + len(KINDS) + COLUMNS.index("believed")] = spread[-1]  # until answers say otherwise, what is believed is right
+    prior[0] = middle[-1]
+    weights = prior.copy()
     share = 1.0 - 2.0 * min(error, 0.45)
     for _step in range(100):
         chance = _logistic(design @ weights)
         seen = np.clip((1 - share) / 2 + share * chance, 1e-6, 1 - 1e-6)  # how likely a person says 'right'
         slope = share * chance * (1 - chance)
-        gradient = design.T @ ((seen - right) / (seen * (1 - seen)) * slope) + penalty * weights
+        gradient = design.T @ ((seen - right) / (seen * (1 - seen)) * slope) + penalty * (weights - prior)
         curvature = (design * (slope**2 / (seen * (1 - seen)))[:, None]).T @ design + np.diag(penalty)
         step = np.clip(np.linalg.solve(curvature, gradient), -1.0, 1.0)
         weights = weights - step

@@ -64,6 +64,7 @@ class Arm:
     labels: dict[tuple[str, str], bool] = field(default_factory=dict)
     audits: dict[int, tuple[tuple[str, str | None], bool]] = field(default_factory=dict)  # row -> (decision judged, said right)
     asked: set[int] = field(default_factory=set)
+    confirmed: dict[int, tuple[str, str | None]] = field(default_factory=dict)  # row -> decision that a person agreed with
     generous: bool = False
 
     @property
@@ -129,7 +130,7 @@ def _begin(name: str, world: World, pairs: pa.Table, model: Model, reviewer: Rev
 
 
 def _believed(decisions: pa.Table) -> np.ndarray:
-    return np.asarray(decisions["confidence"].to_numpy(), dtype=np.float64)
+    return np.array(decisions["confidence"].to_numpy(), dtype=np.float64)
 
 
 def _settled(decisions: pa.Table) -> np.ndarray:
@@ -167,15 +168,11 @@ def _drawn(arm: Arm, rows: np.ndarray, count: int) -> list[int]:
 
 
 def _to_teach(arm: Arm, count: int) -> list[int]:
-    """Rows to ask about: some drawn at random from all decisions, the others where the arm knows least whether it is right."""
-    every = arm.alone(arm.chance.size)
-    random = _drawn(arm, every, round(AT_RANDOM * count))
-    by_person = np.asarray(pc.equal(arm.decisions["decided_by"], "person").to_numpy(zero_copy_only=False), dtype=bool)
-    taken = np.zeros(arm.chance.size, dtype=bool)
-    taken[list(arm.asked | arm.audits.keys() | set(random))] = True
-    free = np.flatnonzero(~taken & ~by_person)
-    order = np.lexsort((free, np.abs(arm.chance[free] - 0.5)))
-    return [*random, *free[order][: count - len(random)].tolist()]
+    """Rows to ask about: some drawn at random from all decisions, the others of what is done alone where the arm is least sure of it."""
+    random = _drawn(arm, arm.alone(arm.chance.size), round(AT_RANDOM * count))
+    taken = arm.asked | arm.audits.keys() | set(random)
+    least_sure = [row for row in arm.alone()[::-1].tolist() if row not in taken]
+    return [*random, *least_sure[: count - len(random)]]
 
 
 def _learn_of(arm: Arm, row: int) -> set[str]:
@@ -189,6 +186,9 @@ def _learn_of(arm: Arm, row: int) -> set[str]:
         arm.lessons.append((arm.evidence.take(np.array([row])), answer.right))
     for one, other, same in answer.pairs:
         arm.labels[min(one, other), max(one, other)] = same
+    if answer.right and decision["action"] != "to_review":
+        arm.confirmed[row] = _judged(arm, row)  # what a person agrees with stays the machine's
+        return set()
     if answer.override is None:
         return set()
     identity = arm.world.offers["identity_hash"][row].as_py()
@@ -220,6 +220,8 @@ def _answered(arm: Arm, opened: set[str], seed: int) -> None:
         learned = sureness.fit(arm.evidence, told, np.array([right for _evidence, right in arm.lessons]), error=_error_of(arm))
         if learned is not None:
             arm.chance = learned.chance(arm.evidence)
+    standing = [row for row, decision in arm.confirmed.items() if decision == _judged(arm, row)]
+    arm.chance[standing] = 1.0
 
 
 def _error_of(arm: Arm) -> float:
