@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from endcap import schema, settings
-from endcap.decide import decide
+from endcap import schema
 from endcap.infer import find_facts, learn_known
 from endcap.learn.choose import choose
 from endcap.learn.evaluate.figures import cost
+from endcap.learn.evaluate.memory import MemoryCatalog, catalog_of
 from endcap.learn.evaluate.tables import TITLES, offer_of, read_csv
 from endcap.match import Model, fit_labelled, match_offers, rescore
-from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.schema import arrow_schema
 
@@ -55,24 +53,23 @@ def evaluate_cluster(
     are answered by the truth, chosen as a reviewer would be asked. Raises BadInput where a column is missing.
     """
     clock = time.process_time()
-    offers = _read(file, truth, source, hide, holdout)
-    con = duckdb.connect()
-    catalog = _catalog(offers.table)
+    offers = read_offers(file, truth, source, hide, holdout)
+    catalog = catalog_of(offers.table)
     ids = np.array(offers.table["offer_id"].to_pylist(), dtype=object)
     cluster_of = dict(zip(ids.tolist(), offers.clusters.tolist(), strict=True))
     known = learn_known(offers.table.filter(pa.array(~offers.held_out)), None, seed=seed)
-    _register(con, "facts", find_facts(offers.table, known, run=1))
+    memory = MemoryCatalog(catalog, find_facts(offers.table, known, run=1))
     first = offers.table.filter(pa.array(~offers.held_out))
     matched = match_offers(first, first["offer_id"].combine_chunks(), matching=catalog.matching, model=None, run=1)
     pairs, model = matched.pairs, matched.model
     if labels != "none":
         model = _taught(pairs, model, cluster_of, _count(labels), seed)
         pairs = rescore(pairs, model)
-    decided = _decide(con, catalog, first, pairs, first["offer_id"].combine_chunks(), model, 1)
+    decided = _products(memory.decide(first, pairs, first["offer_id"].combine_chunks(), model.model_id))
     if offers.held_out.any():
         late = offers.table.filter(pa.array(offers.held_out))["offer_id"].combine_chunks()
         more = match_offers(offers.table, late, matching=catalog.matching, model=model, run=2).pairs
-        decided = _decide(con, catalog, offers.table, more, late, model, 2)
+        decided = _products(memory.decide(offers.table, more, late, model.model_id))
     product_of = {offer_id: product or f"alone {offer_id}" for offer_id, product in decided.items()}
     products = np.array([product_of[offer_id] for offer_id in ids.tolist()], dtype=object)
     figures: dict[str, Any] = {
@@ -148,42 +145,12 @@ def _taught(pairs: pa.Table, model: Model, cluster_of: dict[str, str], count: in
     return fit_labelled(features[asked], same[asked], seed=seed, base=model)
 
 
-def _decide(
-    con: duckdb.DuckDBPyConnection, catalog: settings.Catalog, offers: pa.Table, pairs: pa.Table, open_ids: pa.Array, model: Model, run: int
-) -> dict[str, str | None]:
-    """The product of every offer delivered so far, None where it waits; the tables of `con` go on from run to run."""
-    for name, rows in (("offers", offers), ("offers_log", offers), ("pairs", pairs)):
-        _register(con, name, rows)
-    for noun in (schema.Decision, schema.Product):
-        if run == 1:
-            _register(con, noun.TABLE, arrow_schema(noun).empty_table())
-    _register(con, "decisions_log", con.sql("SELECT * FROM decisions").to_arrow_table())
-    nothing = pa.array([], pa.string())
-    overrides = pa.table({column.name: pa.array([], pa.string()) for column in OVERRIDES.columns})
-    decided = decide(
-        con, catalog, open_ids=open_ids, touched_ids=open_ids, vanished_ids=nothing, overrides=overrides, model_id=model.model_id, run=run
-    )  # fmt: skip
-    for noun, fresh in ((schema.Decision, decided.decisions), (schema.Product, decided.products)):
-        key = ", ".join(noun.KEY)
-        con.register("fresh_rows", fresh)
-        together = con.sql(f"SELECT * FROM {noun.TABLE} ANTI JOIN fresh_rows USING ({key}) UNION ALL SELECT * FROM fresh_rows ORDER BY {key}").to_arrow_table()
-        _register(con, noun.TABLE, together)
-    rows = con.sql("SELECT offer_id, product_id FROM decisions WHERE kind = 'product' ORDER BY offer_id").fetchall()
-    return {str(offer_id): product_id for offer_id, product_id in rows}
+def _products(decisions: pa.Table) -> dict[str, str | None]:
+    """The product of every offer decided so far, None where it waits."""
+    return dict(zip(decisions["offer_id"].to_pylist(), decisions["product_id"].to_pylist(), strict=True))
 
 
-def _register(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    con.register(name, rows)
-
-
-def _catalog(offers: pa.Table) -> settings.Catalog:
-    """Settings with a feed for each source; nothing else differs from the defaults."""
-    feeds = sorted(set(offers["feed"].to_pylist()))
-    feed = {"file": "{date}.csv", "format": "csv", "fields": {"id": "id", "title": "title"}}
-    return settings.Catalog.model_validate({"feeds": dict.fromkeys(feeds, feed)})
-
-
-def _read(file: Path, truth: str, source: str, hide: Sequence[str], holdout: float) -> Offers:
+def read_offers(file: Path, truth: str, source: str, hide: Sequence[str], holdout: float) -> Offers:
     if not file.is_file():
         raise BadInput("there is no such file", where=str(file), todo="name one CSV file of offers")
     rows = read_csv(file, ((truth,), (source,), TITLES))
