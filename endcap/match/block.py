@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numba
@@ -52,7 +53,7 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
     """The k nearest live rows of other feeds of each of `rows`; the number of threads changes nothing but the time."""
     rows = np.asarray(rows, dtype=np.int32)
     near, similarity = np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32)
-    asked = (empty_part(), postings.feeds[:0], postings.prices[:0], postings.currencies[:0])
+    asked = (nothing(), postings.feeds[:0], postings.prices[:0], postings.currencies[:0])
     firsts = range(0, rows.size, QUERIES_A_TASK)
 
     def search(first: int) -> None:
@@ -83,6 +84,12 @@ def find_near_offer(postings: Postings, offer: Part, feed: int, price: float, cu
         )  # fmt: skip
     found = near[0] >= 0
     return near[0][found], similarity[0][found]
+
+
+@cache
+def nothing() -> Part:
+    """A part of no offers, made once: it holds a place for every 3-gram."""
+    return empty_part()
 
 
 def find_similarity(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:

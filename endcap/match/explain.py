@@ -12,14 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from endcap import shelf
-from endcap.match.index import Index, build_index
+from endcap.match.index import Counts, Index, build_index, count_tokens, gram_rarities, number_tokens, view_index
 from endcap.match.record import Record, record_at
 from endcap.match.score import Model
 from endcap.match.stack import WORDS as LEARNED_WORDS
-from endcap.match.tokens import COLUMNS, hash_texts, hash_words, read_tokens, unspaced_forms
+from endcap.match.tokens import COLUMNS, Tokens, hash_texts, hash_words, read_tokens, unspaced_forms
 from endcap.units import find_quantities
 
 WORD_FORM = re.compile(r"[^\W_]+(?:[-/._,][^\W_]+)*")
+PARTS = re.compile(r"[-/._,]")
 PRIOR = "prior"
 
 
@@ -74,30 +75,52 @@ def _words(name: str, one: Record, other: Record, value: float) -> str:
 
 def read_records(offers: Sequence[dict[str, Any]]) -> list[Record]:
     """Records of offers given as dicts of Offer fields, each of a feed of its own unless it names one; rarity is among these offers only."""
-    index, titles = index_offers(offers)
-    return [_shown(record_at(index, place, str(title)), offer) for place, (title, offer) in enumerate(zip(titles.to_pylist(), offers, strict=True))]
+    tokens, titles, others = _read(offers)
+    index = _view(tokens, *others)
+    records = [record_at(index, place, str(title)) for place, title in enumerate(titles.to_pylist())]
+    return _shown(records, offers)
 
 
 def index_offers(offers: Sequence[dict[str, Any]]) -> tuple[Index, pa.ChunkedArray[Any]]:
     """(index, titles) of offers given as dicts of Offer fields, in their order."""
+    tokens, titles, others = _read(offers)
+    return build_index(tokens, *others), titles
+
+
+def _read(offers: Sequence[dict[str, Any]]) -> tuple[Tokens, pa.ChunkedArray[Any], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(tokens, titles, feeds, prices and currencies) of offers in their order."""
     rows = [{"offer_id": f"{place}", "feed": f"{place}", **offer, "identity_hash": place} for place, offer in enumerate(offers)]
     table = pa.table({name: pa.array([row.get(name) for row in rows], pa.int64() if name == "identity_hash" else pa.string()) for name in COLUMNS})
     feeds = sorted({str(row["feed"]) for row in rows})
     prices = np.array([float(row["price"]) if row.get("price") is not None else math.nan for row in rows])
-    currencies = hash_texts([row.get("currency") for row in rows])
     numbers = np.array([feeds.index(str(row["feed"])) for row in rows], dtype=np.int32)
-    return build_index(read_tokens(table), numbers, prices, currencies), table["title"]
+    return read_tokens(table), table["title"], (numbers, prices, hash_texts([row.get("currency") for row in rows]))
 
 
-def _shown(record: Record, offer: dict[str, Any]) -> Record:
-    """The record with the offer's texts, so that features can quote them."""
-    shown = {name: str(offer[name]) for name in ("title", "brand", "mpn", "gtin") if offer.get(name)}
+def _view(tokens: Tokens, feeds: np.ndarray, prices: np.ndarray, currencies: np.ndarray) -> Index:
+    """As `build_index`, to be compared only: nothing is inverted, and the rarity of a 3-gram is looked up by its count among these few."""
+    ids, vocabulary = number_tokens(tokens.hashes.values)
+    counts = Counts(tokens.size, *count_tokens(ids, tokens.grams.values, vocabulary.size))
+    by_count = gram_rarities(counts._replace(grams=np.arange(tokens.size + 1, dtype=np.int32)))
+    return view_index(tokens, ids, counts, feeds, prices, currencies, gram_rarity=by_count[counts.grams])
+
+
+def _shown(records: list[Record], offers: Sequence[dict[str, Any]]) -> list[Record]:
+    """The records with their offers' texts, so that features can quote them."""
+    written = [_written(offer) for offer in offers]
+    hashes = iter(hash_words([form for forms in written for form in forms]).tolist())
+    for record, offer, forms in zip(records, offers, written, strict=True):
+        shown = {name: str(offer[name]) for name in ("title", "brand", "mpn", "gtin") if offer.get(name)}
+        quantities = [quantity.text for part in ("title", "quantity_text") if offer.get(part) for quantity in find_quantities(str(offer[part]))]
+        shown["quantities"] = ", ".join(dict.fromkeys(quantities)) or "none"
+        for token, form in sorted((next(hashes), form) for form in forms):
+            shown.setdefault(f"token {token}", form)
+        record.shown.update(shown)
+    return records
+
+
+def _written(offer: dict[str, Any]) -> list[str]:
+    """The words of an offer as written, their parts, and what is read of scripts without spaces."""
     text = " ".join(str(offer[name]) for name in ("title", "mpn", "quantity_text", "details_json", "brand", "description") if offer.get(name))
-    quantities = [quantity.text for part in ("title", "quantity_text") if offer.get(part) for quantity in find_quantities(str(offer[part]))]
-    shown["quantities"] = ", ".join(dict.fromkeys(quantities)) or "none"
-    words = [form for match in WORD_FORM.finditer(text) for form in {match.group(), *re.split(r"[-/._,]", match.group())}]
-    written = [form for word in words for form in (word, *unspaced_forms(word))]
-    for token, form in sorted(zip(hash_words(written).tolist(), written, strict=True)):
-        shown.setdefault(f"token {token}", form)
-    record.shown.update(shown)
-    return record
+    words = [form for match in WORD_FORM.finditer(text) for form in {match.group(), *PARTS.split(match.group())}]
+    return [form for word in dict.fromkeys(words) for form in (word, *unspaced_forms(word))]

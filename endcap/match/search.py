@@ -6,18 +6,19 @@ The offer need not be in the index. It is compared as the catalog is without it,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from endcap.match.block import Candidates, find_near, find_near_offer
+from endcap.match.block import Candidates, find_near, find_near_offer, nothing
 from endcap.match.conflict import find_conflicts
-from endcap.match.index import Part, empty_part, view_index
+from endcap.match.index import Part, view_index
 from endcap.match.matching import score_pairs
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
-from endcap.match.store import Rows, Store, read_rows
-from endcap.match.tokens import join
+from endcap.match.store import Store, price_numbers
+from endcap.match.tokens import Tokens, hash_texts, join, read_tokens
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,23 @@ class Hit:
     conflict: str | None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The offer that is looked for, as `store.read_rows` reads many."""
+
+    tokens: Tokens
+    title: pa.Array[Any]  # large_string, this one
+    feed: int
+    price: float
+    currency: np.uint64
+
+
 def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list[Hit]:
     """The k nearest live offers of other feeds of one row of schema Offer, the most likely first; ties by offer id.
 
     What the index has of the offer itself is of its own feed and so passed over.
     """
-    asked = read_rows(offer, store.delta.feed_names)
+    asked = _read(offer, store.delta.feed_names)
     tokens = asked.tokens
     ids, near, similarity = _near(store, asked, k)
     if not near.size:
@@ -46,9 +58,9 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     view = store.view(rows.astype(np.int64))
     both = join([view.tokens, tokens])
     numbers = np.concatenate([store.number(view.tokens.hashes.values), ids])
-    feeds, prices, currencies = (np.append(getattr(view, name), getattr(asked, name)) for name in ("feeds", "prices", "currencies"))
+    feeds, prices, currencies = np.append(view.feeds, asked.feed), np.append(view.prices, asked.price), np.append(view.currencies, asked.currency)
     index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies, gram_rarity=store.postings.gram_rarity)
-    titles = pa.chunked_array([store.texts("titles", rows), asked.titles])
+    titles = pa.chunked_array([store.texts("titles", rows), asked.title])
     left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
     pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right)
     features, scores = score_pairs(pairs, model)
@@ -64,22 +76,29 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
 
 def find_alike(store: Store, offer: pa.Table, k: int = 10) -> list[tuple[str, float]]:
     """(offer id, similarity) of the k nearest live offers of one row of schema Offer, the most alike first; no model is asked."""
-    asked = read_rows(offer, store.delta.feed_names)
+    asked = _read(offer, store.delta.feed_names)
     _ids, near, similarity = _near(store, asked, k)
     named = store.texts("offer_ids", near).to_pylist() if near.size else []
     return sorted(zip(map(str, named), similarity.tolist(), strict=True), key=lambda found: (-found[1], found[0]))
 
 
-def _near(store: Store, asked: Rows, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read(offer: pa.Table, feed_names: tuple[str, ...]) -> _Asked:
+    feed, currency = str(offer["feed"][0].as_py()), offer["currency"][0].as_py()
+    number = feed_names.index(feed) if feed in feed_names else len(feed_names)
+    title = pa.array([offer["title"][0].as_py()], pa.large_string())
+    return _Asked(read_tokens(offer), title, number, float(price_numbers(offer["price"])[0]), hash_texts([currency])[0])
+
+
+def _near(store: Store, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(the asked offer's tokens by number, rows of the nearest offers, their similarity)."""
     tokens = asked.tokens
     ids = store.number(tokens.hashes.values)
-    none = empty_part()
+    none = nothing()
     part = Part(
         tokens.hashes.start, ids, tokens.flags.values, tokens.grams.start, tokens.grams.values, none.place, none.posting_start, none.posting,
         none.gram_posting_start, none.gram_posting,
     )  # fmt: skip
-    near, similarity = find_near_offer(store.postings, part, int(asked.feeds[0]), float(asked.prices[0]), asked.currencies[0], k)
+    near, similarity = find_near_offer(store.postings, part, asked.feed, asked.price, asked.currency, k)
     return ids, near, similarity
 
 

@@ -43,10 +43,9 @@ def finder_of(reading: Reading) -> Finder:
 def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
     """What would be decided of an offer now, with up to `k` candidates."""
     found, titles = decide_of(reading, given)
-    return answers.Match(
-        snapshot=reading.snapshot_id, action=found.action, product_id=found.product_id, confidence=found.confidence, reason_code=found.reason_code,
-        reason=found.reason, model=finder_of(reading).model.model_id, candidates=[_candidate(one, titles) for one in found.near],
-    )  # fmt: skip
+    told = {"snapshot": reading.snapshot_id, "model": finder_of(reading).model.model_id, "candidates": [_candidate(one, titles) for one in found.near]}
+    decided = {name: getattr(found, name) for name in ("action", "product_id", "confidence", "reason_code", "reason")}
+    return answers.Match.model_validate(told | decided)
 
 
 def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str, dict[str, Any]]]:
@@ -119,12 +118,12 @@ def _titles(reading: Reading, product_ids: Sequence[str]) -> dict[str, dict[str,
     return {row["product_id"]: row for row in reading.find("products", "product_id", product_ids, columns) if row.pop("state") == "live"}
 
 
-def _candidate(one: Near, titles: dict[str, dict[str, Any]]) -> answers.MatchCandidate:
-    strongest = [answers.Evidence(name=bar.name, words=bar.words, contribution=bar.contribution, value=_number(bar.value)) for bar in one.bars]
-    return answers.MatchCandidate(
-        product_id=one.product_id, title=titles.get(one.product_id or "", {}).get("title"), offer_id=one.offer_id, probability=one.score, does=one.does,
-        words=one.words, conflict=one.conflict, evidence=strongest,
-    )  # fmt: skip
+def _candidate(one: Near, titles: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The fields of a MatchCandidate, which are checked with the whole answer at once."""
+    evidence = [{"name": bar.name, "words": bar.words, "contribution": bar.contribution, "value": _number(bar.value)} for bar in one.bars]
+    title = titles.get(one.product_id or "", {}).get("title")
+    told = {"product_id": one.product_id, "title": title, "offer_id": one.offer_id, "probability": one.score, "does": one.does}
+    return told | {"words": one.words, "conflict": one.conflict, "evidence": evidence}
 
 
 def _number(value: float) -> float | None:
