@@ -195,6 +195,13 @@ def _given(one: answers.Decision) -> Given:
     )  # fmt: skip
 
 
+def prepare(reading: Reading) -> None:
+    """Find what is found once a snapshot for those who reach everything, and show the first items once."""
+    waiting = _queue(reading, Person("nobody", "admin", "none"))
+    order_of_draw(reading, 1)
+    look_at(reading, [one.offer_id for one in waiting[:MOST_AT_ONCE]])
+
+
 def _waiting(reading: Reading, home: Home, person: Person) -> tuple[list[Waiting], dict[str, str]]:
     """The queue as this person has it, and who left what to a lead: without what was answered since the snapshot; what was put off comes last.
 

@@ -40,6 +40,12 @@ def finder_of(reading: Reading) -> Finder:
     return reading.keep("finder", _build)
 
 
+def prepare(reading: Reading) -> None:
+    """Build the finder and go its way once, so that who asks first does not wait for it; nothing before the first run."""
+    if reading.snapshot_id is not None and reading.home.manifest(reading.snapshot_id).models.get("match") is not None:
+        match_one(reading, answers.Asked(title="anything"))
+
+
 def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
     """What would be decided of an offer now, with up to `k` candidates."""
     found, titles = decide_of(reading, given)

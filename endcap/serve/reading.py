@@ -107,9 +107,7 @@ class Reading:
             return self._con.cursor()
 
     def settle(self) -> None:
-        """Hold in memory all that is held, and copy what queries read whole; the answers are the same before, and dearer."""
-        for name in HELD:
-            self.held(name)
+        """Copy what queries read whole into DuckDB's memory; the answers are the same before, and dearer."""
         self.keep("copied tables", lambda reading: reading._copy())
 
     def _copy(self) -> bool:

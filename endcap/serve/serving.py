@@ -16,6 +16,7 @@ from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 from endcap.serve.log_lines import LOG_SETTINGS
 from endcap.serve.telling import Telling
+from endcap.serve.warming import Warming
 from endcap.serve.watching import Watching
 
 ADDRESS = "127.0.0.1"
@@ -31,7 +32,8 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
     """
     with _listening(port) as listening:
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
-        server = uvicorn.Server(config_of(make_app(home, HomeGate(home))))
+        app = make_app(home, HomeGate(home))
+        server = uvicorn.Server(config_of(app))
         say(f"open {address}/enter?once={access.make_link(home.engine, name, 'admin')}")
         say(f"the link works once, within 15 minutes; serving {address}/ and {address}/openapi.json (Ctrl-C stops it)")
         stop = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
@@ -39,7 +41,7 @@ def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Cal
         if seconds:
             stop.start()
         try:
-            with Telling(home), Watching(home):
+            with Telling(home), Watching(home), Warming(app.state.readings):
                 server.run(sockets=[listening])
         except KeyboardInterrupt:
             say("stopped")
