@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.match.block import find_near
-from endcap.match.cache import synced_store
+from endcap.match.cache import opened_store, synced_store
 from endcap.match.index import LEFT_OUT, POSTINGS
 from endcap.match.matching import compute_features, find_pairs, fit_store, live_offers, match_offers, view_pairs
 from endcap.match.score import feature_names
@@ -167,3 +167,14 @@ def test_nothing_is_found_of_offers_that_are_gone(tmp_path: Path) -> None:
     found = match_offers(left, left["offer_id"].combine_chunks(), matching=Matching(candidates=5), model=None, run=1, cache=tmp_path)
     assert {*found.pairs["left_id"].to_pylist(), *found.pairs["right_id"].to_pylist()} <= set(left["offer_id"].to_pylist())
     assert found.figures["offers"] == 25
+
+
+def test_who_only_reads_gets_the_same_index_and_writes_nothing(tmp_path: Path) -> None:
+    versions = dict.fromkeys(range(60), 0)
+    assert answers(opened_store(live_offers(table(versions)), tmp_path)) == answers(build_store(live_offers(table(versions))))
+    assert not list(tmp_path.iterdir()), "there was no index, and there is none"
+    synced_store(live_offers(table(versions)), tmp_path)
+    files = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    for now in (versions, {**versions, 3: 1, 70: 0}, dict.fromkeys(range(1, 60), 0), dict.fromkeys(range(60), 1)):
+        assert answers(opened_store(live_offers(table(now)), tmp_path)) == answers(build_store(live_offers(table(now))))
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == files
