@@ -38,6 +38,9 @@ KEYS = "yn0"
 DECISIONS, A_SECOND = 210, 3
 REVIEWERS, EACH, EIGHT_S, BOUND_S = 8, 600, 150, 180
 LOADS, OPEN_A_SECOND, OPEN_S, CLOSED, CLOSED_S = 20, 20, 30, 8, 10
+ASKED_AGAIN = 50
+# After its start a server reads into memory what is asked often, beside its first answers.
+PREPARING_S = 10
 THINKING_S, PACE_S = 1.2, 60
 
 # From the key to after the paint of what it brought: the second frame begins when the first has been painted.
@@ -356,7 +359,7 @@ def _answer(item: dict[str, Any], dice: random.Random) -> dict[str, Any]:
 
 
 def api(served: Served) -> list[Figure]:
-    """Looking up products and matching offers that nobody delivered, at a steady rate and at saturation."""
+    """Looking up products and matching offers that nobody delivered, at a steady rate and at saturation; CPU is counted in the server's process."""
     programs = [Program(served, served.token(f"program {number}")) for number in range(2 * CLOSED)]
     dice = random.Random(7)
     ids = [row[0] for row in served.rows("SELECT product_id FROM products WHERE state = 'live' ORDER BY 1")]
@@ -372,21 +375,41 @@ def api(served: Served) -> list[Figure]:
         return program.ask("POST", "/api/v1/match", bodies[number % len(bodies)])[0]
 
     figures = []
-    for words, ask, goal in (("GET /api/v1/products/{id}", look_up, 20), ("POST /api/v1/match", match, 60)):
+    for words, ask, goal, cpu_goal in (("GET /api/v1/products/{id}", look_up, 20, 4), ("POST /api/v1/match", match, 60, 12)):
+        served.stop()
+        served.start()
         started = time.perf_counter()
         ask(programs[0], 0)
         figures.append(Figure(f"{words}, the first after the server's start", time.perf_counter() - started, "s", 1))
+        time.sleep(PREPARING_S)
         for number in range(20):
             ask(programs[0], 7 * number)
+        cpu_s = served.cpu_s()
         steady = open_loop(programs, ask, OPEN_A_SECOND, OPEN_S)
+        cpu_ms = 1000 * (served.cpu_s() - cpu_s) / len(steady.took_ms)
         full = closed_loop(programs[:CLOSED], ask, CLOSED_S)
+        figures.append(Figure(f"{words}, CPU ms a request of the server", cpu_ms, "ms", len(steady.took_ms), at_most=cpu_goal))
         figures += _steady(words, steady, goal)
         figures.append(Figure(f"{words}, {CLOSED} connections without a pause, answered a second", full.a_second, "", len(full.took_ms)))
         figures.append(Figure(f"{words}, {CLOSED} connections without a pause, p50", quantile(full.took_ms, 0.5), "ms", len(full.took_ms)))
         figures.append(Figure(f"{words}, refused or failed", steady.failed + full.failed, "", len(steady.took_ms) + len(full.took_ms), at_most=0))
+    figures.append(_next_items(served, programs[0]))
     for program in programs:
         program.close()
     return figures
+
+
+def _next_items(served: Served, program: Program) -> Figure:
+    """What the next 40 items cost, asked by one reviewer who answers none of them."""
+    address = f"/api/v1/review/next?{urlencode({'n': 40})}"
+    for _time in range(3):
+        program.ask("GET", address)
+    cpu_s = served.cpu_s()
+    for _time in range(ASKED_AGAIN):
+        program.ask("GET", address)
+    return Figure(
+        "GET /api/v1/review/next, 40 items, CPU ms a request of the server", 1000 * (served.cpu_s() - cpu_s) / ASKED_AGAIN, "ms", ASKED_AGAIN, at_most=25
+    )
 
 
 def _steady(words: str, load: Load, goal: float) -> list[Figure]:

@@ -72,6 +72,12 @@ class Served:
                 self.server.wait()
             self.server = None
 
+    def cpu_s(self) -> float:
+        """CPU seconds that the server's process has taken since it started, those of its threads too (Linux)."""
+        assert self.server is not None
+        told = Path(f"/proc/{self.server.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
     def token(self, name: str, role: str = "reviewer") -> str:
         """A token for a day."""
         return access.make_token(self.home.engine, name, role, days=1, actor="bench")

@@ -82,7 +82,7 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
         open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
         of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of == person)).scalars())
-    seconds = _to_check(said_since(home, taken_in), person, asked)
+    seconds = _to_check(said_since(home, taken_in).answers, person, asked)
     if mine is not None:
         reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
         open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]

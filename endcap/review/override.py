@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
@@ -15,7 +16,7 @@ from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
 from endcap.review.quota import check_allowed
-from endcap.review.said import said_since
+from endcap.review.said import Standing, said_since
 from endcap.settings import Catalog
 
 PLACED = ("same", "different", "other", "new")
@@ -183,13 +184,18 @@ class Since:
 
     answered: frozenset[str]
     put_off: frozenset[str]
-    escalated: dict[str, str]
+    escalated: Mapping[str, str]
 
 
 def answered_since(home: Home, taken_in: int) -> Since:
     """What people said of offers after override `taken_in`, what was taken back left out."""
+    return _since(said_since(home, taken_in))
+
+
+@lru_cache(maxsize=8)
+def _since(said: Standing) -> Since:
     answered, put_off, escalated = set(), set(), {}
-    for one in said_since(home, taken_in):
+    for one in said.answers:
         if one.field is not None or one.action not in ACTIONS:
             continue
         if one.action == ESCALATE:

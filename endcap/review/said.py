@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -33,11 +32,18 @@ class Said:
     key: str | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Answers that nobody took back, in the order in which they were given; another object once there is another one."""
+
+    answers: tuple[Said, ...] = ()
+
+
 @dataclass
 class _Log:
     last: int  # the newest override that is in here
     standing: dict[int, Said] = field(default_factory=dict)
-    shown: tuple[Said, ...] = ()
+    shown: Standing = field(default_factory=Standing)
     mark: object = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -47,8 +53,8 @@ _OPENING = threading.Lock()
 _COLUMNS = [OVERRIDES.c[name] for name in Said.__slots__]
 
 
-def said_since(home: Home, taken_in: int) -> Sequence[Said]:
-    """Every answer after override `taken_in` that nobody took back, in the order in which they were given; the same object while nothing changes."""
+def said_since(home: Home, taken_in: int) -> Standing:
+    """Every answer after override `taken_in` that stands now."""
     log = _log_of(home.engine, taken_in)
     with log.lock:
         mark = home.changes(at_once=True)  # asked before reading: what comes in between is read twice rather than never
@@ -80,4 +86,4 @@ def _bring_up(log: _Log, engine: Engine) -> None:
             log.standing.pop(row.undoes, None)
         log.last = row.override_id
     if rows:
-        log.shown = tuple(log.standing.values())
+        log.shown = Standing(tuple(log.standing.values()))
