@@ -435,10 +435,9 @@ steady rate is timed from when it was due.
 """
 
 LIMITS = """
-Where a goal is missed on two cores: one product costs about 8 ms of CPU in six queries and as much again in the gate, the framework and
-the server, and one match 23 ms (a third in the search, a third in the words, the rest in queries), so that 20 a second are near half of a
-core before others take their share; a load of 2 or more shows in p95 and p99 at once. The next 40 items cost 120 ms of CPU, 70 of them in
-reading pairs and facts from the lake's files; asking for few items first was tried and left the desk without items after a burst of keys.
+Where a goal is missed on two cores: what one request costs the server in CPU is in the api part, counted in its process; a busy machine
+makes a CPU second slower too, but less than the clock. One match is half search (mostly the lists of its ten neighbours), a seventh the
+trees' contributions, the rest words; one product is mostly the framework. A load of 2 or more shows in p95 and p99 at once.
 """
 
 

@@ -50,7 +50,7 @@ def end_of_merges(reading: Reading, product_id: str) -> str | None:
 
 def versions_beside(now: Reading, product_id: str, snapshot_id: str | None) -> tuple[str | None, str | None]:
     """(the last snapshot before and the first after the one shown in which the product was another), of those still kept."""
-    kept = now.rows("SELECT snapshot_id, run FROM snapshots ORDER BY run, created_at")
+    kept = now.keep("snapshots in order", lambda now: now.rows("SELECT snapshot_id, run FROM snapshots ORDER BY run, created_at"))
     changed = {row["run"] for row in now.find("product_versions", "product_id", [product_id], ("run",))}
     place = next((at for at, row in enumerate(kept) if row["snapshot_id"] == snapshot_id), None)
     if place is None:
