@@ -202,7 +202,10 @@ class Readings:
     def at_once(self) -> Reading | None:
         """The current snapshot's reading where it can be told without waiting; None else."""
         opened, seen = self._open, self._seen
-        mark = self._home.changes(at_once=True) if opened is not None and seen is not None else None
+        try:
+            mark = self._home.changes(at_once=True) if opened is not None and seen is not None else None
+        except Exception:  # `current` will meet it too, and knows what to do
+            return None
         return opened if mark is not None and mark == seen else None
 
     def current(self) -> Reading:

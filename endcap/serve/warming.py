@@ -11,7 +11,7 @@ from endcap.serve import api_review, asking_match, asking_overview
 from endcap.serve.reading import HELD, Reading, Readings
 
 LOG = logging.getLogger("endcap.serve")
-PAUSE_S = 0.5
+PAUSE_S, STEP_S = 0.5, 10.0
 
 
 def hold(reading: Reading) -> None:
@@ -39,8 +39,9 @@ class Warming:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        """End after the step under way, which is not waited for."""
+        """End after the step under way: it works in compiled code, which must not be left behind when the process ends."""
         self._stop.set()
+        self._thread.join(STEP_S)
 
     def _work(self) -> None:
         while not self._stop.is_set():
