@@ -23,7 +23,6 @@ from endcap.match import room
 from endcap.ops import access
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
-from endcap.review import audit, blind
 from endcap.review.override import PLACED, not_undone, store, undo_last
 from endcap.review.said import said_since
 from endcap.serve import answers_review
@@ -141,16 +140,6 @@ def test_items_that_are_written_unchecked_are_what_the_api_says(client: TestClie
         assert json.loads(read.model_dump_json()) == sent.json()
     with pytest.raises(ValueError, match="items"):
         written(answers_review.Items, snapshot="s")
-
-
-def test_the_kept_order_of_the_draw_is_that_of_the_draw(home: Home) -> None:
-    reading = Reading(home, home.snapshot())
-    with home.connect() as con:
-        drawn = audit.draw(con, 50, seed=blind.AUDIT_SEED)
-    kept = audit.order_of_draw(reading, 50, seed=blind.AUDIT_SEED)
-    assert [(one.offer_id, one.counterpart_offer_id, one.product_id) for one in kept] == [
-        (one.offer.offer_id, one.counterpart.offer_id, one.product_id) for one in drawn
-    ]
 
 
 def test_queries_say_the_same_before_and_after_tables_are_copied(home: Home) -> None:

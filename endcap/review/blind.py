@@ -71,9 +71,8 @@ class Agreement:
 def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
     """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first.
 
-    `mine` leaves those of the offers that are within the
-    person's reach. Whoever does not reach everything is asked no audits: drawn from a part of the catalog they would no longer be a random
-    sample of it.
+    `mine` leaves those of the offers that are within the person's reach. Whoever does not reach everything is asked no audits: drawn from a part
+    of the catalog they would no longer be a random sample of it.
     """
     most = round(shown * SHARE_AUDIT)
     if not most:

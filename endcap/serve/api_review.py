@@ -30,6 +30,8 @@ MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
 DRAWN_AT_ONCE = 5000
+# What a founded product is shown beside is found by a search over all offers; that of the first ones before anybody is asked about them.
+DRAWS_PREPARED = 20
 # One in twenty shown is a check: so that five are asked where nothing else is left.
 OF_CHECKS = 100
 IDLE_S = 60.0
@@ -198,8 +200,14 @@ def _given(one: answers.Decision) -> Given:
 def prepare(reading: Reading) -> None:
     """Find what is found once a snapshot for those who reach everything, and show the first items once."""
     waiting = _queue(reading, Person("nobody", "admin", "none"))
-    order_of_draw(reading, 1)
     look_at(reading, [one.offer_id for one in waiting[:MOST_AT_ONCE]])
+
+
+def prepare_draws(reading: Reading) -> None:
+    """Find the order of the draw, and what the first ones are shown beside."""
+    draws = _draws(reading)
+    for drawn in draws.order(1)[:DRAWS_PREPARED]:
+        draws.beside(drawn)
 
 
 def _waiting(reading: Reading, home: Home, person: Person) -> tuple[list[Waiting], dict[str, str]]:
@@ -243,7 +251,7 @@ def _draws(reading: Reading) -> blind.Draws:
         with reading.cursor() as cursor:
             return cursor.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall()
 
-    return blind.Draws(order, lambda drawn: _with(reading, audit.beside, drawn), gold)
+    return blind.Draws(order, lambda drawn: reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn)), gold)
 
 
 def _with(reading: Reading, make: Callable[..., Any], *given: Any, **named: Any) -> Any:

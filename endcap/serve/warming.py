@@ -21,7 +21,9 @@ def hold(reading: Reading) -> None:
 
 
 # In the order in which people who have just opened a page will want it.
-STEPS: tuple[Callable[[Reading], object], ...] = (hold, api_review.prepare, asking_match.prepare, Reading.settle, asking_overview.overview)
+STEPS: tuple[Callable[[Reading], object], ...] = (
+    hold, api_review.prepare, asking_match.prepare, Reading.settle, asking_overview.overview, api_review.prepare_draws,
+)  # fmt: skip
 
 
 class Warming:
