@@ -40,7 +40,7 @@ REVIEWERS, EACH, EIGHT_S, BOUND_S = 8, 600, 150, 180
 LOADS, OPEN_A_SECOND, OPEN_S, CLOSED, CLOSED_S = 20, 20, 30, 8, 10
 ASKED_AGAIN = 50
 # After its start a server reads into memory what is asked often, beside its first answers.
-PREPARING_S = 10
+PREPARING_S = 20
 THINKING_S, PACE_S = 1.2, 60
 
 # From the key to after the paint of what it brought: the second frame begins when the first has been painted.

@@ -31,7 +31,7 @@ MOST_AT_ONCE, MOST_GROUPED = 100, 500
 GROUPED_OF = 2000
 DRAWN_AT_ONCE = 5000
 # What a founded product is shown beside is found by a search over all offers; that of the first ones before anybody is asked about them.
-DRAWS_PREPARED = 20
+DRAWS_PREPARED = 10
 # One in twenty shown is a check: so that five are asked where nothing else is left.
 OF_CHECKS = 100
 IDLE_S = 60.0
