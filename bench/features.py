@@ -54,8 +54,8 @@ def main() -> None:
     same = np.array([product_of[ids[left]] == product_of[ids[right]] for left, right in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)])
     told = np.sort(np.random.default_rng(given.seed).permutation(pairs.size)[:LABELS])
     clock = time.process_time()
-    model, _columns = fit_stacked(pairs, features, told, same[told].astype(np.float64), seed=given.seed, base=base)
-    print(f"{'learning from 6,000 labels, with the columns of all pairs':<60} {time.process_time() - clock:.2f} CPU s")
+    model, _columns = fit_stacked(pairs, features, told, same[told].astype(np.float64), seed=given.seed, base=base, asked=told)
+    print(f"{'learning from 6,000 labels':<60} {time.process_time() - clock:.2f} CPU s")
     timed("learned columns and score", pairs.size, lambda: model.score(model.columns(pairs, features)))
 
 

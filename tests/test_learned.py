@@ -127,6 +127,20 @@ def test_labelled_pairs_get_columns_from_parts_that_have_not_seen_them(world: Wo
         assert abs(np.corrcoef(column, chance)[0, 1]) < 0.2, name
 
 
+def test_only_the_columns_asked_for_are_sought(world: World) -> None:
+    """What known products say may differ a little: they are looked for among the offers asked about, whose rarity follows from them."""
+    labelled, asked = world.every[:120], world.every[200:210]
+    _model, columns = fit_stacked(world.pairs, world.features, labelled, world.labels[:120], seed=3, base=world.base)
+    _again, some = fit_stacked(world.pairs, world.features, labelled, world.labels[:120], seed=3, base=world.base, asked=asked)
+    wanted = np.concatenate([labelled, asked])
+    names = [*feature_names(), *LEARNED]
+    known = np.array([name.startswith("known_") for name in names])
+    np.testing.assert_array_equal(some[wanted][:, ~known], columns[wanted][:, ~known])
+    assert np.isclose(some[wanted][:, known], columns[wanted][:, known], atol=1e-4).mean() > 0.7
+    learned = some[:, len(feature_names()) :]
+    assert np.isnan(np.delete(learned, wanted, axis=0)).all() and not np.isnan(learned[wanted]).any()
+
+
 def test_labels_of_one_answer_are_refused(world: World) -> None:
     with pytest.raises(BadInput, match="only one answer"):
         fit_stacked(world.pairs, world.features, world.every, np.ones(world.pairs.size), seed=3, base=world.base)

@@ -307,7 +307,9 @@ def _fit_many(offers: pa.Table, lessons: Lessons, champion: Model, audited: pa.T
     rows, wide = np.unique(held).astype(np.int32), catalog.matching.candidates
     pairs = candidate_pairs(read, find_candidates(read.index, rows, wide), rows, wide, held)
     places = places_of(pairs, held)
-    model, columns = fit_stacked(pairs, compute_features(pairs, champion.shelf_names), places[:taught_by], same, weights, seed=seed, base=champion)
+    model, columns = fit_stacked(
+        pairs, compute_features(pairs, champion.shelf_names), places[:taught_by], same, weights, seed=seed, base=champion, asked=places[taught_by:]
+    )  # fmt: skip
     folds = _beside(_folds(lessons, seed), same.size)
     scores, judged = scores_by_folds(model, columns[places[:taught_by]], same, folds, FOLDS, seed=seed, weights=weights)
     at_audits = model.score(columns[places[taught_by:]]) if audited.num_rows else np.zeros(0)

@@ -22,6 +22,18 @@ from endcap.match.room import Room, room_for
 
 # Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
 COMPARED, MOST_READ = 96, 3072
+
+
+class Effort(NamedTuple):
+    """How much is looked at for one offer."""
+
+    postings: int  # rows that tokens name, at most; 0 = as many as a catalog of this size needs
+    gram_postings: int  # rows that 3-grams name
+    read: int  # rows whose tokens are compared, at most
+    compared: int  # rows whose letters are compared
+
+
+THOROUGH = Effort(0, GRAM_POSTINGS, MOST_READ, COMPARED)
 # No row holds all of those common tokens: so much of what they could add is reckoned with.
 REST_SHARE = np.float32(0.75)
 # How much each part of the similarity says. The price settles what the texts leave open.
@@ -42,14 +54,14 @@ class Candidates:
     near_feeds: np.ndarray | None = None  # int32 [m, k], where the rows named are not all at hand
 
 
-def find_candidates(index: Index, rows: np.ndarray, k: int) -> Candidates:
+def find_candidates(index: Index, rows: np.ndarray, k: int, effort: Effort = THOROUGH) -> Candidates:
     """The k nearest rows of other feeds of each of `rows` of an index that was built to be searched; ties go to the smaller key."""
     if index.postings is None:
         raise ValueError("this index holds offers to be compared, not to be searched")
-    return find_near(index.postings, rows, k, threads=1)
+    return find_near(index.postings, rows, k, threads=1, effort=effort)
 
 
-def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> Candidates:
+def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int, effort: Effort = THOROUGH) -> Candidates:
     """The k nearest live rows of other feeds of each of `rows`; the number of threads changes nothing but the time."""
     rows = np.asarray(rows, dtype=np.int32)
     near, similarity = np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32)
@@ -61,7 +73,7 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int) -> 
         with room_for(postings.feeds.size) as room:
             _search(
                 rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices,
-                postings.currencies, postings.lengths, *asked, near[part], similarity[part], room,
+                postings.currencies, postings.lengths, *asked, near[part], similarity[part], room, effort,
             )  # fmt: skip
 
     if threads == 1 or rows.size <= QUERIES_A_TASK:
@@ -80,7 +92,7 @@ def find_near_offer(postings: Postings, offer: Part, feed: int, price: float, cu
     with room_for(postings.feeds.size) as room:
         _search(
             np.array([postings.feeds.size], dtype=np.int32), postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds,
-            postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity, room,
+            postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity, room, THOROUGH,
         )  # fmt: skip
     found = near[0] >= 0
     return near[0][found], similarity[0][found]
@@ -242,7 +254,7 @@ def _visit(
 
 
 @numba.njit(cache=True, nogil=True)
-def _worth_reading(score: np.ndarray, keys: np.ndarray, seen: np.ndarray, count: int, rest: np.float32) -> np.ndarray:
+def _worth_reading(score: np.ndarray, keys: np.ndarray, seen: np.ndarray, count: int, rest: np.float32, effort: Effort) -> np.ndarray:
     """The seen rows that the tokens not visited could put before the best, within bounds; in any order."""
     best, found = np.float32(0.0), 0
     for i in range(count):
@@ -250,8 +262,8 @@ def _worth_reading(score: np.ndarray, keys: np.ndarray, seen: np.ndarray, count:
     least = best - REST_SHARE * rest
     for i in range(count):
         found += score[seen[i]] >= least
-    if found <= COMPARED or found > MOST_READ:
-        return _best_rows(score, keys, seen, count, max(COMPARED, min(found, MOST_READ)))
+    if found <= effort.compared or found > effort.read:
+        return _best_rows(score, keys, seen, count, max(effort.compared, min(found, effort.read)))
     kept, found = np.empty(found, np.int32), 0
     for i in range(count):
         if score[seen[i]] >= least:
@@ -426,13 +438,13 @@ def _letters(grams: np.ndarray, query: _Query) -> np.float32:
 def _search(
     rows: np.ndarray, base: Part, delta: Part, counts: Counts, gram_rarity: np.ndarray, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray,
     currencies: np.ndarray, lengths: np.ndarray, asked: Part, asked_feeds: np.ndarray, asked_prices: np.ndarray, asked_currencies: np.ndarray,
-    near: np.ndarray, similarity: np.ndarray, room: Room,
+    near: np.ndarray, similarity: np.ndarray, room: Room, effort: Effort,
 ) -> None:  # fmt: skip
     """Fill `near` and `similarity` for rows of the index, or for those of `asked`, whose rows follow them."""
     # By row: what visited tokens and 3-grams gave, then what all tokens give; what visited 3-grams gave, then how good a row looks.
     score, looks, seen, tables, gram_tables = room.score, room.looks, room.seen, room.tokens, room.grams
     base_rows = base.start.size - 1
-    postings = min(POSTINGS, max(LEAST_POSTINGS, int(counts.offers) // OFFERS_A_POSTING))
+    postings = effort.postings or min(POSTINGS, max(LEAST_POSTINGS, int(counts.offers) // OFFERS_A_POSTING))
     for q in range(rows.size):
         row = rows[q]
         part, at = (base, row) if row < base_rows else (delta, row - base_rows)
@@ -450,7 +462,7 @@ def _search(
         count, gram_rest = _visit(
             own, gram_squares * (LETTER_SHARE / max(length[2], np.float32(1e-9))), counts.grams[own].astype(np.int64), base.place[:0], delta.place[:0],
             base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feed,
-            score, seen, 0, GRAM_POSTINGS,
+            score, seen, 0, effort.gram_postings,
         )  # fmt: skip
         for i in range(count):
             looks[seen[i]] = score[seen[i]]
@@ -459,7 +471,7 @@ def _search(
             base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, count, postings,
         )  # fmt: skip
         asked_for = _Query(length, _remember(ids, squares, flags, tables), _remember(own, gram_squares, flags[:0], gram_tables))
-        wide = _worth_reading(score, keys, seen, count, rest + gram_rest)
+        wide = _worth_reading(score, keys, seen, count, rest + gram_rest, effort)
         for other in wide:
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
             known = lengths[other]
@@ -468,7 +480,7 @@ def _search(
                 _keep_lengths(known, there, its, counts, gram_rarity)
             score[other] = _read(there, its, asked_for, known, _price_ratio(price, prices[other], currency, currencies[other]))
             looks[other] += score[other]
-        for other in _best_rows(looks, keys, wide, wide.size, max(COMPARED, near.shape[1])):
+        for other in _best_rows(looks, keys, wide, wide.size, max(effort.compared, near.shape[1])):
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
             letters = _letters(there.grams[there.gram_start[its] : there.gram_start[its + 1]], asked_for)
             value = score[other] + LETTER_SHARE * _cosine(letters, length[2], lengths[other, 2])

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from endcap.match import index, reading, store, synonyms, tokens
+from endcap.match import index, packing, reading, store, synonyms, tokens
 from endcap.match.index import Part
+from endcap.match.packing import pack, unpack
 from endcap.match.store import Base, Live, Rows, Store, build_base, build_store, changes_of, join_rows, live_rows, open_store, read_rows
 from endcap.match.tokens import Ragged, Tokens
 
@@ -27,6 +28,8 @@ SEAL, BASE = "seal.json", "base"
 # Beyond this share of the base, what came later is built into a new base.
 WORTH_BUILDING = 0.2
 SAMPLES, SAMPLE_BYTES = 64, 4096
+# Columns of mostly small whole numbers.
+SHORT = ("known", "gram_counts")
 ROW_COLUMNS = ("keys", "marks", "feeds", "prices", "currencies")
 
 
@@ -113,7 +116,7 @@ def _version() -> str:
     """What the arrays depend on besides the offers: the text of the code that makes them."""
     from endcap import text, units
 
-    sources = [Path(str(module.__file__)).read_bytes() for module in (reading, synonyms, tokens, text, units, index, store)]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (reading, synonyms, tokens, text, units, index, store, packing)]
     return f"{zlib.crc32(b''.join(sources)):08x}"
 
 
@@ -131,10 +134,11 @@ def _save_base(base: Base, folder: Path) -> None:
     part = {name: column for name, column in base.part._asdict().items() if name not in ("place", "start", "flags", "gram_start", "grams")}
     columns = {**_columns(base.rows), **part, "vocabulary": base.vocabulary, "known": base.known, "gram_counts": base.grams, "by_key": base.by_key}
     del columns["hashes"]
-    for name, column in columns.items():
+    kept, how = pack(columns, short=SHORT, halves={"grams": "grams_start"})
+    for name, column in kept.items():
         np.save(home / f"{name}.npy", column, allow_pickle=False)
-    files = {name: _file_sums(home / f"{name}.npy") for name in columns}
-    seal = {"version": _version(), "feeds": list(base.rows.feed_names), "files": files}
+    files = {name: _file_sums(home / f"{name}.npy") for name in kept}
+    seal = {"version": _version(), "feeds": list(base.rows.feed_names), "files": files, "columns": how}
     (home / SEAL).write_text(json.dumps(seal, sort_keys=True), encoding="utf-8")
 
 
@@ -193,7 +197,7 @@ def _load(folder: Path) -> tuple[Base, list[tuple[Rows, np.ndarray]]] | None:
     """The base and the changes since, or None where they are missing, foreign or damaged."""
     try:
         return _load_base(folder / BASE), _load_batches(folder)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error):
         return None
 
 
@@ -201,13 +205,14 @@ def _load_base(home: Path) -> Base:
     seal = json.loads((home / SEAL).read_text(encoding="utf-8"))
     if seal["version"] != _version():
         raise ValueError("written by other code")
-    columns = {}
+    kept = {}
     for name, sums in seal["files"].items():
         file = home / f"{name}.npy"
         if file.stat().st_size != sums["bytes"] or _sampled(file) != sums["sampled"]:
             raise ValueError(f"{file.name} is damaged")
         mapped = np.load(file, mmap_mode="c", allow_pickle=False) if sums["elements"] else np.load(file, allow_pickle=False)
-        columns[name] = mapped.view(np.ndarray)
+        kept[name] = mapped.view(np.ndarray)
+    columns = unpack(kept.__getitem__, seal["columns"])
     columns["hashes"] = columns["hashes_start"][:0].view(np.uint64)
     rows = _rows_from(columns, tuple(seal["feeds"]))
     none = np.zeros(0, dtype=np.int32)

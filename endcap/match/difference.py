@@ -64,10 +64,12 @@ def fit_difference(pairs: Pairs, labels: np.ndarray, weights: np.ndarray, *, see
     start, places, values = _gather(pairs.index.tokens, np.asarray(pairs.left), np.asarray(pairs.right))
     signs = np.where(np.asarray(labels) > 0.5, 1.0, -1.0)
     order = np.stack([np.random.default_rng((seed, number)).permutation(signs.size) for number in range(ROUNDS)])
-    found = _descend(start, places, values, signs, np.asarray(weights, dtype=np.float64) * COST, order, np.zeros(SIZE))
+    # Numbered anew without the places that never occur, the weights lie close together.
+    met, number = np.unique(places, return_inverse=True)
+    found = _descend(start, number.astype(np.int32), values, signs, np.asarray(weights, dtype=np.float64) * COST, order, np.zeros(met.size))
     thousandths = np.rint(found / STEP).astype(np.int64)
     kept = np.flatnonzero(thousandths)
-    return Difference(kept, thousandths[kept])
+    return Difference(met[kept], thousandths[kept])
 
 
 def _gather(tokens: Tokens, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,54 +82,70 @@ def _gather(tokens: Tokens, left: np.ndarray, right: np.ndarray) -> tuple[np.nda
     return start, places[: start[-1]], values[: start[-1]]
 
 
-@numba.njit(cache=True)
-def _words(hashes: np.ndarray, flags: np.ndarray, first: int, end: int, out: np.ndarray) -> int:
-    """The title words of one offer, in the order of their hashes."""
-    count = 0
-    for i in range(first, end):
-        if flags[i] & WORD:
-            out[count] = hashes[i]
-            count += 1
-    return count
+@numba.njit(cache=True, nogil=True, inline="always")
+def _skip(flags: np.ndarray, place: int, end: int) -> int:
+    """The next title word of an offer from a place on."""
+    while place < end and not flags[place] & WORD:
+        place += 1
+    return place
 
 
-@numba.njit(cache=True)
-def _split(mine: np.ndarray, its: np.ndarray, buckets: int, alone_at: int, both_at: int, places: np.ndarray, values: np.ndarray, count: int) -> int:
-    """Write the places of what stands on one side and on both of two ascending lists; each block is scaled to length 1."""
-    i = j = alone = both = 0
-    first = count
-    while i < mine.size or j < its.size:
-        if i < mine.size and j < its.size and mine[i] == its[j]:
-            places[count] = both_at + np.int64(mine[i] % np.uint64(buckets))
+@numba.njit(cache=True, nogil=True, inline="always")
+def _scale(count: int) -> float:
+    """What makes a block of so many equal values one of length 1."""
+    return 1.0 / np.sqrt(count) if count else 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather_words(
+    i: int, end: int, j: int, its_end: int, hashes: np.ndarray, flags: np.ndarray, places: np.ndarray, count: int
+) -> tuple[int, int]:  # fmt: skip
+    """Write the places of the title words on one side and on both, in the order of hashes; returns (new count, how many are on both)."""
+    both = 0
+    i, j = _skip(flags, i, end), _skip(flags, j, its_end)
+    while i < end or j < its_end:
+        if i < end and j < its_end and hashes[i] == hashes[j]:
+            places[count] = WORD_BUCKETS + np.int64(hashes[i] % np.uint64(WORD_BUCKETS))
+            both += 1
+            i, j = _skip(flags, i + 1, end), _skip(flags, j + 1, its_end)
+        elif j >= its_end or (i < end and hashes[i] < hashes[j]):
+            places[count] = np.int64(hashes[i] % np.uint64(WORD_BUCKETS))
+            i = _skip(flags, i + 1, end)
+        else:
+            places[count] = np.int64(hashes[j] % np.uint64(WORD_BUCKETS))
+            j = _skip(flags, j + 1, its_end)
+        count += 1
+    return count, both
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather_grams(i: int, end: int, j: int, its_end: int, grams: np.ndarray, places: np.ndarray, count: int) -> tuple[int, int]:
+    """The same for 3-grams."""
+    both = 0
+    while i < end or j < its_end:
+        if i < end and j < its_end and grams[i] == grams[j]:
+            places[count] = 2 * WORD_BUCKETS + GRAM_BUCKETS + np.int64(grams[i])
             both += 1
             i += 1
             j += 1
-        elif j >= its.size or (i < mine.size and mine[i] < its[j]):
-            places[count] = alone_at + np.int64(mine[i] % np.uint64(buckets))
-            alone += 1
+        elif j >= its_end or (i < end and grams[i] < grams[j]):
+            places[count] = 2 * WORD_BUCKETS + np.int64(grams[i])
             i += 1
         else:
-            places[count] = alone_at + np.int64(its[j] % np.uint64(buckets))
-            alone += 1
+            places[count] = 2 * WORD_BUCKETS + np.int64(grams[j])
             j += 1
         count += 1
-    for at in range(first, count):
-        values[at] = 1.0 / np.sqrt(both if places[at] >= both_at else alone)
-    return count
+    return count, both
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _row(
-    a: int, b: int, start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, gram_start: np.ndarray, grams: np.ndarray, places: np.ndarray,
-    values: np.ndarray, count: int,
-) -> int:  # fmt: skip
-    mine, its = np.empty(start[a + 1] - start[a], np.uint64), np.empty(start[b + 1] - start[b], np.uint64)
-    my_size = _words(hashes, flags, start[a], start[a + 1], mine)
-    its_size = _words(hashes, flags, start[b], start[b + 1], its)
-    count = _split(mine[:my_size], its[:its_size], WORD_BUCKETS, 0, WORD_BUCKETS, places, values, count)
-    my_grams = grams[gram_start[a] : gram_start[a + 1]].astype(np.uint64)
-    its_grams = grams[gram_start[b] : gram_start[b + 1]].astype(np.uint64)
-    return _split(my_grams, its_grams, GRAM_BUCKETS, 2 * WORD_BUCKETS, 2 * WORD_BUCKETS + GRAM_BUCKETS, places, values, count)
+    a: int, b: int, start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, gram_start: np.ndarray, grams: np.ndarray, places: np.ndarray, count: int,
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """Write the places of a pair; returns (where its 3-grams begin, where it ends, words on both sides, 3-grams on both sides)."""
+    middle, words = _gather_words(start[a], start[a + 1], start[b], start[b + 1], hashes, flags, places, count)
+    end, letters = _gather_grams(gram_start[a], gram_start[a + 1], gram_start[b], gram_start[b + 1], grams, places, middle)
+    return middle, end, words, letters
 
 
 @numba.njit(cache=True)
@@ -136,7 +154,13 @@ def _gather_rows(
     row_start: np.ndarray, places: np.ndarray, values: np.ndarray,
 ) -> None:  # fmt: skip
     for pair in range(left.size):
-        row_start[pair + 1] = _row(left[pair], right[pair], start, hashes, flags, gram_start, grams, places, values, row_start[pair])
+        first = row_start[pair]
+        middle, end, words, letters = _row(left[pair], right[pair], start, hashes, flags, gram_start, grams, places, first)
+        for at in range(first, middle):
+            values[at] = _scale(words) if places[at] >= WORD_BUCKETS else _scale(middle - first - words)
+        for at in range(middle, end):
+            values[at] = _scale(letters) if places[at] >= 2 * WORD_BUCKETS + GRAM_BUCKETS else _scale(end - middle - letters)
+        row_start[pair + 1] = end
 
 
 @numba.njit(cache=True, nogil=True)
@@ -148,13 +172,24 @@ def _apply(
     room = 0
     for row in range(start.size - 1):
         room = max(room, start[row + 1] - start[row] + gram_start[row + 1] - gram_start[row])
-    places, values = np.empty(2 * room, np.int64), np.empty(2 * room, np.float32)
+    places = np.empty(2 * room, np.int64)
     for pair in range(left.size):
-        count = _row(left[pair], right[pair], start, hashes, flags, gram_start, grams, places, values, 0)
-        total = 0.0
-        for at in range(count):
-            total += weights[places[at]] * values[at]
-        out[pair] = total
+        middle, end, words, letters = _row(left[pair], right[pair], start, hashes, flags, gram_start, grams, places, 0)
+        alone, both, alone_letters, both_letters = 0.0, 0.0, 0.0, 0.0
+        for at in range(middle):
+            weight = weights[places[at]]
+            if places[at] >= WORD_BUCKETS:
+                both += weight
+            else:
+                alone += weight
+        for at in range(middle, end):
+            weight = weights[places[at]]
+            if places[at] >= 2 * WORD_BUCKETS + GRAM_BUCKETS:
+                both_letters += weight
+            else:
+                alone_letters += weight
+        total = alone * _scale(middle - words) + both * _scale(words)
+        out[pair] = total + alone_letters * _scale(end - middle - letters) + both_letters * _scale(letters)
     return out
 
 

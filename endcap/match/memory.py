@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 import numba
 import numpy as np
 
-from endcap.match.block import Candidates, find_candidates
+from endcap.match.block import Candidates, Effort, find_candidates
 from endcap.match.index import Index, build_index
 from endcap.match.pairs import Pairs
 from endcap.match.tokens import Tokens
 
 # Known offers that each offer is compared with (8 did better than 25 on the valid splits of four labelled tables).
 COMPARED = 8
+# They are sought with less effort than candidates are: one missed takes nothing from the pair's own columns.
+EFFORT = Effort(postings=600, gram_postings=200, read=256, compared=24)
 FLOOR = -8.0
 COLUMNS = ("known_both", "known_best", "known_least", "known_agree", "known_apart_high", "known_apart_low", "known_chance", "known_other")
 # Log-odds float64 [n] of pairs from content alone; beside each pair stands the known product of the offer that asks (-1: none), whose own
@@ -125,7 +127,7 @@ def _nearest_known(index: Index, known: np.ndarray, rows: np.ndarray) -> np.ndar
     both = np.concatenate([known, rows])
     side = np.repeat(np.array([0, 1], dtype=np.int32), [known.size, rows.size])
     small = build_index(index.tokens.take(both), side, index.prices[both], index.currencies[both])
-    graph = find_candidates(small, np.arange(known.size, both.size, dtype=np.int32), COMPARED + 2)
+    graph = find_candidates(small, np.arange(known.size, both.size, dtype=np.int32), COMPARED + 2, EFFORT)
     return np.where(graph.near >= 0, known[np.maximum(graph.near, 0)], -1)
 
 

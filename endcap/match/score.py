@@ -22,6 +22,7 @@ import numpy as np
 
 from endcap import shelf
 from endcap.match import trees
+from endcap.match.forest import Forest, read_forest
 from endcap.match.pairs import Pairs
 from endcap.match.stack import LEARNED, Stack, fit_stack
 from endcap.problems import BadInput
@@ -64,8 +65,12 @@ class Model:
         return hashlib.sha256("\0".join(content).encode()).hexdigest()[:12]
 
     @cached_property
-    def boosters(self) -> tuple[Any, ...]:
-        """The parts, ready to predict."""
+    def forest(self) -> Forest:
+        """The trees of all parts."""
+        return read_forest(*self.parts)
+
+    @cached_property
+    def _boosters(self) -> tuple[Any, ...]:
         return tuple(trees.booster(part) for part in self.parts)
 
     @property
@@ -84,10 +89,7 @@ class Model:
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
         """float64 [n] from features float32 [n, f]."""
-        total = np.zeros(features.shape[0])
-        for booster in self.boosters:
-            total += trees.predict(booster, features)
-        return total * self._share
+        return self.forest.log_odds(features) * self._share
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of being the same product, float64 [n], from features float32 [n, f]."""
@@ -102,7 +104,7 @@ class Model:
     def contributions(self, features: np.ndarray) -> np.ndarray:
         """float64 [n, f + 1]: what each feature adds to the log-odds, and last what no feature explains; a row sums to `log_odds`."""
         total = np.zeros((features.shape[0], len(self.names) + 1))
-        for booster in self.boosters:
+        for booster in self._boosters:
             total += np.asarray(booster.predict(features, pred_contrib=True, num_threads=1))
         return total * self._share
 
@@ -201,16 +203,19 @@ def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray |
 
 def fit_stacked(
     pairs: Pairs, features: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model,
+    asked: np.ndarray | None = None,
 ) -> tuple[Model, np.ndarray]:  # fmt: skip
     """(model, its columns float32 [n, len(names)] of all given pairs) from many labels: trees over the shelf's features and learned columns.
 
     `pairs` with shelf features [n, f] hold all candidate pairs of the labelled offers, `labelled` the places of labelled ones among them.
-    Columns of labelled pairs are from parts that have not seen their product. Raises BadInput when all labels say the same.
+    Columns of labelled pairs are from parts that have not seen their product; where `asked` names places, the learned columns of pairs
+    neither labelled nor asked for are NaN.
+    Raises BadInput when all labels say the same.
     """
     labels = np.asarray(labels, dtype=np.float64)
     _check_both(labels)
     weights = np.ones(labels.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    stack, learned = fit_stack(pairs, features, labelled, labels, weights, base.base_part, seed=seed)
+    stack, learned = fit_stack(pairs, features, labelled, labels, weights, base.base_part, seed=seed, asked=asked)
     columns = np.hstack([features, learned])
     return _weigh(stack, columns[labelled], labels, weights, seed), columns
 
@@ -243,9 +248,13 @@ def _check_features(names: tuple[str, ...], where: str) -> None:
 
 
 def _check_trees(model: Model, where: str) -> None:
-    """LightGBM ends the process on some texts that are not its own, so that their head and end are looked at before it sees them."""
+    """LightGBM ends the process on some texts that are not its own, so that they are read here before it sees them."""
     head, end = f"\nfeature_names={' '.join(model.names)}\n", "\nend of trees\n"
-    if not model.parts or not all(part.startswith("tree\n") and head in part and end in part for part in model.parts):
+    try:
+        known = all(head in part and end in part for part in model.parts) and model.forest.features == len(model.names)
+    except (ValueError, IndexError):
+        known = False
+    if not known:
         raise BadInput("the pair scorer holds no trees over its features", where=where, todo="roll back to another model or fit a new one")
 
 

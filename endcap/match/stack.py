@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from endcap import shelf
 from endcap.match import memory, trees
 from endcap.match.difference import Difference, fit_difference
+from endcap.match.forest import Forest, read_forest
 from endcap.match.memory import Memory, remember
 from endcap.match.pairs import Pairs
 
@@ -69,24 +69,24 @@ class Stack:
         )  # fmt: skip
 
     @cached_property
-    def _base_trees(self) -> Any:
-        return trees.booster(self.base)
+    def _base_trees(self) -> Forest:
+        return read_forest(self.base)
 
     @cached_property
-    def _content_trees(self) -> Any:
-        return trees.booster(self.content)
+    def _content_trees(self) -> Forest:
+        return read_forest(self.content)
 
     def columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
         """float32 [n, len(LEARNED)] from pairs and their shelf features; `pairs` must hold all candidate pairs of every offer to be judged."""
-        first = trees.predict(self._base_trees, features)
+        first = self._base_trees.log_odds(features)
         difference = self.difference.column(pairs)
-        content = trees.predict(self._content_trees, _content_features(pairs, features, difference))
+        content = self._content_trees.log_odds(_content_features(pairs, features, difference))
         known = self.memory.columns(pairs, lambda asked, _products: self._content_score(asked))
-        return _joined(first, pairs, difference, content, known)
+        return _joined(first, _standing(pairs, first), difference, content, known)
 
     def _content_score(self, pairs: Pairs) -> np.ndarray:
         difference = self.difference.column(pairs)
-        return trees.predict(self._content_trees, _content_features(pairs, None, difference))
+        return self._content_trees.log_odds(_content_features(pairs, None, difference))
 
 
 def content_names() -> tuple[str, ...]:
@@ -95,12 +95,13 @@ def content_names() -> tuple[str, ...]:
 
 
 def fit_stack(
-    pairs: Pairs, features: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray, base: str, *, seed: int
-) -> tuple[Stack, np.ndarray]:
+    pairs: Pairs, features: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray, base: str, *, seed: int,
+    asked: np.ndarray | None = None,
+) -> tuple[Stack, np.ndarray]:  # fmt: skip
     """(stack, its columns float32 [n, len(LEARNED)] of all pairs, those of labelled pairs from parts that have not seen their product).
 
     `pairs` with shelf features [n, f] hold all candidate pairs of the labelled offers; `labelled` are places among them, with labels and
-    weights beside.
+    weights beside. Where `asked` names places, the columns of pairs neither labelled nor asked for are not sought: NaN.
     """
     told = _at(pairs, labelled)
     grouped = remember(pairs.index, told.left, told.right, np.where(weights >= TRUSTED, labels, 0.0))
@@ -112,21 +113,27 @@ def fit_stack(
     fold = fold_of[product_of]
     parts, whole, kept_out = _fit_parts(told, features[labelled], labels, weights, fold, seed)
     stack = Stack(base, whole.content, whole.difference, known)
-    difference = stack.difference.column(pairs)
-    difference[labelled] = kept_out
-    content = trees.predict(trees.booster(whole.content), _content_features(pairs, features, difference))
-    content[labelled] = _out_of_fold(parts, fold, told, lambda part, some, places: part.score(some, features[labelled][places]))
+    wanted = np.arange(pairs.size) if asked is None else np.unique(np.concatenate([labelled, asked]))
+    asked_for, shown = _at(pairs, wanted), features[wanted]
+    place = np.searchsorted(wanted, labelled)
+    difference = stack.difference.column(asked_for)
+    difference[place] = kept_out
+    content = read_forest(whole.content).log_odds(_content_features(asked_for, shown, difference))
+    content[place] = _out_of_fold(parts, fold, told, lambda part, some, places: part.score(some, features[labelled][places]))
 
-    def score(asked: Pairs, products: np.ndarray) -> np.ndarray:
-        found = np.zeros(asked.size)
+    def score(alike: Pairs, products: np.ndarray) -> np.ndarray:
+        found = np.zeros(alike.size)
         group = np.where(products >= 0, fold_of[np.maximum(products, 0)], FOLDS)
         for number, part in enumerate([*parts, whole]):
             places = np.flatnonzero(group == number)
-            found[places] = part.score(_at(asked, places), None)
+            found[places] = part.score(_at(alike, places), None)
         return found
 
-    remembered = known.columns(pairs, score)
-    return stack, _joined(trees.predict(trees.booster(base), features), pairs, difference, content, remembered)
+    remembered = known.columns(asked_for, score)
+    first = read_forest(base).log_odds(features)
+    columns = np.full((pairs.size, len(LEARNED)), np.nan, np.float32)
+    columns[wanted] = _joined(first[wanted], _standing(pairs, first)[wanted], difference, content, remembered)
+    return stack, columns
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,11 @@ class _Parts:
     content: str
 
     @cached_property
-    def _trees(self) -> Any:
-        return trees.booster(self.content)
+    def _trees(self) -> Forest:
+        return read_forest(self.content)
 
     def score(self, pairs: Pairs, features: np.ndarray | None) -> np.ndarray:
-        return trees.predict(self._trees, _content_features(pairs, features, self.difference.column(pairs)))
+        return self._trees.log_odds(_content_features(pairs, features, self.difference.column(pairs)))
 
 
 def _fit_parts(
@@ -185,8 +192,8 @@ def _content_features(pairs: Pairs, features: np.ndarray | None, difference: np.
     return np.column_stack([*columns, difference]).astype(np.float32)
 
 
-def _joined(first: np.ndarray, pairs: Pairs, difference: np.ndarray, content: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return np.column_stack([first, _standing(pairs, first), difference, content, known]).astype(np.float32)
+def _joined(first: np.ndarray, standing: np.ndarray, difference: np.ndarray, content: np.ndarray, known: np.ndarray) -> np.ndarray:
+    return np.column_stack([first, standing, difference, content, known]).astype(np.float32)
 
 
 def _standing(pairs: Pairs, score: np.ndarray) -> np.ndarray:

@@ -35,15 +35,8 @@ def grow(
 
 
 def booster(text: str) -> Any:
-    """Trees ready to predict, from their text."""
+    """LightGBM's own form of trees: what says how much each feature adds."""
     return load_lightgbm().Booster(model_str=text)
-
-
-def predict(trees: Any, features: np.ndarray) -> np.ndarray:
-    """Log-odds float64 [n]."""
-    if features.shape[0] == 0:
-        return np.zeros(0)
-    return np.asarray(trees.predict(features, raw_score=True, num_threads=1))
 
 
 def log_odds(probability: Any) -> Any:
