@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import endcap
 from desk import Desk, violations
 from fastapi.testclient import TestClient
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from endcap import settings
 from endcap.ops.home import Home
@@ -81,3 +82,62 @@ def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(desk: Desk, sche
         page.set_viewport_size({"width": 320, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
         page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_threshold_goes_from_the_slider_to_production_and_back(desk: Desk) -> None:
+    page = desk.person(role="lead", name="lena")
+    page.goto(f"{desk.address}/thresholds")
+    page.locator("#threshold").focus()
+    for _step in range(6):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Propose this threshold").click()
+    page.keyboard.type("two links a day were taken back")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/decisions")
+    page.get_by_role("link", name="1", exact=True).click()
+    expect(page.locator(".hypothesis")).to_contain_text("linking from 0.88 for everything will leave")
+    do(page, "Accept", "agreed at the sync")
+    do(page, "Validate", "now")
+    expect(page.locator("#gate ~ .wide tbody tr").first).to_contain_text("right, by machine")
+    page.get_by_role("button", name="Promote", exact=True).click()
+    page.keyboard.type("in spite of it")
+    page.get_by_role("button", name="Do it").click()
+    refused = page.locator("#ask-mistake")
+    expect(refused).to_be_visible()
+    page.locator("#ask-overrule").check()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.locator("h1 .badge")).to_have_text("promoted")
+    assert endcap("run", "--dir", desk.folder).code == 0
+    do(page, "Roll back", "too careful")
+    expect(page.locator("h1 .badge")).to_have_text("rolled back")
+    expect(page.get_by_role("heading", name="Postmortem 1")).to_be_visible()
+    assert violations(page) == []
+
+
+def do(page: Page, verb: str, why: str) -> None:
+    page.get_by_role("button", name=verb, exact=True).click()
+    page.keyboard.type(why)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Do it").click()
+
+
+def test_a_problem_is_reported_taken_on_and_not_closed_before_it_is_right(desk: Desk) -> None:
+    page = desk.person(role="lead", name="lena")
+    offer, other = desk.home.connect().execute("SELECT left_id, right_id FROM pairs WHERE score < 0.2 ORDER BY 1, 2 LIMIT 1").fetchone() or ("", "")
+    page.goto(f"{desk.address}/loops")
+    page.get_by_role("button", name="Report a problem").click()
+    page.keyboard.type("these two are one")
+    page.locator("#new-offer").fill(offer)
+    page.locator("#new-other").fill(other)
+    page.locator("#new-expected").select_option("same")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Report it").click()
+    page.get_by_role("link", name="1", exact=True).click()
+    do(page, "Acknowledge", "mine")
+    expect(page.locator(".path .done")).to_have_count(2)
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.locator("#ask-cause").select_option("scoring")
+    page.locator("#ask-reason").fill("it is as it is")
+    page.get_by_role("button", name="Do it").click()
+    expect(page.locator("#ask-mistake")).to_contain_text("is not solved")
+    assert violations(page) == []

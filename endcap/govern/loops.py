@@ -131,6 +131,16 @@ def close(home: Home, loop_id: int, *, actor: str, cause: str, comment: str) -> 
     return _changed(home, row, actor, "closed", {"closed_at": now(), "cause": cause, "comment": comment, "acknowledged_at": row["acknowledged_at"] or now()})
 
 
+def reopen(home: Home, loop_id: int, *, actor: str, why: str) -> dict[str, Any]:
+    """Open a closed loop again; its clock goes on. Raises BadInput where it is open."""
+    row = loop(home, loop_id)
+    if row["closed_at"] is None:
+        raise BadInput(f"loop {loop_id} is open", where="loops", todo="see `endcap loops show`")
+    with writing(home.engine) as connection:
+        _reopen(connection, loop_id, actor, why)
+        return _one(connection, loop_id)
+
+
 def advance(home: Home) -> list[str]:
     """What a run brought about, for every loop; closed cases that fail again open their loops. Out: what a person should know, in words."""
     gather(home)

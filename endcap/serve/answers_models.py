@@ -56,6 +56,7 @@ class SliceRow(BaseModel):
     challenger: float | None
     low: float | None = Field(description="Of the difference, challenger less champion.")
     high: float | None
+    needed: int = Field(description="Cases that it takes to see a drop that matters.")
     result: str = Field(description="pass, fail or not evaluable.")
 
 
@@ -88,9 +89,13 @@ class ProposalPage(Answer):
     proposal: ProposalRow
     text: str
     steps: list[ProposalStep]
+    cases: int | None = Field(description="Judged cases that both decided again; null before it was validated.")
     slices: list[SliceRow]
-    figures: dict[str, Any]
-    changed: int | None = Field(description="Decisions that would be other ones; null before it was validated.")
+    reasons: list[str] = Field(description="Of the verdict.")
+    changed: int | None = Field(description="Decisions that would be other ones.")
+    merged: int | None = Field(description="Products that would take in others.")
+    split: int | None
+    changed_by: dict[str, int] = Field(description="How many decisions of which kind would become which.")
     samples: list[ChangedDecision]
     postmortems: list[PostmortemRow]
 
@@ -224,6 +229,35 @@ class Report(Taken):
     expected: str | None = Field(None, pattern="^(same|different)$")
     field: str | None = Field(None, max_length=80)
     value: str | None = Field(None, max_length=2000)
+
+
+class Promoting(Reason):
+    """How something comes into force."""
+
+    stage: str = Field("promote", pattern="^(promote|shadow|canary)$")
+    scope: str | None = Field(None, max_length=400, description="Of a canary.")
+    overrule: bool = Field(False, description="Knowingly against the verdict; it is counted, and may take a second person.")
+
+
+class ThresholdWished(Taken):
+    """A threshold that somebody proposes."""
+
+    accept: float = Field(ge=0.5, le=1)
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class RollingBack(Reason):
+    """What is gone back on."""
+
+    kind: str = Field("match", max_length=40)
+
+
+class Done(Answer):
+    """What was done, in words."""
+
+    number: int
+    state: str
+    words: str
 
 
 class Closing(Taken):

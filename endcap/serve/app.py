@@ -13,7 +13,7 @@ import endcap
 from endcap import shelf
 from endcap.ops.pictures import pictures_of
 from endcap.problems import BadInput
-from endcap.serve import api, api_match, api_models, api_product, api_reconcile, api_review, api_runs, api_values, pictures, signing_in
+from endcap.serve import api, api_governing, api_match, api_models, api_product, api_reconcile, api_review, api_runs, api_values, pictures, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import NotFound
 from endcap.serve.gate import Gate, admit
@@ -41,7 +41,7 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
-    parts = (api, api_match, api_reconcile, api_product, api_review, api_values, api_runs, api_models, signing_in, pictures)
+    parts = (api, api_match, api_reconcile, api_product, api_review, api_values, api_runs, api_models, api_governing, signing_in, pictures)
     for part in parts:
         app.include_router(part.ROUTER)
     for page in shelf.components("pages").values():

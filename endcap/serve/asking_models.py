@@ -19,6 +19,7 @@ LOOP_STATES = ("closed", "verified", "in_snapshot", "released", "decided", "ackn
 
 def proposals(reading: Reading) -> answers.Proposals:
     """All proposals."""
+    reading.bring_up()
     order = " ".join(f"WHEN '{state}' THEN {place}" for place, state in enumerate(WAITING))
     rows = reading.rows(f"SELECT * FROM proposals ORDER BY CASE state {order} ELSE {len(WAITING)} END, proposal_id DESC LIMIT {MOST}")
     counted = reading.rows("SELECT state, count(*) AS n FROM proposals GROUP BY ALL ORDER BY 2 DESC, 1")
@@ -29,22 +30,25 @@ def proposals(reading: Reading) -> answers.Proposals:
 
 def proposal(reading: Reading, proposal_id: int) -> answers.ProposalPage:
     """One proposal. Raises NotFound."""
+    reading.bring_up()
     row = reading.row("SELECT * FROM proposals WHERE proposal_id = ?", [proposal_id])
     if row is None:
         raise NotFound(f"there is no proposal {proposal_id}", "every proposal is listed at /decisions")
     trial = reading.row("SELECT figures_json FROM trials WHERE trial_id = ?", [row["trial_id"]]) if row["trial_id"] else None
     figures = json.loads(trial["figures_json"]) if trial else {}
+    shoppers = figures.get("shoppers", {})
     steps = reading.rows('SELECT state, actor, reason, "at" FROM proposal_events WHERE proposal_id = ? ORDER BY event_id', [proposal_id])
     return answers.ProposalPage(
         snapshot=reading.snapshot_id, proposal=_proposal(row), text=row["text"] or "", steps=[answers.ProposalStep(**step) for step in steps],
-        slices=[answers.SliceRow(**{name: one.get(name) for name in answers.SliceRow.model_fields}) for one in figures.get("slices", [])],
-        figures={name: value for name, value in figures.items() if isinstance(value, int | float | str)}, changed=figures.get("changed"),
-        samples=[_changed(reading, one) for one in figures.get("samples", [])], postmortems=_postmortems(reading, "WHERE proposal_id = ?", [proposal_id]),
+        slices=_slices(figures.get("judgement", {})), reasons=figures.get("judgement", {}).get("reasons", []), cases=figures.get("cases"),
+        changed=shoppers.get("changed"), merged=shoppers.get("merged"), split=shoppers.get("split"), changed_by=shoppers.get("by", {}),
+        samples=[_changed(one) for one in shoppers.get("samples", [])], postmortems=_postmortems(reading, "WHERE proposal_id = ?", [proposal_id]),
     )  # fmt: skip
 
 
 def models(reading: Reading) -> answers.Models:
     """Promotions and trials, the newest first."""
+    reading.bring_up()
     promotions = reading.rows(f"SELECT * FROM promotions ORDER BY promotion_id DESC LIMIT {MOST}")
     champions: dict[str, str] = {}
     for row in promotions:
@@ -59,6 +63,7 @@ def models(reading: Reading) -> answers.Models:
 
 def loops(reading: Reading) -> answers.Loops:
     """Reported problems: open ones from the oldest on, then closed ones from the newest on."""
+    reading.bring_up()
     rows = reading.rows(f"SELECT * FROM loops ORDER BY closed_at IS NOT NULL, closed_at DESC, opened_at, loop_id LIMIT {MOST}")
     newest = _newest(reading)
     found = reading.row("SELECT count(*) FILTER (closed_at IS NULL) AS open, count(closed_at) AS closed FROM loops") or {"open": 0, "closed": 0}
@@ -67,6 +72,7 @@ def loops(reading: Reading) -> answers.Loops:
 
 def loop(reading: Reading, loop_id: int) -> answers.LoopPage:
     """One reported problem. Raises NotFound."""
+    reading.bring_up()
     row = reading.row("SELECT * FROM loops WHERE loop_id = ?", [loop_id])
     if row is None:
         raise NotFound(f"there is no loop {loop_id}", "every reported problem is listed at /loops")
@@ -75,6 +81,7 @@ def loop(reading: Reading, loop_id: int) -> answers.LoopPage:
 
 def switches(reading: Reading) -> answers.Switches:
     """The newest word of each scope, and open alarms from the newest on."""
+    reading.bring_up()
     rows = reading.rows("SELECT * FROM switches QUALIFY row_number() OVER (PARTITION BY scope ORDER BY switch_id DESC) = 1 ORDER BY automation, scope")
     alarms = reading.rows(f"SELECT * FROM alarms WHERE closed_at IS NULL ORDER BY alarm_id DESC LIMIT {MOST}")
     return answers.Switches(
@@ -98,9 +105,26 @@ def _trial(row: dict[str, Any]) -> answers.TrialRow:
     return answers.TrialRow(**told, n=figures.get("n", 0), challenger_right=figures.get("challenger_right"), champion_right=figures.get("champion_right"))
 
 
-def _changed(reading: Reading, one: dict[str, Any]) -> answers.ChangedDecision:
-    offer = reading.row("SELECT title FROM offers WHERE offer_id = ?", [one["offer_id"]]) or {}
-    return answers.ChangedDecision(offer_id=one["offer_id"], title=offer.get("title") or "no longer offered", before=one["before"], after=one["after"])
+def _slices(judgement: dict[str, Any]) -> list[answers.SliceRow]:
+    """All of it first, then part by part."""
+    named = (("right, by machine", judgement.get("right")), ("not wrong", judgement.get("safe")))
+    parts = [(f"{one['by'].replace('_', ' ')}: {one['name']}", one) for one in [*judgement.get("slices", []), judgement.get("rest")] if one]
+    return [
+        answers.SliceRow(
+            slice=name, n=one["n"], champion=one["champion_rate"] if one["n"] else None, challenger=one["challenger_rate"] if one["n"] else None,
+            low=one["low"] if one["n"] else None, high=one["high"] if one["n"] else None, needed=one["needed"], result=one["state"],
+        ) for name, one in [*named, *parts] if one
+    ]  # fmt: skip
+
+
+def _changed(one: dict[str, Any]) -> answers.ChangedDecision:
+    told = {name: _side(one[name]) for name in ("champion", "challenger")}
+    return answers.ChangedDecision(offer_id=one["offer_id"], title=one["title"], before=told["champion"], after=told["challenger"])
+
+
+def _side(ruling: dict[str, Any]) -> str:
+    other = f", beside {ruling['counterpart_title']}" if ruling.get("counterpart_title") else ""
+    return f"{ruling['action'].replace('_', ' ')}{other}"
 
 
 def _newest(reading: Reading) -> str | None:

@@ -56,6 +56,14 @@ def samples(reading: Reading, low: float, high: float) -> answers.Samples:
     )  # fmt: skip
 
 
+def change_of_side(reading: Reading, now: float, then: float) -> str:
+    """What a threshold would change, in words."""
+    low, high = sorted((round(now * ONE), round(then * ONE)))
+    action = "linked" if then > now else "to_review"
+    found = reading.row(f"SELECT count(*) AS n FROM ({_DECIDED}) WHERE likeness >= ? AND likeness < ? AND action = ?", [low, high, action]) or {"n": 0}
+    return f"leave {found['n']:,} more offers to a person" if then > now else f"link {found['n']:,} more offers by machine"
+
+
 def _bands(reading: Reading) -> list[answers.Band]:
     rows = reading.rows(f"SELECT likeness // {STEP} AS band, action = 'linked' AS linked, count(*) AS n FROM ({_DECIDED}) GROUP BY ALL")
     counted = {(min(row["band"], MOST // STEP - 1), row["linked"]): 0 for row in rows}

@@ -37,6 +37,12 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     **{("GET", f"/api/v1/{path}"): "viewer" for path in (
         "proposals", "proposals/{proposal_id}", "models", "thresholds", "thresholds/samples", "loops", "loops/{loop_id}", "switches",
     )},
+    ("POST", "/api/v1/loops"): "reviewer",
+    **{("POST", f"/api/v1/loops/{{loop_id}}/{deed}"): "reviewer" for deed in ("acknowledge", "verify", "reopen")},
+    ("POST", "/api/v1/loops/{loop_id}/close"): "lead",
+    ("POST", "/api/v1/thresholds/propose"): "reviewer",
+    **{("POST", f"/api/v1/proposals/{{proposal_id}}/{deed}"): "lead" for deed in ("accept", "reject", "withdraw", "validate", "promote", "rollback")},
+    ("POST", "/api/v1/switches"): "lead",
     ("POST", "/api/v1/overrides/{override_id}/undo"): "reviewer",
     ("POST", "/api/v1/feeds/{feed}/release"): "lead",
     ("POST", "/api/v1/feeds/{feed}/hold"): "lead",

@@ -99,12 +99,21 @@ class Reading:
         """A cursor of its own, for one thread."""
         with self._lock:
             if time.monotonic() - self._fresh_at > OPERATIONAL_AGE_S:
-                mark = self.home.changes()  # asked before reading: what comes in between is read twice rather than never
-                if mark is None or mark != self._mark:
-                    self.home.register_operational(self._con)
-                    self._share_registered()
-                self._fresh_at, self._mark = time.monotonic(), mark
+                self._bring_up(self.home.changes())
             return self._con.cursor()
+
+    def bring_up(self) -> Reading:
+        """This reading with everything that was written to the operational tables up to now, for pages on which people see what they just did."""
+        with self._lock:
+            self._bring_up(self.home.changes(at_once=True))
+        return self
+
+    def _bring_up(self, mark: object) -> None:
+        """`mark` was asked before reading: what comes in between is read twice rather than never."""
+        if mark is None or mark != self._mark:
+            self.home.register_operational(self._con)
+            self._share_registered()
+        self._fresh_at, self._mark = time.monotonic(), mark
 
     def settle(self) -> None:
         """Copy what queries read whole into DuckDB's memory; the answers are the same before, and dearer."""

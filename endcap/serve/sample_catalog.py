@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def _decision(offer_id: str, kind: str, action: str, confidence: float, reason: 
     return {"offer_id": offer_id, "kind": kind, "action": action, "confidence": confidence, "reason": reason, **machine, **more}
 
 
+_JUDGED = {
+    "by": "all",
+    "name": "everything",
+    "n": 60,
+    "champion_rate": 0.85,
+    "challenger_rate": 0.92,
+    "low": -0.01,
+    "high": 0.14,
+    "needed": 256,
+    "state": "not evaluable",
+}
 _MUG = {"category": "Home > Mugs", "currency": "EUR", "state": "live", "brand": "Kahla"}
 TABLES: dict[str, list[dict[str, Any]]] = {
     "deliveries": [
@@ -109,9 +121,10 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     "proposal_events": [{"event_id": 1, "proposal_id": 1, "state": "proposed", "actor": "endcap", "reason": "", "at": "2024-05-03T07:00:00Z"}],
     "trials": [
         {"trial_id": "4f1e@8c1f", "challenger": "4f1e", "champion": "0b7d", "labels": 214, "data_version": "s0003-8c1f0a92d7e4", "verdict": "HOLD",
-         "figures_json": '{"n": 60, "challenger_right": 55, "champion_right": 51, "changed": 1, "slices": [{"slice": "everything", "n": 60, "champion": 0.85, '
-         '"challenger": 0.92, "low": -0.01, "high": 0.14, "result": "not evaluable"}], "samples": [{"offer_id": "nord:3", "before": "to review", '
-         '"after": "new product"}]}'},
+         "figures_json": json.dumps({"n": 60, "challenger_right": 55, "champion_right": 51, "cases": 60, "judgement": {"reasons": ["too few cases"],
+             "right": _JUDGED, "safe": _JUDGED, "slices": [_JUDGED | {"by": "category", "name": "Home > Mugs"}]}, "shoppers": {"changed": 1, "merged": 0,
+             "split": 1, "by": {"to_review -> new_product": 1}, "samples": [{"offer_id": "nord:3", "title": "Tasse <i>", "champion": {"action": "to_review"},
+             "challenger": {"action": "new_product", "counterpart_title": "Mug"}}]}})},
     ],
     "promotions": [{"promotion_id": 1, "kind": "match", "model_id": "0b7d", "action": "promote", "actor": "endcap", "reason": "fitted without labels",
                     "data_version": "", "at": "2024-05-02T06:02:00Z"}],

@@ -17,8 +17,8 @@ export function tell(id, words) {
   $(id).textContent = words;
 }
 
-// A dialog that asks for what is needed, sends it, and shows the page anew; a mistake is said where it was made.
-export function ask(dialog, first, mistake, doing) {
+// A dialog that asks for what is needed, sends it, and shows the page anew or another one; a mistake is said where it was made.
+export function ask(dialog, first, mistake, doing, address = location.href) {
   tell(mistake, "");
   const button = $(`${dialog}-do`);
   button.onclick = async () => {
@@ -26,7 +26,9 @@ export function ask(dialog, first, mistake, doing) {
     const wrong = await doing();
     button.disabled = false;
     tell(mistake, wrong);
-    if (!wrong) location.reload();
+    if (wrong) return;
+    if (address === location.href) location.reload();
+    else location.assign(address);
   };
   $(dialog).showModal();
   $(first).focus();

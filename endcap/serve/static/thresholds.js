@@ -1,6 +1,6 @@
 // The threshold as a line that is moved: counted from the bands at once, samples fetched when it rests.
 
-import { $, send, tell } from "./asking.js";
+import { $, ask, enters, send } from "./asking.js";
 
 const LEFT = 44, RIGHT = 632, REST_MS = 250;
 const slider = $("threshold");
@@ -68,14 +68,11 @@ async function sample(at) {
   $("samples").hidden = rows.length === 0;
 }
 
-$("propose").addEventListener("click", async () => {
-  const at = Number(slider.value);
-  const { to_review, linked } = effect(at);
-  const given = { accept: at, to_review, linked };
-  const wrong = await send("/api/v1/thresholds/propose", given);
-  if (wrong) tell("effect", wrong);
-  else location.assign("/decisions");
+$("propose").addEventListener("click", () => {
+  const wish = () => send("/api/v1/thresholds/propose", { accept: Number(slider.value), reason: $("ask-reason").value });
+  ask("ask", "ask-reason", "ask-mistake", wish, "/decisions");
 });
+enters("ask", "ask-reason");
 
 // A drag on the drawing moves the slider, which keys move too.
 $("by-likeness").querySelector("svg").addEventListener("pointerdown", (down) => {
