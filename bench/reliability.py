@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import faults_labels
 import faults_learning
 import faults_web
 import httpx
@@ -283,6 +284,7 @@ CLASSES: dict[str, tuple[str, int, Trial]] = {
     "E3": ("kill -9 of the server under eight submitting reviewers", 200, killed_servers),
     "D8": ("splits, merges and values taken back", 60, undos),
     **faults_web.CLASSES,
+    **faults_labels.CLASSES,
     **faults_learning.CLASSES,
 }  # fmt: skip
 

@@ -300,6 +300,9 @@ def prepare(folder: Path) -> Prepared:
         linked = con.execute("SELECT offer_id, product_id FROM decisions WHERE action = 'linked' ORDER BY offer_id LIMIT 1").fetchone()
         held = con.execute("SELECT feed, date FROM deliveries WHERE state = 'held' ORDER BY date DESC, feed LIMIT 1").fetchone()
         snapshots = [row[0] for row in con.execute("SELECT snapshot_id FROM snapshots ORDER BY run").fetchall()]
+        gold = con.execute("SELECT left_id, right_id FROM pairs ORDER BY left_id, right_id LIMIT 4").fetchall()
+    lines = [f"{left},{right},{int(truth[left] == truth[right])}" for left, right in gold]
+    (folder / "gold.csv").write_text("\n".join(["left_id,right_id,same", *lines]) + "\n", encoding="utf-8")
     assert linked and held
     for item in items[:ANSWERS]:
         answer(home, item, "same" if truth[item.offer_id] == truth[item.candidates[0].counterpart_offer_id] else "different", actor="tester")
@@ -311,7 +314,7 @@ def prepare(folder: Path) -> Prepared:
     return Prepared(
         folder,
         {"OFFER": linked[0], "PRODUCT": linked[1], "MODEL": second, "OLD": snapshots[-2], "NEW": snapshots[-1],
-         "FEED": held[0], "DATE": held[1], "FILE": f"demo/{file}", "FOLDER": "new-folder", "DIR": "new-folder"},
+         "FEED": held[0], "DATE": held[1], "FILE": f"demo/{file}", "FOLDER": "new-folder", "GOLD": "demo/gold.csv", "NAME": "tester", "DIR": "new-folder"},
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from endcap.infer import title_model
 from endcap.infer.categories import MOST_KEPT, Categories, PathKey, own_texts, spread_of_path, stacked
 from endcap.infer.title_model import TitleModel
 
-# What a path meant before counts as so many products that people placed.
-BEFORE = 2.0
+# What a path meant before counts as one product that people placed.
+BEFORE = 1.0
 _CERTAIN, _LEAST = 0.99, 0.005
 
 

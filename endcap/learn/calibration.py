@@ -59,15 +59,17 @@ def platt(scores: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     """(slope, shift) of the log-odds, by Newton's method; near (1, 0) where little is known."""
     odds, told = log_odds(np.asarray(scores, dtype=np.float64)), np.asarray(right, dtype=np.float64)
     columns, start = np.stack([odds, np.ones(odds.size)], axis=1), np.array([1.0, 0.0])
-    found = start.copy()
-    for _step in range(50):
+    found, loss = start.copy(), _loss(columns, told, start, start)
+    for _step in range(100):
         chance = probability(columns @ found)
         gradient = columns.T @ (told - chance) - RIDGE * (found - start)
         curvature = (columns * (chance * (1 - chance))[:, None]).T @ columns + RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        found = found + np.clip(step, -2.0, 2.0)
+        while (there := _loss(columns, told, found + step, start)) > loss and np.abs(step).max() > 1e-9:
+            step = step / 2  # too far: the likelihood fell
         if np.abs(step).max() < 1e-9:
             break
+        found, loss = found + step, there
     return round(float(found[0]), 4), round(float(found[1]), 4)
 
 
@@ -126,6 +128,11 @@ def _is_off(scores: np.ndarray, right: np.ndarray, limit: float = OFF) -> bool:
     slope, shift = platt(scores, right)
     mended = probability(slope * log_odds(scores) + shift)
     return 2 * (_likelihood(mended, right) - _likelihood(scores, right)) > limit
+
+
+def _loss(columns: np.ndarray, told: np.ndarray, numbers: np.ndarray, start: np.ndarray) -> float:
+    odds = columns @ numbers
+    return float(np.sum(np.logaddexp(0, odds) - told * odds) + RIDGE / 2 * np.sum((numbers - start) ** 2))
 
 
 def _likelihood(chance: np.ndarray, right: np.ndarray) -> float:

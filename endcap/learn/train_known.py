@@ -6,7 +6,7 @@ Attributes: corrections that repeat become dictionary entries (learn/dictionary.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ MIN_PRODUCTS = 10  # that people placed in a category, before categories are tau
 FOLDS = 3
 PERSON_WEIGHT, MACHINE_WEIGHT = 3.0, 0.3
 SURE, MOST_SURE_LESSONS = 0.9, 12_000
+LEAST_MOVED, AGREED = 3, 0.8  # products of a path that people place, nearly all alike, before the path's sure decisions follow them
 PLACED_TITLES = 20  # offers of one product that teach
 
 _OFFER = "o.offer_id, o.title, o.feed, o.brand, o.description, o.category_path, o.quantity_text, o.details_json"
@@ -118,6 +119,8 @@ def _lessons(con: duckdb.DuckDBPyConnection, known: Known, seed: int) -> Lessons
     numbers = {category.path: number for number, category in enumerate(known.categories.house)}
     placed, sure = con.sql(_PLACED).to_arrow_table(), con.sql(_SURE, params={"seed": str(seed)}).to_arrow_table()
     placed, sure = (table.filter(pa.array([value in numbers for value in table["value"].to_pylist()], pa.bool_())) for table in (placed, sure))
+    told = set(placed["offer_id"].to_pylist())
+    sure = sure.filter(pa.array([one not in told for one in sure["offer_id"].to_pylist()], pa.bool_()))
     products: dict[str, int] = {}
     of_placed = np.array([products.setdefault(one, len(products)) for one in placed["product_id"].to_pylist()], dtype=np.int64)
     classes = [np.array([numbers[value] for value in table["value"].to_pylist()], dtype=np.int64) for table in (placed, sure)]
@@ -131,17 +134,34 @@ def _taught(known: Known, lessons: Lessons, rows: np.ndarray, seed: int) -> Know
     sizes = np.bincount(lessons.products[rows])[lessons.products[rows]]
     by_person = PERSON_WEIGHT / np.sqrt(sizes)
     by_machine = MACHINE_WEIGHT * np.array(lessons.sure["confidence"].to_pylist(), dtype=np.float64)
-    paths, counted = [], set()
-    for (feed, path), product, number in zip(
-        _columns(placed, "feed", "category_path"), lessons.products[rows].tolist(), lessons.placed_classes[rows].tolist(), strict=True
-    ):
-        if path and (feed, path, product) not in counted:
-            counted.add((feed, path, product))
-            paths.append(((feed, path), number))
+    paths = _paths(lessons, rows)
+    sure_classes = _as_people_place(lessons, paths)
     told = Told(
-        texts, np.concatenate([lessons.placed_classes[rows], lessons.sure_classes]), np.concatenate([by_person, by_machine]).astype(np.float32), paths
+        texts, np.concatenate([lessons.placed_classes[rows], sure_classes]), np.concatenate([by_person, by_machine]).astype(np.float32), paths
     )  # fmt: skip
     return replace(known, categories=teach_categories(known.categories, told, seed=seed))
+
+
+def _paths(lessons: Lessons, rows: np.ndarray) -> list[tuple[tuple[str, str], int]]:
+    """The suppliers' paths of the placed products, once a product, with the category people placed it in."""
+    keys = _columns(lessons.placed.take(rows), "feed", "category_path")
+    named = zip(keys, lessons.products[rows].tolist(), lessons.placed_classes[rows].tolist(), strict=True)
+    return [(key, number) for key, _product, number in sorted({one for one in named if one[0][1]})]
+
+
+def _as_people_place(lessons: Lessons, paths: list[tuple[tuple[str, str], int]]) -> np.ndarray:
+    """The classes of sure decisions, those under a path that people place elsewhere as people do."""
+    counted: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    for key, number in paths:
+        counted[key][number] += 1
+    meant = {
+        key: counts.most_common(1)[0][0] for key, counts in counted.items()
+        if counts.most_common(1)[0][1] >= max(LEAST_MOVED, AGREED * counts.total())
+    }  # fmt: skip
+    classes = lessons.sure_classes.copy()
+    for row, key in enumerate(_columns(lessons.sure, "feed", "category_path")):
+        classes[row] = meant.get(key, int(classes[row]))
+    return classes
 
 
 def _right(known: Known, lessons: Lessons, rows: np.ndarray) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -68,6 +70,7 @@ def _keep_copy(engine: Engine, at: str) -> None:
     file = engine.url.database
     if engine.dialect.name != "sqlite" or not file:
         return
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    shutil.copy2(file, f"{file}.step-{at}")
+    # By SQLite itself: a file that this process opens and closes by other means loses the locks of all its connections, and then another
+    # process that ends takes the log away under them, with the answers in it.
+    with engine.connect() as connection, closing(sqlite3.connect(f"{file}.step-{at}")) as copy:
+        cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)
