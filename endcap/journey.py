@@ -21,12 +21,12 @@ from endcap.decide.suspicion import find_suspicions
 from endcap.decide.switched import CODE as AUTOMATION_OFF
 from endcap.decide.switched import key_of, scopes_off, without_standing
 from endcap.feeds import Arrival, pending
+from endcap.govern.promotion import watch
 from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
-from endcap.learn import watch
 from endcap.learn.revert import base_of, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
@@ -366,7 +366,7 @@ def _answered_since(overrides: pa.Table, sequence: int) -> list[str]:
 
 def went_back(home: Home, say: Say) -> bool:
     """Whether what was promoted had to be taken out of force; said loudly."""
-    breach = watch.go_back(home)
+    breach = watch(home)
     if breach is not None:
         say(f"WARNING the {breach.kind} {breach.artefact} is taken out of force: {breach.words}")
     return breach is not None

@@ -23,6 +23,8 @@ from conftest import SHARED, Demo, endcap
 
 from endcap import schema, settings, shelf
 from endcap.cli import app
+from endcap.govern.proposal_files import checked
+from endcap.govern.proposals import propose
 from endcap.learn.train import train
 from endcap.ops.home import Home
 from endcap.ops.tables import METADATA
@@ -310,12 +312,23 @@ def prepare(folder: Path) -> Prepared:
         first, second = (train(home, seed=seed).model_id for seed in (7, 8))
     promoted = endcap("promote", first, "--break-glass", "--reason", "so that there is something to roll back", "--dir", folder)
     assert promoted.code == 0, promoted.stderr
+    proposed(home, second)
     file = min((folder / "inbox").rglob("*.csv")).relative_to(folder)
     return Prepared(
         folder,
         {"OFFER": linked[0], "PRODUCT": linked[1], "MODEL": second, "OLD": snapshots[-2], "NEW": snapshots[-1],
          "FEED": held[0], "DATE": held[1], "FILE": f"demo/{file}", "FOLDER": "new-folder", "GOLD": "demo/gold.csv", "NAME": "tester", "DIR": "new-folder"},
     )  # fmt: skip
+
+
+def proposed(home: Home, model_id: str) -> None:
+    """The first proposal, for a model, which waits to be accepted."""
+    head = {
+        "kind": "model", "title": "another retrain", "hypothesis": "We believe that another retrain for everything will link more because of sixty answers.",
+        "change": "put it into production", "metric": "match_rate", "smallest_effect": 0.5, "guard_rails": ["override_rate"], "plan": "replay", "needed": 256,
+        "rollback_trigger": "a guard rail falls", "artefact": model_id,
+    }  # fmt: skip
+    assert propose(home, checked(head, where="test"), actor="tester")["proposal_id"] == 1
 
 
 @pytest.fixture(scope="module")

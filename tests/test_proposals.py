@@ -22,6 +22,7 @@ from endcap.govern import confirmations, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
 from endcap.learn.promote import history
+from endcap.learn.watch import Breach
 from endcap.ops import audit
 from endcap.ops.home import Home
 from endcap.problems import BadInput, Held
@@ -464,3 +465,17 @@ def test_the_commands(home: Home) -> None:
     assert typed(home, "proposals", "confirm").stdout.strip() == "nothing is due"
     assert "no postmortem" in typed(home, "postmortem").stdout
     assert json.loads(typed(home, "model", "history", "--json").stdout)["promotions"][0]["kind"] == "match"
+
+
+@pytest.mark.parametrize("action", ["promote", "canary"])
+def test_a_breach_takes_its_cause_out_of_force_and_opens_the_postmortem(home: Home, replay: Replay, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    first, number = home.champion("match"), validated(home, **of_model(home))
+    entry = promotion.promote(home, number, actor="ann", stage=action, scope="feed:one" if action == "canary" else None)
+    found = [Breach("match", entry["model_id"], action, entry["promotion_id"], "audits", "fewer right than promised", {})]
+    monkeypatch.setattr(promotion, "check", lambda _home: found.pop() if found else None)
+    breach = promotion.watch(home)
+    assert breach is not None and promotion.watch(home) is None
+    assert home.champion("match") == first and home.on_trial("match") is None and proposals.proposal(home, number)["state"] == "rolled_back"
+    (row,) = postmortems.all_postmortems(home)
+    assert (row["cause"], row["proposal_id"], row["details"]["words"]) == ("guard_rail", number, "fewer right than promised")
+    assert history(home)[0]["actor"] == "endcap"

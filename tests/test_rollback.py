@@ -8,7 +8,8 @@ import pytest
 from tried import challenger, content, home_of, places, products
 
 from endcap import flow
-from endcap.learn.promote import promote, rollback
+from endcap.govern.promotion import break_glass as promote
+from endcap.govern.promotion import rollback
 
 pytestmark = pytest.mark.xdist_group("demo")
 

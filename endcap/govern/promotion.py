@@ -14,6 +14,7 @@ from endcap.govern import evidence, postmortems
 from endcap.govern.proposals import OWN, RUNNING, after_days, all_proposals, check_unedited, note, proposal, step, supersede
 from endcap.govern.switches import check_scope
 from endcap.learn import promote as record_of
+from endcap.learn.watch import Breach, check
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
@@ -114,16 +115,19 @@ def stop(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND, cau
     return entry
 
 
-def watch(home: Home) -> dict[str, Any] | None:
-    """Where what was promoted, or a canary, breaks what was promised: roll it back at once and open the postmortem. None: all is well."""
-    from endcap.learn.watch import check
+def watch(home: Home) -> Breach | None:
+    """Where what was promoted, or a canary, breaks what was promised: take it out of force at once and open the postmortem. None: all is well.
 
+    The next run restores what was before.
+    """
     breach = check(home)
     if breach is None:
         return None
     if breach.action in RUNNING:
-        return stop(home, actor=OWN, reason=breach.words, kind=breach.kind, cause="guard_rail")
-    return rollback(home, actor=OWN, reason=breach.words, kind=breach.kind, cause="guard_rail")
+        stop(home, actor=OWN, reason=breach.words, kind=breach.kind, cause="guard_rail")
+    else:
+        rollback(home, actor=OWN, reason=breach.words, kind=breach.kind, cause="guard_rail")
+    return breach
 
 
 # --- the gate -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pyarrow as pa
 from endcap.decide.deciding import Ruling
 from endcap.decide.promised import AUDIT
 from endcap.learn.verdict import Tally
+from endcap.review.quota import OWN_GOODS
 
 RIGHT, WRONG, ASKED = "right", "wrong", "asked"
 BANDS = (0.5, 0.85, 0.95, 0.99)
@@ -41,6 +42,7 @@ _STANDING = f"""
     WHERE o.action IN ('same', 'other', 'different', 'new') AND o.field IS NULL AND o.counterpart_offer_id <> o.offer_id
       AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
       AND o.actor NOT IN (SELECT person FROM reviewer_holds GROUP BY person HAVING arg_max(held, hold_id))
+      AND o.override_id NOT IN ({OWN_GOODS})
     QUALIFY row_number() OVER (PARTITION BY least(o.offer_id, o.counterpart_offer_id), greatest(o.offer_id, o.counterpart_offer_id)
                                ORDER BY o.override_id DESC) = 1
     ORDER BY o.override_id

@@ -52,15 +52,6 @@ def before(home: Home, kind: str) -> str:
     return artefacts[-2]
 
 
-def rollback(home: Home, *, actor: str, reason: str, kind: str = KIND) -> dict[str, Any]:
-    """Record that what decided before decides again. What follows from it (its proposal, a postmortem) is `endcap.govern.promotion.rollback`'s."""
-    artefact = before(home, kind)
-    check_readable(home, kind, artefact)
-    snapshot = home.snapshot()
-    data_version = str(snapshot["snapshot_id"]) if snapshot else ""
-    return record(home, artefact, previous=home.champion(kind), actor=actor, reason=reason, data_version=data_version, action="rollback", kind=kind)
-
-
 def history(home: Home, kind: str | None = None) -> list[dict[str, Any]]:
     """Every promotion of a kind of artefact, or of all, the newest first."""
     wanted = select(PROMOTIONS) if kind is None else select(PROMOTIONS).where(PROMOTIONS.c.kind == kind)

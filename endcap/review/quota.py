@@ -24,8 +24,8 @@ BULK = "bulk"
 TOLD = ("offer_id", "action", "product_id", "counterpart_offer_id", "field", "value")
 # Whose team is the supplier of one of the offers that the answer is about: they judge their own goods, so that it teaches nothing.
 OWN_GOODS = """
-    SELECT DISTINCT v.override_id FROM overrides v JOIN offers o ON o.offer_id IN (v.offer_id, v.counterpart_offer_id)
-    WHERE lower(v.team) IN (lower(o.supplier), lower(o.feed))
+    SELECT v.override_id FROM overrides v JOIN offers o ON o.offer_id = v.offer_id WHERE lower(v.team) IN (lower(o.supplier), lower(o.feed))
+    UNION SELECT v.override_id FROM overrides v JOIN offers o ON o.offer_id = v.counterpart_offer_id WHERE lower(v.team) IN (lower(o.supplier), lower(o.feed))
 """
 
 

@@ -44,9 +44,9 @@ class Watching:
     def look(self) -> bool:
         """Look once; True where something was taken out of force."""
         from endcap import flow
-        from endcap.learn.watch import go_back
+        from endcap.govern.promotion import watch
 
-        breach = go_back(self._home)
+        breach = watch(self._home)
         if breach is not None:
             LOG.warning("the %s %s is taken out of force: %s", breach.kind, breach.artefact, breach.words)
             self._owed = True
