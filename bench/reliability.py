@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import faults_gate
 import faults_learning
 import faults_web
 import httpx
@@ -284,6 +285,7 @@ CLASSES: dict[str, tuple[str, int, Trial]] = {
     "D8": ("splits, merges and values taken back", 60, undos),
     **faults_web.CLASSES,
     **faults_learning.CLASSES,
+    **faults_gate.CLASSES,
 }  # fmt: skip
 
 
