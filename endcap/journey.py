@@ -21,13 +21,13 @@ from endcap.decide.suspicion import find_suspicions
 from endcap.decide.switched import CODE as AUTOMATION_OFF
 from endcap.decide.switched import key_of, scopes_off, without_standing
 from endcap.feeds import Arrival, pending
+from endcap.govern import promotion
 from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
-from endcap.learn import watch
-from endcap.learn.revert import base_of, restored_pairs
+from endcap.learn.revert import base_of, ended_pairs, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
 from endcap.ops import webhooks
@@ -260,16 +260,6 @@ def former_pairs(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Table:
     """).to_arrow_table()  # fmt: skip
 
 
-def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, of_offers: pa.Array, run: int) -> pa.Table:
-    """Gone rows for pairs of these offers that were not found again."""
-    con.register("fresh", fresh.select(["left_id", "right_id"]))
-    con.register("of_offers", pa.table({"offer_id": of_offers}))
-    return con.sql(f"""
-        SELECT * REPLACE ({run} AS run, true AS gone) FROM pairs ANTI JOIN fresh USING (left_id, right_id)
-        WHERE left_id IN (SELECT offer_id FROM of_offers) OR right_id IN (SELECT offer_id FROM of_offers) ORDER BY left_id, right_id
-    """).to_arrow_table().cast(schema.arrow_schema(schema.Pair))  # fmt: skip
-
-
 def all_pairs(con: duckdb.DuckDBPyConnection, journey: Journey, fresh: pa.Table, changed: pa.Array, model: Model | None) -> pa.Table:
     """Rows of every pair that the run changes: fresh ones, ended ones, those brought back, and those that another model judges now."""
     moved = pa.concat_arrays([changed, journey.vanished])
@@ -366,10 +356,10 @@ def _answered_since(overrides: pa.Table, sequence: int) -> list[str]:
 
 def went_back(home: Home, say: Say) -> bool:
     """Whether what was promoted had to be taken out of force; said loudly."""
-    breach = watch.go_back(home)
-    if breach is not None:
-        say(f"WARNING the {breach.kind} {breach.artefact} is taken out of force: {breach.words}")
-    return breach is not None
+    entry = promotion.watch(home)
+    if entry is not None:
+        say(f"WARNING the {entry['kind']} was taken out of force: {entry['reason']}")
+    return entry is not None
 
 
 def hold_suspicious(journey: Journey, accept: Sequence[str]) -> None:

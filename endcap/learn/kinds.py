@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from endcap import schema
+from endcap.decide.in_force import in_force, overlaid
 from endcap.infer import find_facts, load_known
 from endcap.lake import Manifest
 from endcap.learn.scoring import all_pairs_by
@@ -16,7 +17,7 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.settings import Policy
 
-JUDGED = ("match", "infer")
+JUDGED = ("match", "infer", "policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,12 @@ def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str 
     if kind not in JUDGED:
         raise BadInput(f"a {kind} cannot be replayed on audited decisions", where="validate", todo=f"name one of {', '.join(JUDGED)}, or try it in a shadow")
     stored = {noun.TABLE: con.sql(f"SELECT * FROM {noun.TABLE}").to_arrow_table().cast(schema.arrow_schema(noun)) for noun in (schema.Pair, schema.Fact)}
-    policy = home.catalog.policy
+    policy = in_force(home).policy
     if artefact is None:
         named = home.champion(kind) or manifest.models.get(kind, "")
         return Arm(named, policy, stored["pairs"], stored["facts"], learned=False, is_champion=True)
+    if kind == "policy":
+        return Arm(artefact, overlaid(home, {"policy": artefact}).policy, stored["pairs"], stored["facts"], learned=False)
     if kind == "infer":
         return Arm(artefact, policy, stored["pairs"], _facts_by(home, con, artefact, manifest.run), learned=True)
     model = Model.stored(home.model_folder(artefact), artefact)

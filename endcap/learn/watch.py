@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 
 from endcap.decide.promised import AUDIT
-from endcap.learn.promote import record, rollback
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
 from endcap.settings import Policy
@@ -87,20 +86,6 @@ def fallen_before(con: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
     """Artefacts that endcap itself took out of force, ever."""
     rows = con.execute("SELECT model_id, action, actor, previous FROM promotions WHERE kind = ? ORDER BY promotion_id", [kind]).fetchall()
     return {str(previous if action == "rollback" else model_id) for model_id, action, actor, previous in rows if action in WENT_BACK and actor == OWN}
-
-
-def go_back(home: Home) -> Breach | None:
-    """Act on a breach: take the artefact out of force. The next run restores what was before. None: there was nothing to do."""
-    breach = check(home)
-    if breach is None:
-        return None
-    if breach.action == "canary":
-        snapshot = home.snapshot()
-        data_version = str(snapshot["snapshot_id"]) if snapshot else ""
-        record(home, breach.artefact, previous=None, actor=OWN, reason=breach.words, data_version=data_version, action="stop")
-    else:
-        rollback(home, actor=OWN, reason=breach.words)
-    return breach
 
 
 def _in_force(con: duckdb.DuckDBPyConnection, kind: str) -> Iterator[Watched]:

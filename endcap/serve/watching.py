@@ -22,6 +22,7 @@ class Watching:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watching", daemon=True)
         self._owed = False  # a restoring run that another one kept from beginning
+        self._seen: object = None
 
     def __enter__(self) -> Watching:
         self._thread.start()
@@ -35,7 +36,11 @@ class Watching:
     def _work(self) -> None:
         while not self._stop.wait(self._pause_s):
             try:
-                self.look()
+                # Nothing can break a promise while nobody writes anything.
+                changes = self._home.changes()
+                if changes != self._seen or self._owed:
+                    self.look()
+                self._seen = changes
             except Problem as problem:
                 LOG.warning("what was promoted could not be watched: %s", problem)
             except Exception:
@@ -44,15 +49,15 @@ class Watching:
     def look(self) -> bool:
         """Look once; True where something was taken out of force."""
         from endcap import flow
-        from endcap.learn.watch import go_back
+        from endcap.govern.promotion import watch
 
-        breach = go_back(self._home)
-        if breach is not None:
-            LOG.warning("the %s %s is taken out of force: %s", breach.kind, breach.artefact, breach.words)
+        entry = watch(self._home)
+        if entry is not None:
+            LOG.warning("the %s was taken out of force: %s", entry["kind"], entry["reason"])
             self._owed = True
         if self._owed and not self._home.is_being_written():
             started = time.monotonic()
             flow.run(self._home.catalog, deliveries=False)
             self._owed = False
             LOG.warning("what was before is served again, %.1f s later", time.monotonic() - started)
-        return breach is not None
+        return entry is not None
