@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import faults_gate
 import faults_labels
 import faults_learning
 import faults_web
@@ -286,6 +287,7 @@ CLASSES: dict[str, tuple[str, int, Trial]] = {
     **faults_web.CLASSES,
     **faults_labels.CLASSES,
     **faults_learning.CLASSES,
+    **faults_gate.CLASSES,
 }  # fmt: skip
 
 

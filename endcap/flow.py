@@ -62,6 +62,7 @@ from endcap.journey import (
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
+from endcap.learn.drift import note_drift
 from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers
 from endcap.match.live import live_in
@@ -266,6 +267,7 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
         snapshot_id, content_hash, publishing = _publish(journey)
         with home.connect() as con:
             totals, shared, metrics = catalog_totals(con), overlap(con), [figure.to_dict() for figure in measure(con)]
+            journey.notices += note_drift(home, con, journey.run)
     except BaseException as error:
         snapshot = home.snapshot()
         published = snapshot["snapshot_id"] if snapshot and snapshot["run"] == journey.run else None
@@ -319,7 +321,8 @@ def _record_own_champion(home: Home) -> None:
     """Record the promotion of a model that a run fitted for itself; also where the run died between its snapshot and this record."""
     snapshot, previous = home.snapshot(), home.champion("match")
     model_id = Manifest.from_json(snapshot["manifest_json"]).models.get("match") if snapshot else None
-    if snapshot is not None and model_id not in (None, previous) and home.champion_by("match") in (None, OWN):
+    # One that was in production before is no new one: it was gone back from.
+    if snapshot is not None and model_id not in (None, *home.past_champions("match")) and home.champion_by("match") in (None, OWN):
         reason = FIRST_CHAMPION if previous is None else NEXT_CHAMPION
         record_promotion(home, str(model_id), previous=previous, actor=OWN, reason=reason, data_version=snapshot["snapshot_id"])
 

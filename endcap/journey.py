@@ -27,7 +27,7 @@ from endcap.infer.known import Known
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
-from endcap.learn.revert import base_of, restored_pairs
+from endcap.learn.revert import base_of, ended_pairs, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
 from endcap.ops import webhooks
@@ -258,16 +258,6 @@ def former_pairs(con: duckdb.DuckDBPyConnection, journey: Journey) -> pa.Table:
         WHERE (left_id IN (SELECT offer_id FROM changed) OR right_id IN (SELECT offer_id FROM changed))
           AND left_id IN (SELECT offer_id FROM offers) AND right_id IN (SELECT offer_id FROM offers) ORDER BY left_id, right_id {limit}
     """).to_arrow_table()  # fmt: skip
-
-
-def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, of_offers: pa.Array, run: int) -> pa.Table:
-    """Gone rows for pairs of these offers that were not found again."""
-    con.register("fresh", fresh.select(["left_id", "right_id"]))
-    con.register("of_offers", pa.table({"offer_id": of_offers}))
-    return con.sql(f"""
-        SELECT * REPLACE ({run} AS run, true AS gone) FROM pairs ANTI JOIN fresh USING (left_id, right_id)
-        WHERE left_id IN (SELECT offer_id FROM of_offers) OR right_id IN (SELECT offer_id FROM of_offers) ORDER BY left_id, right_id
-    """).to_arrow_table().cast(schema.arrow_schema(schema.Pair))  # fmt: skip
 
 
 def all_pairs(con: duckdb.DuckDBPyConnection, journey: Journey, fresh: pa.Table, changed: pa.Array, model: Model | None) -> pa.Table:

@@ -23,7 +23,7 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     home = home_of(copy_of_demo)
     judged = audited(home, 120)
     before, lay = content(home), places(home)
-    worse = validate(home, "match", challenger(home, wrong=0.9), seed=7)
+    worse = validate(home, "match", challenger(home, wrong=0.9, times=4), seed=7)
     better = validate(home, "match", challenger(home), seed=7)
     assert (content(home), places(home)) == (before, lay), "nothing but the trial is written"
     assert worse.verdict == ROLLBACK and "worse in everything" in worse.words, worse.words

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from gating import planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,19 +83,6 @@ def test_the_exact_test_and_the_interval_agree_with_their_sources() -> None:
     low, high = paired_interval(Tally("all", "", 50, 36, 2, 12), 1.959963984540054)
     assert (round(low, 4), round(high, 4)) == (0.0569, 0.3404)
     assert upper_bound(0, 0) == 1.0 and 0.9 < upper_bound(90, 100) < 0.95
-
-
-def planted(dice: np.random.Generator, categories: int, per_category: int, lost: float) -> Evidence:
-    """Better everywhere (1 % mended, .3 % broken), and in the first category so much worse."""
-    slices = []
-    for number in range(categories):
-        broken = 0.003 if number or not lost else lost + 0.01
-        _both, gone, won, neither = dice.multinomial(per_category, [0.97 - broken, broken, 0.01, 0.02])
-        slices.append(tally(per_category, int(gone), int(won), int(neither), f"c{number:02}", "category"))
-    whole = tally(0)
-    for one in slices:
-        whole = whole.plus(one)
-    return Evidence(whole, whole, slices)
 
 
 def test_a_planted_drop_in_one_of_fifty_categories_does_not_ship_while_the_whole_is_better() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import insert
 
 from endcap import schema, settings
 from endcap.lake.tables import full_content
 from endcap.match import Model, fit_labelled
+from endcap.ops.database import now
 from endcap.ops.home import Home
+from endcap.ops.tables import OVERRIDES, PROMOTIONS
 from endcap.review.audit import answer_audit, draw
 
 DECIDED = ("decisions", "pairs", "facts")
@@ -26,8 +30,8 @@ def truth_of(home: Home) -> dict[str, str]:
         )
 
 
-def challenger(home: Home, *, wrong: float = 0.0, seed: int = 7, weight: float = 1.0) -> str:
-    """A model fitted on the truth of every stored pair, of which it is told that share wrongly; stored, and not promoted."""
+def challenger(home: Home, *, wrong: float = 0.0, seed: int = 7, times: int = 1) -> str:
+    """A model fitted on the truth of every stored pair, of which it is told that share wrongly, so many times; stored, and not promoted."""
     truth = truth_of(home)
     with home.connect() as con:
         rows = con.execute("SELECT left_id, right_id, features, conflict FROM pairs ORDER BY left_id, right_id").fetchall()
@@ -35,7 +39,8 @@ def challenger(home: Home, *, wrong: float = 0.0, seed: int = 7, weight: float =
     features = np.array([row[2][: len(base.shelf_names)] for row in rows], dtype=np.float32)
     same = np.array([left in truth and truth.get(left) == truth.get(right) for left, right, *_rest in rows])
     flipped = np.random.default_rng(seed).random(same.size) < wrong
-    model = fit_labelled(features, np.where(flipped, ~same, same).astype(float), np.full(same.size, weight), seed=seed, base=base)
+    model = fit_labelled(features, np.where(flipped, ~same, same).astype(float), seed=seed, base=base)
+    model = replace(model, parts=(model.parts[0], *model.parts[1:] * times))
     model.save(home.model_folder(model.model_id))
     return model.model_id
 
@@ -60,11 +65,31 @@ def places(home: Home) -> dict[str, tuple[str, str | None]]:
         }  # fmt: skip
 
 
-def audited(home: Home, count: int, *, right: bool = True) -> int:
-    """Answer that many audits by the truth (or against it); out: how many there were."""
+def put(home: Home, model_id: str, action: str, *, scope: str | None = None, actor: str = "tester") -> None:
+    """A row of the record of promotions, as the gate writes it."""
+    row = {"kind": "match", "model_id": model_id, "previous": home.champion("match"), "action": action, "actor": actor, "reason": "a test"}
+    with home.engine.begin() as connection:
+        connection.execute(insert(PROMOTIONS).values(**row, data_version="", at=now(), scope=scope))
+
+
+def decisions_of(home: Home, without: set[str]) -> dict[tuple[str, str], tuple[object, ...]]:
+    """All that is decided of offers, but of those."""
+    with home.connect() as con:
+        rows = con.execute("SELECT * EXCLUDE (run, gone) FROM decisions ORDER BY offer_id, kind").fetchall()
+    return {(row[0], row[1]): row[2:] for row in rows if row[0] not in without}
+
+
+def spoken_of(home: Home) -> set[str]:
+    """Offers of which anybody said anything."""
+    rows = home.rows(OVERRIDES).to_pylist()
+    return {one for row in rows for one in (row["offer_id"], row["counterpart_offer_id"]) if one}
+
+
+def audited(home: Home, count: int) -> int:
+    """Answer that many audits by the truth; out: how many there were."""
     truth = truth_of(home)
     with home.connect() as con:
         items = [one for one in draw(con, count, seed=7) if {one.offer.offer_id, one.counterpart.offer_id} <= truth.keys()]
     for one in items:
-        answer_audit(home, one, same=(truth[one.offer.offer_id] == truth[one.counterpart.offer_id]) == right, actor="tester")
+        answer_audit(home, one, same=truth[one.offer.offer_id] == truth[one.counterpart.offer_id], actor="tester")
     return len(items)

@@ -113,6 +113,12 @@ def _postmortems(con: duckdb.DuckDBPyConnection) -> str:
         FROM postmortems WHERE closed_at IS NULL ORDER BY due_on, postmortem_id""")  # fmt: skip
 
 
+def _alarms(con: duckdb.DuckDBPyConnection) -> str:
+    return _list(con, f"""
+        SELECT name || ' in ' || scope || ' since run ' || run || ': ' || words || '; likely ' || cause FROM alarms WHERE closed_at IS NULL
+        ORDER BY alarm_id DESC LIMIT {ROWS_SHOWN}""")  # fmt: skip
+
+
 def _open_loops(con: duckdb.DuckDBPyConnection) -> str:
     rows = con.execute(f"""
         SELECT owner, loop_id, title, opened_at, CASE WHEN verified_at IS NOT NULL THEN 'verified' WHEN in_snapshot_at IS NOT NULL THEN 'in snapshot'
@@ -214,7 +220,7 @@ def _tail(con: duckdb.DuckDBPyConnection) -> str:
 RITUALS: dict[str, tuple[str, dict[str, Callable[[duckdb.DuckDBPyConnection], str]]]] = {
     "catalog-sync": ("Catalog systems sync", {
         "The shared metrics": _metrics, "Held deliveries": _held, "Quarantine of the newest deliveries": _quarantine,
-        "Proposals": _proposals, "Promotions": _promotions, "Postmortems": _postmortems, "Automation is off": _switched_off,
+        "Drift": _alarms, "Proposals": _proposals, "Promotions": _promotions, "Postmortems": _postmortems, "Automation is off": _switched_off,
         "Oldest open loops": _open_loops, "Answers about one's own goods": _own_goods, "The decisions asked today": _decisions_asked,
     }),
     "handoff": ("Hand-off to search and recommendation", {"What is handed over": _handoff, "What is missing": _handoff_missing}),

@@ -55,11 +55,12 @@ class Triage:
     rate_after: float | None
     contributions: Mapping[tuple[str, str], float]
     causes: tuple[Cause, ...]
+    alarms: tuple[str, ...] = ()  # drift that stands, of the scope's feeds
 
     def to_dict(self) -> dict[str, Any]:
         parts = [{"supplier": supplier, "step": step, "points": points} for (supplier, step), points in self.contributions.items()]
-        return {**{name: getattr(self, name) for name in Triage.__slots__ if name not in ("contributions", "causes")},
-                "contributions": parts, "causes": [asdict(cause) for cause in self.causes]}  # fmt: skip
+        return {**{name: getattr(self, name) for name in Triage.__slots__ if name not in ("contributions", "causes", "alarms")},
+                "contributions": parts, "causes": [asdict(cause) for cause in self.causes], "alarms": list(self.alarms)}  # fmt: skip
 
     def summary(self) -> str:
         """For people: the change, then the largest parts with their cause and action."""
@@ -77,7 +78,7 @@ class Triage:
             lines.append(f"  {cause.points:+.1f} points  {cause.supplier}, {cause.words} (n = {cause.n:,}). Likely {cause.cause}: {cause.action}.")
             if cause.example_offer_ids:
                 lines.append(f"               e.g. {', '.join(cause.example_offer_ids)}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  drift: {words}" for words in self.alarms)])
 
     def _scope_words(self) -> str:
         return "everything" if self.scope == "*" else self.scope
@@ -102,7 +103,16 @@ def triage(con: duckdb.DuckDBPyConnection, scope: str = "*") -> Triage:
     rates = [sum(counts[-1] for counts in side.values()) / n for side, n in ((before, n_before), (after, n_after))]
     parts = contributions(before, after)
     causes = _causes(con, scope, (run_before, run_after), parts, before, after)
-    return Triage(scope, run_before, run_after, n_before, n_after, rates[0], rates[1], parts, causes)
+    return Triage(scope, run_before, run_after, n_before, n_after, rates[0], rates[1], parts, causes, _alarms(con, scope))
+
+
+def _alarms(con: duckdb.DuckDBPyConnection, scope: str) -> tuple[str, ...]:
+    """Drift that stands, of the feeds of a supplier or of everything."""
+    rows = con.execute("""
+        SELECT name || ' in ' || scope || ' since run ' || run || ': ' || words || '; likely ' || cause FROM alarms WHERE closed_at IS NULL
+          AND ($scope = '*' OR scope IN (SELECT DISTINCT 'feed ' || feed FROM deliveries WHERE supplier = $scope)) ORDER BY alarm_id DESC
+    """, {"scope": scope}).fetchall()  # fmt: skip
+    return tuple(row[0] for row in rows)
 
 
 def contributions(before: Mapping[str, Sequence[int]], after: Mapping[str, Sequence[int]]) -> dict[tuple[str, str], float]:

@@ -34,6 +34,16 @@ def base_of(home: Home, manifest: Manifest, deciding: Mapping[str, str]) -> Mani
     return manifest
 
 
+def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, of_offers: pa.Array, run: int) -> pa.Table:
+    """Gone rows for pairs of these offers that were not found again."""
+    con.register("fresh", fresh.select(["left_id", "right_id"]))
+    con.register("of_offers", pa.table({"offer_id": of_offers}))
+    return con.sql(f"""
+        SELECT * REPLACE ({run} AS run, true AS gone) FROM pairs ANTI JOIN fresh USING (left_id, right_id)
+        WHERE left_id IN (SELECT offer_id FROM of_offers) OR right_id IN (SELECT offer_id FROM of_offers) ORDER BY left_id, right_id
+    """).to_arrow_table().cast(schema.arrow_schema(schema.Pair))  # fmt: skip
+
+
 def restored_pairs(con: duckdb.DuckDBPyConnection, base_run: int, moved: pa.Array, run: int) -> tuple[pa.Table, pa.Table]:
     """(pairs as they stood after an earlier run, the end of those that came since), of live offers to which nothing happened; `moved` are the others."""
     con.register("moved_since", pa.table({"offer_id": moved}))

@@ -90,11 +90,13 @@ def fallen_before(con: duckdb.DuckDBPyConnection, kind: str) -> set[str]:
 
 def _in_force(con: duckdb.DuckDBPyConnection, kind: str) -> Iterator[Watched]:
     """The canary, where the newest promotion is one, and the champion, unless it was gone back to."""
-    names = ("promotion_id", "model_id", "action", "scope")
+    names = ("promotion_id", "model_id", "action", "scope", "actor", "proposal_id")
     found = con.execute(f"SELECT {', '.join(names)} FROM promotions WHERE kind = ? ORDER BY promotion_id DESC", [kind]).fetchall()
     rows = [dict(zip(names, row, strict=True)) for row in found]
     champion = next((row for row in rows if row["action"] in ("promote", "rollback")), None)
-    for row in [*(row for row in rows[:1] if row["action"] == "canary"), *([champion] if champion and champion["action"] == "promote" else [])]:
+    # A model that a run fitted for itself was not promoted by anyone: there is no promise to break.
+    promoted = champion is not None and champion["action"] == "promote" and (champion["actor"] != OWN or champion["proposal_id"] is not None)
+    for row in [*(row for row in rows[:1] if row["action"] == "canary"), *([champion] if champion and promoted else [])]:
         first = _first_run(con, kind, row)
         # The first model of a catalog took nobody's place.
         if first > 1:

@@ -22,6 +22,7 @@ class Watching:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watching", daemon=True)
         self._owed = False  # a restoring run that another one kept from beginning
+        self._seen: object = None
 
     def __enter__(self) -> Watching:
         self._thread.start()
@@ -35,7 +36,11 @@ class Watching:
     def _work(self) -> None:
         while not self._stop.wait(self._pause_s):
             try:
-                self.look()
+                # Nothing can break a promise while nobody writes anything.
+                changes = self._home.changes()
+                if changes != self._seen or self._owed:
+                    self.look()
+                self._seen = changes
             except Problem as problem:
                 LOG.warning("what was promoted could not be watched: %s", problem)
             except Exception:
