@@ -352,15 +352,22 @@ def main() -> None:
             except NotRun as why:
                 known[name] = f"| {name} | {words} | not run: {why} | | |"
                 print(known[name], flush=True)
+                _write(known)
                 continue
             short = f" (falls short of {wanted})" if tally.tried < wanted else ""
             known[name] = f"| {name} | {words} | {tally.tried}{short} | {tally.failed} | {time.monotonic() - started:.1f} |"
             print(known[name], tally.first, flush=True)
+            _write(known)
         broken = audit.verify(world.home.engine).broken
         print("the audit is whole" if broken is None else f"the audit is broken at {broken}")
+
+
+def _write(known: dict[str, str]) -> None:
+    """The table as far as it is known, written after each class."""
     head = "# Reliability\n\nFaults played against a served catalog, by `python bench/reliability.py`. A row that falls short of its count says so.\n\n"
     table = "| class | what was tried | cases | failures | seconds |\n| --- | --- | --- | --- | --- |\n"
-    FILE.write_text(head + table + "\n".join(known[name] for name in sorted(known)) + "\n", encoding="utf-8")
+    ordered = sorted(known, key=lambda name: (name[0], int(name[1:])))
+    FILE.write_text(head + table + "\n".join(known[name] for name in ordered) + "\n", encoding="utf-8")
 
 
 def _known() -> dict[str, str]:
