@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import pickle
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 import zipfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -106,33 +110,53 @@ def repeated_keys(world: World, tally: Tally, wanted: int) -> None:
 # --- E: the server dies ---------------------------------------------------------------------------------------------
 
 
+# Has all of the server in memory but nothing open, and makes a server of its own for each port it is told: what dies is that one.
+NURSERY = """
+import os, sys
+from pathlib import Path
+from endcap import settings
+from endcap.ops.home import Home
+from endcap.serve import serving
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        serving.serve_home(Home(settings.read(Path(sys.argv[1]))), port=int(line), name="bench", say=lambda _line: None)
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
+
+
 def killed_servers(world: World, tally: Tally, wanted: int) -> None:
     """Eight reviewers send one answer after another while the server is killed; what was answered 2xx is there exactly once."""
     items, dice = items_of(world), random.Random(7)
-    command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(world.home.catalog.home_path.parent)]
     tokens = [access.make_token(world.home.engine, f"person {number}", "reviewer", days=1, actor="bench") for number in range(8)]
-    for kill in range(wanted):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
-        server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.02)
-        httpx.get(f"http://127.0.0.1:{port}/api/v1/health", timeout=20)
-        with ThreadPoolExecutor(8) as pool:
-            sending = [pool.submit(_send_until_dead, port, token, items[kill % len(items) :] + items) for token in tokens]
-            time.sleep(0.2 + dice.random())
-            server.kill()
-            server.wait()
-            acknowledged = [key for one in sending for key in one.result()]
-        there = [row["key"] for row in stored(world)]
-        tally.check(bool(acknowledged) and all(there.count(key) == 1 for key in acknowledged), f"{len(acknowledged)} acknowledged in kill {kill}")
+    command = [sys.executable, "-c", NURSERY, str(world.home.catalog.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as nursery:
+        assert nursery.stdin is not None and nursery.stdout is not None
+        for kill in range(wanted):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = int(free.getsockname()[1])
+            print(port, file=nursery.stdin, flush=True)
+            server, begun = int(nursery.stdout.readline()), threading.Event()
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                time.sleep(0.02)
+            with ThreadPoolExecutor(8) as pool:
+                sending = [pool.submit(_send_until_dead, port, token, items[kill % len(items) :] + items, begun) for token in tokens]
+                begun.wait(60)
+                time.sleep(dice.random() / 2)
+                os.kill(server, signal.SIGKILL)
+                acknowledged = [key for one in sending for key in one.result()]
+            there = Counter(row["key"] for row in stored(world))
+            tally.check(bool(acknowledged) and all(there[key] == 1 for key in acknowledged), f"{len(acknowledged)} acknowledged in kill {kill}")
+        nursery.stdin.close()
 
 
-def _send_until_dead(port: int, token: str, items: list[dict[str, Any]]) -> list[str]:
-    """Keys of the answers that the server said it stored."""
+def _send_until_dead(port: int, token: str, items: list[dict[str, Any]], begun: threading.Event) -> list[str]:
+    """Keys of the answers that the server said it stored; the first of them begins the time to the kill."""
     had: list[str] = []
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {token}"}, timeout=20) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {token}"}, timeout=60) as client:
         for item in items * 20:
             key = uuid.uuid4().hex
             try:
@@ -141,6 +165,7 @@ def _send_until_dead(port: int, token: str, items: list[dict[str, Any]]) -> list
                 return had
             if answer.status_code == 200 and answer.json()["outcomes"][0]["state"] == "stored":
                 had.append(key)
+                begun.set()
     return had
 
 
