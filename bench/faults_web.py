@@ -22,6 +22,7 @@ from typing import Any
 from unittest import mock
 
 import faults_browser
+import faults_people
 import faults_races
 import httpx
 from fastapi.testclient import TestClient
@@ -111,6 +112,7 @@ def others_objects(world: World, tally: Tally, wanted: int) -> None:
         refused(f"{deed} of no feed", lead.post(f"/api/v1/feeds/nobody/{deed}", json={"date": "2024-01-01", "reason": "x"}), 404, 422)
         refused(f"{deed} by a reviewer", client.post(f"/api/v1/feeds/nobody/{deed}", json={"date": "2024-01-01", "reason": "x"}), 403)
     _anothers_word(world, tally, one)
+    faults_people.other_teams(world, tally)
 
 
 def _deeds(foreign: str, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -345,7 +347,7 @@ def _heard() -> Iterator[io.StringIO]:
 
 CLASSES: dict[str, tuple[str, int, Trial]] = {
     "C1": ("60 pieces of markup stored in 15 places, shown by a browser", 840, faults_browser.stored_markup),
-    "C5": ("ids of nothing and of others, and fields that are not the sender's", 40, others_objects),
+    "C5": ("ids of nothing, of others and of another team, and fields that are not the sender's", 40, others_objects),
     "C6": ("every operation by schemathesis, 100 examples each, as reviewer and as lead", 82, whole_openapi),
     "C10": ("floods, deep pages, bombs, slowness; others' searches meanwhile", 12, too_much),
     "C13": ("hostile words and secrets in what is logged", 20, logs),

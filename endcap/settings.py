@@ -239,12 +239,33 @@ class Webhook(Settings):
     events: list[Event] = Field(list(get_args(Event)), min_length=1, description="What it is told of; everything when left out.")
 
 
+class Oidc(Settings):
+    """An OpenID provider by which people sign in; needs `endcap[oidc]`. Passwords and the printed link go on beside it."""
+
+    issuer: Annotated[str, AfterValidator(_web_address)] = Field(
+        description="The provider's issuer, exactly as it calls itself; https but on your own machine."
+    )
+    client_id: str = Field(min_length=1, description="What the provider calls endcap. The address to come back to is /sign-in/return.")
+    secret_env: str | None = Field(
+        None, pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable that holds the client's secret; none for a public client."
+    )
+    ask: list[str] = Field(["profile", "email"], description="Scopes asked of the provider beside openid.")
+    name_claim: str = Field("email", description="The claim that names the user; an address that the provider says is not verified is refused.")
+    role_claim: str = Field("groups", description="The claim, a text or a list of texts, that says what the user may do.")
+    roles: dict[str, Literal["viewer", "reviewer", "lead", "admin"]] = Field(
+        min_length=1, description="Role by value of that claim; the highest counts, and whoever has none may not come in."
+    )
+    team: str = Field("", description="Team of users who come in for the first time; `team` when left out.")
+
+
 class Destination(Settings):
     """A network that may be asked though it is not public, or at other ports than 80 and 443."""
 
     network: Annotated[str, AfterValidator(_network)] = Field(description="An address or a network, e.g. 10.1.2.0/24; never a name.")
     ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field([80, 443], min_length=1, description="Its ports.")
-    purpose: Literal["webhooks", "pictures"] = Field("webhooks", description="For what; addresses of pictures come from suppliers, those of webhooks from you.")
+    purpose: Literal["webhooks", "pictures", "sign-in"] = Field(
+        "webhooks", description="For what; addresses of pictures come from suppliers, those of webhooks and of the OpenID provider from you."
+    )
 
 
 class Catalog(Settings):
@@ -267,7 +288,10 @@ class Catalog(Settings):
     learning: Learning = Field(default_factory=lambda: Learning(), description="How people's answers teach.")
     govern: Govern = Field(default_factory=lambda: Govern(), description="Who decides on changes, and what people may do in a day.")
     webhooks: list[Webhook] = Field([], description="Who is told of runs, held deliveries and people's answers.")
-    allow_outgoing: list[Destination] = Field([], description="Networks that webhooks or pictures may lead to beside public addresses at ports 80 and 443.")
+    oidc: Oidc | None = Field(None, description="An OpenID provider by which people sign in.")
+    allow_outgoing: list[Destination] = Field(
+        [], description="Networks that webhooks, pictures or sign-in may lead to beside public addresses at ports 80 and 443."
+    )
     pictures: bool = Field(True, description="Fetch offers' pictures from where suppliers say, so that pages can show them; they are kept in `home`.")
     feeds: dict[str, Feed] = Field(min_length=1, description="The suppliers' feeds by name.")
 

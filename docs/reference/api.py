@@ -16,7 +16,8 @@ API_INTRO = """\
 `endcap serve` answers on loopback. Every answer is read from exactly one snapshot, named in the header `{header}`.
 The OpenAPI document is served at `/openapi.json`.
 
-A browser comes in by the link that `endcap serve` prints, or by name and password; a program sends `Authorization: Bearer TOKEN`, a token made with
+A browser comes in by the link that `endcap serve` prints, by name and password, or by an OpenID provider
+([sign-in.md](sign-in.md)); a program sends `Authorization: Bearer TOKEN`, a token made with
 `endcap token NAME`. Each route takes at least the role named beside it; what no role is named for, nobody may do."""
 
 

@@ -24,19 +24,22 @@ def user(
     name: Annotated[str, typer.Argument(help="The name to sign in with.")],
     role: Role = "reviewer",
     team: Annotated[str, typer.Option(help="The user's team, stored with each answer; the settings' own when left out.")] = "",
+    outside: Annotated[bool, typer.Option("--outside", help="Signs in by the OpenID provider alone; for grants given before the first time.")] = False,
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
 ) -> None:
     """Make a user, or give one another role and password.
 
-    The password is asked for, or read from standard input where that is no terminal. Sessions of before end.
+    With --outside there is no password: the user signs in by the OpenID provider of the settings, which says the role. Else the password is asked
+    for, or read from standard input where that is no terminal. Sessions of before end.
     """
     from endcap.ops.access import add_user
     from endcap.ops.home import Home
 
     home_ = Home(read_catalog(folder, home=home))
-    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    asked = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if not outside and sys.stdin.isatty() else None
+    password = None if outside else asked if asked is not None else sys.stdin.readline().rstrip("\n")
     add_user(home_.engine, name, role, team=team or home_.catalog.team, password=password, actor=actor(by))
     typer.echo(f"{name} may sign in as {role}")
 

@@ -61,9 +61,7 @@ class User:
 def add_user(engine: Engine, name: str, role: str, *, team: str, password: str | None, actor: str) -> None:
     """Make a user, or give one another role and password; sessions of before end. Raises BadInput on an unknown role or a short password."""
     _check_role(role)
-    for what, given in (("user's", name), ("team's", team)):
-        if (what == "user's" and not given.strip()) or len(given) > 120 or not given.isprintable():
-            raise BadInput(f"{given!r} is no {what} name", where="users", todo="use 1 to 120 printable characters")
+    _check_names(name, team)
     if password is not None and len(password) < MIN_PASSWORD:
         raise BadInput("the password is too short", where="users", todo=f"use at least {MIN_PASSWORD} characters")
     row = {"role": role, "team": team, "password": PasswordHasher().hash(password) if password is not None else None, "made_at": now(), "locked": False}
@@ -137,6 +135,31 @@ def sign_in(engine: Engine, name: str, password: str) -> str | None:
         return None
     with writing(engine) as connection:
         return _make(connection, "session", name, user["role"], SESSION_S, actor=name, owner=name)
+
+
+def sign_in_outside(engine: Engine, name: str, role: str, *, subject: str, team: str) -> str:
+    """A new session's secret for one whom an OpenID provider vouches for; the user is made, or takes the role that the provider now says.
+
+    `subject` is the provider's own id: a name stays its. Raises BadInput for a name that has a password, is locked, or is another's.
+    """
+    _check_role(role)
+    _check_names(name, team)
+    with writing(engine) as connection:
+        known = connection.execute(select(USERS).where(USERS.c.name == name)).mappings().first()
+        if known is not None and (known["password"] is not None or known["locked"] or known["subject"] not in (None, subject)):
+            audit.record(connection, "unknown", "refused", name, {"by": "provider"})
+            refused = True
+        else:
+            refused = False
+            row = {"role": role, "subject": subject}
+            if known is None:
+                connection.execute(insert(USERS).values(row | {"name": name, "team": team, "password": None, "made_at": now(), "locked": False}))
+            else:
+                connection.execute(update(USERS).where(USERS.c.name == name).values(row))
+            secret = _make(connection, "session", name, role, SESSION_S, actor=name, owner=name)
+    if refused:
+        raise BadInput(f"{name} does not sign in by the provider", where="users", todo="see `endcap users`; another user may have this name")
+    return secret
 
 
 def make_link(engine: Engine, name: str, role: str) -> str:
@@ -239,6 +262,12 @@ def _make(
     connection.execute(insert(PASSES).values(row | within))
     audit.record(connection, actor, f"make {kind}", name, {"pass": pass_id, "role": role} | {name: value for name, value in within.items() if value})
     return secret
+
+
+def _check_names(name: str, team: str) -> None:
+    for what, given in (("user's", name), ("team's", team)):
+        if (what == "user's" and not given.strip()) or len(given) > 120 or not given.isprintable():
+            raise BadInput(f"{given[:130]!r} is no {what} name", where="users", todo="use 1 to 120 printable characters")
 
 
 def _check_user(connection: Connection, name: str) -> None:

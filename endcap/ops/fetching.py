@@ -88,9 +88,9 @@ class Fetcher:
                 raise Refused("the server leads to an address that cannot be read", where=repr(address[:120])) from None
         raise NotFetched(f"the server leads on more than {MOST_REDIRECTS} times", where=repr(address[:120]))
 
-    def post(self, address: str, body: bytes, headers: Mapping[str, str]) -> Fetched:
-        """Send a body. A redirect is the answer and is not followed; of a longer answer only its beginning is read."""
-        return self._ask("POST", target_of(address), headers, body, _Moment(self._seconds), None)
+    def post(self, address: str, body: bytes, headers: Mapping[str, str], *, most_bytes: int | None = None) -> Fetched:
+        """Send a body. A redirect is the answer and is not followed; without `most_bytes` only the beginning of a longer answer is read."""
+        return self._ask("POST", target_of(address), headers, body, _Moment(self._seconds), most_bytes)
 
     def _ask(self, method: str, target: Target, headers: Mapping[str, str], body: bytes, until: _Moment, most_bytes: int | None) -> Fetched:
         where = f"{target.scheme}://{target.authority}"

@@ -271,6 +271,7 @@ USERS = _table(
     Column("password", String(200)),  # Argon2 hash; none: signs in by a printed link only
     Column("made_at", String(32), nullable=False),
     Column("locked", Boolean, nullable=False),
+    Column("subject", String(2000)),  # issuer and id of one whom an OpenID provider vouches for
     private=True,
 )  # fmt: skip
 

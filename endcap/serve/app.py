@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 import endcap
 from endcap import shelf
+from endcap.ops.oidc import provider_of
 from endcap.ops.pictures import pictures_of
 from endcap.problems import BadInput
 from endcap.serve import api, api_governing, api_match, api_models, api_product, api_reconcile, api_review, api_runs, api_values, pictures, signing_in
@@ -37,6 +38,7 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     )  # fmt: skip
     readings = Readings(home)
     app.state.home, app.state.gate, app.state.readings, app.state.limits = home, gate, readings, limits or Limits()
+    app.state.provider = provider_of(home.catalog)
     app.state.pictures = pictures_of(home.catalog, home.path)
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:

@@ -14,12 +14,15 @@ from endcap.serve.passes import Passes
 
 COOKIE = "endcap_session"
 RECONCILE = "/api/v1/reconcile"  # its clients know an address alone: the token may stand in it
+SIGNING_IN = (("POST", "/sign-in"), ("GET", "/sign-in/provider"), ("GET", "/sign-in/return"))  # how often is limited by the address it comes from
 OPEN = ""  # for all, signed in or not
 
 # (method, route) -> least role. A route that is missing here answers nobody, and a test fails.
 LEAST_ROLE: dict[tuple[str, str], str] = {
     ("GET", "/sign-in"): OPEN,
     ("POST", "/sign-in"): OPEN,
+    ("GET", "/sign-in/provider"): OPEN,
+    ("GET", "/sign-in/return"): OPEN,
     ("GET", "/enter"): OPEN,
     ("POST", "/sign-out"): OPEN,
     ("GET", "/api/v1/health"): OPEN,
@@ -114,7 +117,7 @@ async def admit(request: Request) -> None:
     if request.method not in ("GET", "HEAD") and not request.headers.get("authorization") and not _token_in_address(request):
         _check_same_site(request)
     if least == OPEN:
-        if route is not None and route.path == "/sign-in" and request.method == "POST":
+        if (request.method, request.url.path) in SIGNING_IN:
             _take(request, request.client.host if request.client else "unknown", "sign-in")
         return
     gate: Gate = request.app.state.gate

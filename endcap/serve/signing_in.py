@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from endcap.ops import access
+from endcap.ops.oidc import Provider
+from endcap.problems import Problem
+from endcap.serve.asking import NotFound
 from endcap.serve.gate import COOKIE
 from endcap.serve.templating import page_of
 
+LOG = logging.getLogger("endcap.serve")
 ROUTER = APIRouter(include_in_schema=False)
 AFTER = "/review"
 MOST_FORM_BYTES = 4096
+LEFT, AWAY_S = "endcap_left", 600  # what a browser keeps while it is at the provider
 
 
 @ROUTER.get("/enter", response_model=None)
@@ -23,14 +29,14 @@ def enter(request: Request, once: Annotated[str, Query(max_length=100)] = "") ->
     """Begin a session by a link that works once."""
     session = access.redeem(request.app.state.home.engine, once)
     if session is None:
-        return page_of(request, "sign_in.html", status=401, wrong="This link was used already, or is too old. Start `endcap serve` again for a new one.")
+        return _sign_in_page(request, "This link was used already, or is too old. Start `endcap serve` again for a new one.")
     return _with_session(session, request)
 
 
 @ROUTER.get("/sign-in", response_model=None)
 def show(request: Request) -> Response:
     """The page to sign in on."""
-    return page_of(request, "sign_in.html", wrong="")
+    return _sign_in_page(request)
 
 
 @ROUTER.post("/sign-in", response_model=None)
@@ -40,8 +46,38 @@ async def sign_in(request: Request) -> Response:
     name, password = (form.get(field, [""])[0].replace("\x00", "\ufffd") for field in ("name", "password"))  # Postgres cannot be asked for a NUL
     session = await to_thread.run_sync(access.sign_in, request.app.state.home.engine, name, password)
     if session is None:
-        return page_of(request, "sign_in.html", status=401, wrong="This name and password do not belong together.")
+        return _sign_in_page(request, "This name and password do not belong together.")
     return _with_session(session, request)
+
+
+@ROUTER.get("/sign-in/provider", response_model=None)
+def leave(request: Request) -> Response:
+    """Send the browser to the OpenID provider."""
+    try:
+        leaving = _provider(request).leave(_back(request))
+    except Problem as error:
+        LOG.warning("nobody can be sent to the provider: %s", error.sentence())
+        return _sign_in_page(request, "The provider cannot be asked now. Try again, or sign in with a password.", status=503)
+    answer = RedirectResponse(leaving.address, 303)
+    # Not strict: it must come along when the provider sends the browser back.
+    answer.set_cookie(LEFT, leaving.kept, max_age=AWAY_S, path="/sign-in", httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    return answer
+
+
+@ROUTER.get("/sign-in/return", response_model=None)
+def come_back(request: Request) -> Response:
+    """Begin a session by what the provider sent the browser back with."""
+    try:
+        session = _provider(request).come_back(request.app.state.home.engine, request.cookies.get(LEFT, ""), request.query_params, _back(request))
+    except Problem as error:
+        LOG.warning("not signed in by the provider: %s", error.sentence())
+        answer = _sign_in_page(request, "The provider did not vouch for you, or you may not come in here. Begin again.")
+    else:
+        # A page of ours leads on: after a redirect from another site the browser would not send the session's strict cookie.
+        answer = page_of(request, "signed_in.html", after=AFTER)
+        _set_session(answer, session, request)
+    answer.delete_cookie(LEFT, path="/sign-in")
+    return answer
 
 
 @ROUTER.post("/sign-out", response_model=None)
@@ -58,5 +94,27 @@ def sign_out(request: Request) -> Response:
 
 def _with_session(session: str, request: Request) -> Response:
     answer = RedirectResponse(AFTER, 303)
-    answer.set_cookie(COOKIE, session, max_age=int(access.SESSION_S), httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    _set_session(answer, session, request)
     return answer
+
+
+def _set_session(answer: Response, session: str, request: Request) -> None:
+    answer.set_cookie(COOKIE, session, max_age=int(access.SESSION_S), httponly=True, samesite="strict", secure=request.url.scheme == "https")
+
+
+def _sign_in_page(request: Request, wrong: str = "", status: int = 401) -> Response:
+    provider: Provider | None = request.app.state.provider
+    name = urlsplit(provider.settings.issuer).hostname if provider else None
+    return page_of(request, "sign_in.html", status=status if wrong else 200, wrong=wrong, provider=name)
+
+
+def _provider(request: Request) -> Provider:
+    provider: Provider | None = request.app.state.provider
+    if provider is None:
+        raise NotFound("there is no provider to sign in by", "name one under `oidc` in the settings")
+    return provider
+
+
+def _back(request: Request) -> str:
+    """The address to come back to; the host is one of those that are answered at all."""
+    return f"{request.url.scheme}://{request.headers.get('host', '')}/sign-in/return"

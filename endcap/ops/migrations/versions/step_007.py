@@ -20,5 +20,6 @@ def upgrade() -> None:
     )
     for column in (Column("owner", String(120)), Column("supplier", String(120)), Column("category", String(400))):
         op.add_column("passes", column)
+    op.add_column("users", Column("subject", String(2000)))
     # Whoever has signed in by password goes on as that user.
     op.execute("UPDATE passes SET owner = name WHERE kind = 'session' AND name IN (SELECT name FROM users WHERE password IS NOT NULL)")
