@@ -22,6 +22,7 @@ COLUMNS = (
 # Fewer answers of either kind teach nothing yet.
 LEAST_EACH = 5
 RIDGE = 10.0
+FOLDS = 5
 NEVER_SURER = 0.003
 ALIKE_AT_ALL = 0.1
 CODE_LENGTH = 5
@@ -128,6 +129,24 @@ def fit(every: Evidence, told: Evidence, right: np.ndarray, *, error: float = 0.
         if np.abs(step).max() < 1e-7:
             break
     return Sureness(middle, spread, weights)
+
+
+def is_better(every: Evidence, told: Evidence, right: np.ndarray, *, error: float = 0.0, seed: int) -> bool:
+    """Whether what is learned puts right decisions before wrong ones better than what was believed before, on answers that it has not seen."""
+    fold = np.random.default_rng(seed).permutation(right.size) % FOLDS
+    unseen = np.zeros(right.size)
+    for number in range(FOLDS):
+        learned = fit(every, told.take(np.flatnonzero(fold != number)), right[fold != number], error=error)
+        if learned is None:
+            return False
+        unseen[fold == number] = learned.chance(told.take(np.flatnonzero(fold == number)))
+    return _ordered(unseen, right) > _ordered(told.columns[:, COLUMNS.index("believed")], right)
+
+
+def _ordered(scores: np.ndarray, right: np.ndarray) -> float:
+    """Share of pairs of a right and a wrong decision in which the right one has the higher score; ties count half (the area under the ROC curve)."""
+    above = scores[right][:, None] - scores[~right][None, :]
+    return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
 def _design(evidence: Evidence, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:

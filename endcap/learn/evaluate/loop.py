@@ -168,11 +168,12 @@ def _drawn(arm: Arm, rows: np.ndarray, count: int) -> list[int]:
 
 
 def _to_teach(arm: Arm, count: int) -> list[int]:
-    """Rows to ask about: some drawn at random from all decisions, the others of what is done alone where the arm is least sure of it."""
-    random = _drawn(arm, arm.alone(arm.chance.size), round(AT_RANDOM * count))
-    taken = arm.asked | arm.audits.keys() | set(random)
-    least_sure = [row for row in arm.alone()[::-1].tolist() if row not in taken]
-    return [*random, *least_sure[: count - len(random)]]
+    """Rows to ask about: some drawn at random from all decisions, the others where the arm knows least whether the decision is right."""
+    every = arm.alone(arm.chance.size)
+    random = _drawn(arm, every, round(AT_RANDOM * count))
+    free = np.setdiff1d(every, np.array(sorted(arm.asked | arm.audits.keys() | set(random)), dtype=np.int64))
+    order = np.lexsort((free, np.abs(arm.chance[free] - 0.5)))
+    return [*random, *free[order][: count - len(random)].tolist()]
 
 
 def _learn_of(arm: Arm, row: int) -> set[str]:
@@ -217,8 +218,9 @@ def _answered(arm: Arm, opened: set[str], seed: int) -> None:
     arm.chance = _believed(arm.decisions)
     if arm.learns and arm.lessons:
         told = sureness.together([evidence for evidence, _right in arm.lessons])
-        learned = sureness.fit(arm.evidence, told, np.array([right for _evidence, right in arm.lessons]), error=_error_of(arm))
-        if learned is not None:
+        right = np.array([right for _evidence, right in arm.lessons])
+        learned = sureness.fit(arm.evidence, told, right, error=_error_of(arm))
+        if learned is not None and sureness.is_better(arm.evidence, told, right, error=_error_of(arm), seed=seed):
             arm.chance = learned.chance(arm.evidence)
     standing = [row for row, decision in arm.confirmed.items() if decision == _judged(arm, row)]
     arm.chance[standing] = 1.0
@@ -295,7 +297,9 @@ def _figures(arm: Arm, precision: float, confidence: float) -> dict[str, Any]:
         "straight_through_yield": {"true": round(automation * (1 - escapes), 4), "low": round(automation * low, 4), "high": round(automation * high, 4)},
         "to_review": int(size - alone.size - by_person), "by_person": by_person, "model": arm.model.model_id,
         "threshold": round(float(arm.chance[alone[-1]]), 4) if alone.size else None,
-        "escapes_by_automation": {f"{level:g}": round(_wrong_share(arm, arm.alone(int(level * size))), 4) for level in LEVELS if int(level * size) <= alone.size},
+        "escapes_by_automation": {
+            f"{level:g}": round(_wrong_share(arm, arm.alone(int(level * size))), 4) for level in LEVELS if int(level * size) <= alone.size
+        },
         "promise": _promised(arm, alone, standing, right, precision, confidence),
     }  # fmt: skip
 
