@@ -78,6 +78,45 @@ def promise(
     _show(evaluate_promise(folder, precision=precision, confidence=confidence, splits=splits, seed=seed), as_json)
 
 
+def loop(
+    path: Annotated[
+        Path, typer.Argument(help="A folder with left.csv, right.csv and matches.csv, a CSV file of many sources, or a sandbox world after a run.")
+    ],
+    rounds: Annotated[int, typer.Option(help="Rounds of answers.")] = 3,
+    answers: Annotated[int, typer.Option(help="Answers a round, audits included.")] = 100,
+    error: Annotated[float, typer.Option(help="How often the simulated reviewer errs.")] = 0.0,
+    arms: Annotated[str, typer.Option(help="What is played: learn, control, or both.")] = "learn,control",
+    precision: Annotated[float, typer.Option(help="The success promised of what the machine does alone.")] = 0.98,
+    confidence: Annotated[float, typer.Option(help="How sure the promise must be.")] = 0.9,
+    truth: Annotated[str, typer.Option(help="Of a CSV file: column with the true product.")] = "cluster_id",
+    source: Annotated[str, typer.Option(help="Of a CSV file: column with the source.")] = "",
+    hide: Annotated[str, typer.Option(help="Of a CSV file: columns that matching must not see, separated by commas.")] = "",
+    seed: Seed = 7,
+    as_json: Json = False,
+) -> None:
+    """Measure the feedback loop round by round with a simulated reviewer, beside a catalog that does not learn."""
+    from endcap.learn.evaluate.loop import evaluate_loop
+
+    hidden, played = ([name.strip() for name in names.split(",") if name.strip()] for names in (hide, arms))
+    figures = evaluate_loop(
+        path, rounds=rounds, answers=answers, error=error, arms=played, precision=precision, confidence=confidence, truth=truth, source=source, hide=hidden,
+        seed=seed,
+    )  # fmt: skip
+    if as_json:
+        print_json(figures)
+        return
+    _show({name: value for name, value in figures.items() if name != "rounds"}, as_json=False)
+    for one in figures["rounds"]:
+        for arm in played:
+            told = one[arm]
+            promise = told["promise"]
+            kept = f"{promise['missing']} answers missing" if promise["kept"] is None else f"{promise['automation']:.1%} promised"
+            typer.echo(
+                f"round {one['round']}, {one['answers']} answers, {arm}: automation {told['automation']:.1%}, escapes {told['escapes']:.2%}, "
+                f"to review {told['to_review']:,}, {kept}"
+            )
+
+
 def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(figures)
@@ -88,6 +127,6 @@ def _show(figures: dict[str, Any], as_json: bool) -> None:
 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure on labelled data of your own.")
-    for verb in (block, match, link, cluster, promise):
+    for verb in (block, match, link, cluster, promise, loop):
         group.command(verb.__name__)(verb)
     app.add_typer(group, name="evaluate")

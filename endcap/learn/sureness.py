@@ -20,8 +20,11 @@ COLUMNS = (
     "product_size", "words", "has_code", "unlike_all", "believed",
 )  # fmt: skip
 # Fewer answers of either kind teach nothing yet.
-LEAST_EACH = 5
+LEAST_EACH = 3
 RIDGE = 10.0
+# What was believed before weighs as much as so many wrong decisions found: they are what little is known of.
+BELIEF = 10.0
+FOLDS = 5
 NEVER_SURER = 0.003
 ALIKE_AT_ALL = 0.1
 CODE_LENGTH = 5
@@ -93,10 +96,13 @@ class Sureness:
     middle: np.ndarray
     spread: np.ndarray
     weights: np.ndarray
+    share: float  # of what was learned; the rest is what was believed before
 
     def chance(self, evidence: Evidence) -> np.ndarray:
         """float64 [n]: how likely each decision is right; 0 where there is none."""
-        return np.where(evidence.decided, _logistic(_design(evidence, self.middle, self.spread) @ self.weights), 0.0)
+        learned = _design(evidence, self.middle, self.spread) @ self.weights
+        believed = evidence.columns[:, COLUMNS.index("believed")]
+        return np.where(evidence.decided, _logistic(self.share * learned + (1 - self.share) * believed), 0.0)
 
 
 def fit(every: Evidence, told: Evidence, right: np.ndarray, *, error: float = 0.0) -> Sureness | None:
@@ -112,22 +118,45 @@ def fit(every: Evidence, told: Evidence, right: np.ndarray, *, error: float = 0.
     design = _design(told, middle, spread)
     penalty = np.full(design.shape[1], RIDGE)
     penalty[0] = 1e-3
-    prior = np.zeros(design.shape[1])
-    prior[1 + len(KINDS) + COLUMNS.index("believed")] = spread[-1]  # until answers say otherwise, what is believed is right
-    prior[0] = middle[-1]
-    weights = prior.copy()
+    weights = np.zeros(design.shape[1])
     share = 1.0 - 2.0 * min(error, 0.45)
     for _step in range(100):
         chance = _logistic(design @ weights)
         seen = np.clip((1 - share) / 2 + share * chance, 1e-6, 1 - 1e-6)  # how likely a person says 'right'
         slope = share * chance * (1 - chance)
-        gradient = design.T @ ((seen - right) / (seen * (1 - seen)) * slope) + penalty * (weights - prior)
+        gradient = design.T @ ((seen - right) / (seen * (1 - seen)) * slope) + penalty * weights
         curvature = (design * (slope**2 / (seen * (1 - seen)))[:, None]).T @ design + np.diag(penalty)
         step = np.clip(np.linalg.solve(curvature, gradient), -1.0, 1.0)
         weights = weights - step
         if np.abs(step).max() < 1e-7:
             break
-    return Sureness(middle, spread, weights)
+    wrong = float((~right).sum()) * (1 - 2 * min(error, 0.45)) ** 2
+    return Sureness(middle, spread, weights, wrong / (wrong + BELIEF))
+
+
+def is_fit(every: Evidence, told: Evidence, right: np.ndarray, *, error: float = 0.0, seed: int) -> bool:
+    """Whether what is learned puts right decisions before wrong ones no worse than what was believed before, on answers that it has not seen.
+
+    No worse: not by more than a standard error of the difference could be, which with few wrong decisions is much.
+    """
+    order = np.random.default_rng(seed).permutation(right.size)
+    fold = np.empty(right.size, dtype=np.int64)
+    fold[order[np.argsort(right[order], kind="stable")]] = np.arange(right.size) % FOLDS  # of wrong ones as many in each
+    unseen = np.zeros(right.size)
+    for number in range(FOLDS):
+        learned = fit(every, told.take(np.flatnonzero(fold != number)), right[fold != number], error=error)
+        if learned is None:
+            return False
+        unseen[fold == number] = learned.chance(told.take(np.flatnonzero(fold == number)))
+    before = _ordered(told.columns[:, COLUMNS.index("believed")], right)
+    spread = np.sqrt(before * (1 - before) / min(int(right.sum()), int((~right).sum())))
+    return _ordered(unseen, right) >= before - float(spread)
+
+
+def _ordered(scores: np.ndarray, right: np.ndarray) -> float:
+    """Share of pairs of a right and a wrong decision in which the right one has the higher score; ties count half (the area under the ROC curve)."""
+    above = scores[right][:, None] - scores[~right][None, :]
+    return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
 def _design(evidence: Evidence, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -31,10 +31,10 @@ from endcap.problems import BadInput
 
 ARMS = ("learn", "control")
 # Of the answers of a round: audits; of the rest: asked a second time, and asked at random so that what is learned holds for all decisions.
-AUDITED, AGAIN, AT_RANDOM = 0.4, 0.1, 0.5
+AUDITED, AGAIN, AT_RANDOM = 0.4, 0.1, 0.8
 # What a reviewer is believed to get wrong before any question was asked twice, and how many answers that belief weighs.
 USUAL_ERROR, BELIEF = 0.05, 10.0
-# A learned arm decides whatever is likelier right than wrong, and leaves to sureness what of it is done alone.
+# The learning arm decides nearly all, and leaves to sureness which of its decisions are done alone.
 DECIDED_FROM = 0.6
 # Fewer answers of either kind teach the pair scorer nothing; sure pairs stand beside them as `endcap train` has it.
 LEAST_PAIRS, LEAST_EACH, SURE, SURE_WEIGHT, SURE_PER_LABEL, FOLDS = 20, 3, 0.02, 0.25, 20, 5
@@ -64,7 +64,6 @@ class Arm:
     labels: dict[tuple[str, str], bool] = field(default_factory=dict)
     audits: dict[int, tuple[tuple[str, str | None], bool]] = field(default_factory=dict)  # row -> (decision judged, said right)
     asked: set[int] = field(default_factory=set)
-    confirmed: dict[int, tuple[str, str | None]] = field(default_factory=dict)  # row -> decision that a person agreed with
     generous: bool = False
 
     @property
@@ -152,8 +151,9 @@ def _ask(arm: Arm, count: int) -> set[str]:
         said_first = decision["said"]
         arm.said_twice.append(arm.reviewer.says(right) == said_first)
     opened: set[str] = set()
-    for row in _to_teach(arm, fresh):
-        opened |= _learn_of(arm, row)
+    random, doubtful = _to_teach(arm, fresh)
+    for row in (*random, *doubtful):
+        opened |= _learn_of(arm, row, sample=row in random)
     return opened
 
 
@@ -167,28 +167,32 @@ def _drawn(arm: Arm, rows: np.ndarray, count: int) -> list[int]:
     return sorted(arm.random.permutation(free)[:count].tolist())
 
 
-def _to_teach(arm: Arm, count: int) -> list[int]:
-    """Rows to ask about: some drawn at random from all decisions, the others of what is done alone where the arm is least sure of it."""
-    random = _drawn(arm, arm.alone(arm.chance.size), round(AT_RANDOM * count))
-    taken = arm.asked | arm.audits.keys() | set(random)
-    least_sure = [row for row in arm.alone()[::-1].tolist() if row not in taken]
-    return [*random, *least_sure[: count - len(random)]]
+def _to_teach(arm: Arm, count: int) -> tuple[list[int], list[int]]:
+    """Rows to ask about: some drawn at random from all decisions, the others where the arm knows least whether the decision is right.
+
+    Only the random ones teach how sure decisions are: a sample of doubtful ones would say that all are doubtful.
+    """
+    every = arm.alone(arm.chance.size)
+    random = _drawn(arm, every, round(AT_RANDOM * count))
+    free = np.setdiff1d(every, np.array(sorted(arm.asked | arm.audits.keys() | set(random)), dtype=np.int64))
+    order = np.lexsort((free, np.abs(arm.chance[free] - 0.5)))
+    return random, free[order][: count - len(random)].tolist()
 
 
-def _learn_of(arm: Arm, row: int) -> set[str]:
-    """Ask about one decision; gives the offers whose place is to be decided anew."""
+def _learn_of(arm: Arm, row: int, *, sample: bool) -> set[str]:
+    """Ask about one decision, of a random sample or not; gives the offers whose place is to be decided anew."""
     decision = arm.decisions.slice(row, 1).to_pylist()[0]
     right = bool(arm.truth.right[row])
     answer: Answer = arm.reviewer.about(decision, right, arm.truth)
     arm.asked.add(row)
     if decision["action"] != "to_review":
         arm.questions.append(({**decision, "said": answer.right}, right))
-        arm.lessons.append((arm.evidence.take(np.array([row])), answer.right))
+        if sample:
+            arm.lessons.append((arm.evidence.take(np.array([row])), answer.right))
     for one, other, same in answer.pairs:
         arm.labels[min(one, other), max(one, other)] = same
     if answer.right and decision["action"] != "to_review":
-        arm.confirmed[row] = _judged(arm, row)  # what a person agrees with stays the machine's
-        return set()
+        return set()  # what a person agrees with stays the machine's
     if answer.override is None:
         return set()
     identity = arm.world.offers["identity_hash"][row].as_py()
@@ -201,27 +205,31 @@ def _learn_of(arm: Arm, row: int) -> set[str]:
 
 def _answered(arm: Arm, opened: set[str], seed: int) -> None:
     """Take the answers in: what they bind, and in the learning arm what they teach."""
+    better = _challenger(arm, seed) if arm.learns else None
+    if better is not None:
+        arm.model, arm.pairs = better, rescore(arm.pairs, better)
+    everything = better is not None or (arm.learns and not arm.generous)
+    arm.generous = arm.learns
+    _decide(arm, None if everything else opened)
+    if not arm.learns or not arm.lessons:
+        return
+    told, error = sureness.together([evidence for evidence, _right in arm.lessons]), _error_of(arm)
+    right = np.array([right for _evidence, right in arm.lessons])
+    learned = sureness.fit(arm.evidence, told, right, error=error)
+    if learned is not None and sureness.is_fit(arm.evidence, told, right, error=error, seed=seed):
+        arm.chance = learned.chance(arm.evidence)
+
+
+def _decide(arm: Arm, opened: set[str] | None) -> None:
+    """Decide the given offers, or all, and look at what came of it."""
     world, policy = arm.world, arm.world.catalog.policy
-    everything = False
-    if arm.learns:
-        everything = not arm.generous
-        arm.generous = True
+    if arm.generous:
         policy = policy.model_copy(update={"accept": DECIDED_FROM, "review": DECIDED_FROM})
-        better = _challenger(arm, seed)
-        if better is not None:
-            arm.model, arm.pairs, everything = better, rescore(arm.pairs, better), True
-    ids = world.offers["offer_id"].combine_chunks() if everything else pa.array(sorted(opened), pa.string())
+    ids = world.offers["offer_id"].combine_chunks() if opened is None else pa.array(sorted(opened), pa.string())
     arm.decisions = arm.memory.decide(world.offers, arm.pairs, ids, arm.model.model_id, answers=arm.overrides, policy=policy)
     arm.truth = judge(arm.decisions, world.truth)
     arm.evidence = sureness.gather(world.offers, arm.pairs, arm.decisions)
     arm.chance = _believed(arm.decisions)
-    if arm.learns and arm.lessons:
-        told = sureness.together([evidence for evidence, _right in arm.lessons])
-        learned = sureness.fit(arm.evidence, told, np.array([right for _evidence, right in arm.lessons]), error=_error_of(arm))
-        if learned is not None:
-            arm.chance = learned.chance(arm.evidence)
-    standing = [row for row, decision in arm.confirmed.items() if decision == _judged(arm, row)]
-    arm.chance[standing] = 1.0
 
 
 def _error_of(arm: Arm) -> float:
@@ -295,7 +303,9 @@ def _figures(arm: Arm, precision: float, confidence: float) -> dict[str, Any]:
         "straight_through_yield": {"true": round(automation * (1 - escapes), 4), "low": round(automation * low, 4), "high": round(automation * high, 4)},
         "to_review": int(size - alone.size - by_person), "by_person": by_person, "model": arm.model.model_id,
         "threshold": round(float(arm.chance[alone[-1]]), 4) if alone.size else None,
-        "escapes_by_automation": {f"{level:g}": round(_wrong_share(arm, arm.alone(int(level * size))), 4) for level in LEVELS if int(level * size) <= alone.size},
+        "escapes_by_automation": {
+            f"{level:g}": round(_wrong_share(arm, arm.alone(int(level * size))), 4) for level in LEVELS if int(level * size) <= alone.size
+        },
         "promise": _promised(arm, alone, standing, right, precision, confidence),
     }  # fmt: skip
 

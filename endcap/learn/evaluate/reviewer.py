@@ -66,6 +66,6 @@ class Reviewer:
 
 def _override(offer_id: str, action: str, product: str | None, other: str | None) -> dict[str, Any]:
     return {
-        "offer_id": offer_id, "action": action, "product_id": product, "counterpart_offer_id": other, "actor": "reviewer", "team": "", "reason_code": "evaluated",
-        "note": "", "snapshot_id": "", "at": "", "role": "reviewer",
+        "offer_id": offer_id, "action": action, "product_id": product, "counterpart_offer_id": other, "actor": "reviewer", "team": "",
+        "reason_code": "evaluated", "note": "", "snapshot_id": "", "at": "", "role": "reviewer",
     }  # fmt: skip

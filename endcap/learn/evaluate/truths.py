@@ -20,7 +20,7 @@ class Truth(NamedTuple):
 
 
 def judge(decisions: pa.Table, truth: Mapping[str, str]) -> Truth:
-    """Judge product decisions, in their order. An offer that waits is in no product; a link to a second product of its kind is right, its founding was wrong."""
+    """Judge product decisions, in their order. What waits is in no product; a link to a second product of its kind is right, its founding was wrong."""
     ids, actions, products = (decisions[name].to_pylist() for name in ("offer_id", "action", "product_id"))
     members: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for offer_id, action, product in zip(ids, actions, products, strict=True):
