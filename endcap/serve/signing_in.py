@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
@@ -19,12 +19,15 @@ MOST_FORM_BYTES = 4096
 
 
 @ROUTER.get("/enter", response_model=None)
-def enter(request: Request, once: Annotated[str, Query(max_length=100)] = "") -> Response:
+def enter(
+    request: Request, once: Annotated[str, Query(max_length=100)] = "",
+    first: Annotated[str, Query(max_length=400, description="The offer whose question the queue is to begin with.")] = "",
+) -> Response:  # fmt: skip
     """Begin a session by a link that works once."""
     session = access.redeem(request.app.state.home.engine, once)
     if session is None:
         return page_of(request, "sign_in.html", status=401, wrong="This link was used already, or is too old. Start `endcap serve` again for a new one.")
-    return _with_session(session, request)
+    return _with_session(session, request, f"?first={quote(first)}" if first else "")
 
 
 @ROUTER.get("/sign-in", response_model=None)
@@ -56,7 +59,7 @@ def sign_out(request: Request) -> Response:
     return answer
 
 
-def _with_session(session: str, request: Request) -> Response:
-    answer = RedirectResponse(AFTER, 303)
+def _with_session(session: str, request: Request, begin: str = "") -> Response:
+    answer = RedirectResponse(AFTER + begin, 303)
     answer.set_cookie(COOKIE, session, max_age=int(access.SESSION_S), httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return answer

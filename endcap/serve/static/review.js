@@ -49,7 +49,8 @@ function filters() {
 async function more() {
   if (state.loading || state.ended) return state.loading;
   const had = [...state.items.map((item) => item.offer_id), ...outbox.all().map((one) => one.offer_id)];
-  const asked = new URLSearchParams({ n: String(AHEAD), skip: had.slice(0, 100).join("\n"), ...(state.checks ? { checks: "true" } : filters()) });
+  const first = state.snapshot === null ? new URLSearchParams(location.search).get("first") ?? "" : "";
+  const asked = new URLSearchParams({ n: String(AHEAD), first, skip: had.slice(0, 100).join("\n"), ...(state.checks ? { checks: "true" } : filters()) });
   state.loading = (async () => {
     try {
       const answer = await fetch(`/api/v1/review/next?${asked}`);
