@@ -237,6 +237,48 @@ def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) ->
     assert len([row for row in desk.stored() if row["action"] == "undo"]) == len(rows)
 
 
+def test_a_decision_is_reopened_from_the_rail_from_the_history_and_after_a_reload_and_the_product_stands_beside_it(desk: Desk) -> None:
+    page = ready(desk.person())
+    titles = []
+    for key in "nyn":
+        titles.append(title(page))
+        page.keyboard.press(key)
+        page.wait_for_function("(before) => document.querySelector('.side.asked .title').innerText !== before", arg=titles[-1])
+    sent(page)
+    page.locator("#last button").nth(1).click()
+    expect(page.locator(".side.asked .title")).to_have_text(titles[1])
+    page.keyboard.press("o")
+    expect(page.locator("#panel h3")).to_contain_text("As its sellers sent it")
+    assert page.locator("#panel .beside li").count() and violations(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    page.reload()
+    ready(page)
+    expect(page.locator("#last li")).to_have_count(2)
+    page.keyboard.press("U")
+    expect(page.locator("#decided tr")).to_have_count(3)
+    assert page.locator("#decided tr", has_text="taken back").count() == 1 and violations(page) == []
+    page.locator("#decided tr").last.locator("button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".side.asked .title")).to_have_text(titles[0])
+    assert sorted(row["undoes"] for row in desk.stored() if row["action"] == "undo") == [1, 2]
+
+
+def test_where_nothing_waits_links_of_the_machine_can_be_checked(desk: Desk) -> None:
+    page = desk.person()
+    served(page, [])
+    page.reload()
+    button = page.get_by_role("button", name="Check links the machine is sure of")
+    expect(button).to_be_visible()
+    page.unroute(NEXT)
+    button.click()
+    ready(page)
+    page.keyboard.press("y")
+    sent(page)
+    (row,) = desk.stored()
+    assert row["reason_code"] == "audit" and row["action"] == "same"
+
+
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "javascript:alert(1)", "{{7*7}}", "</p><form action=//evil>",
     "<iframe srcdoc='<script>alert(1)</script>'>", "\u202eabc", "&lt;b&gt;",
