@@ -181,7 +181,15 @@ def _desk(watched: Watched, payloads: tuple[str, ...]) -> tuple[str, list[str]]:
 
     def answer(route: Any) -> None:
         found = left.pop() if left else []
-        counts = {"waiting": len(payloads), "fitting": len(payloads), "leased": 0, "suppliers": dict.fromkeys(payloads, 1), "categories": {}, "reasons": {}}
+        counts = {
+            "waiting": len(payloads),
+            "fitting": len(payloads),
+            "leased": 0,
+            "holders": {},
+            "suppliers": dict.fromkeys(payloads, 1),
+            "categories": {},
+            "reasons": {},
+        }
         route.fulfill(content_type="application/json", body=json.dumps({"snapshot": "s", **counts, "items": found}))
 
     page.route("**/api/v1/review/next*", answer)

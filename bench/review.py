@@ -241,7 +241,7 @@ async def pace(served: Served) -> list[Figure]:
         begun, batches, singles = time.monotonic(), 0, 0
         while time.monotonic() - begun < PACE_S and await page.locator(ITEM).count():
             await asyncio.sleep(THINKING_S)
-            await page.keyboard.press("b")
+            await page.keyboard.press(" ")
             await page.wait_for_function("() => document.querySelector('[data-batch]') || document.querySelector('#left').innerText.startsWith('No other')")
             if await page.locator("[data-batch=different]").count():
                 await asyncio.sleep(THINKING_S)

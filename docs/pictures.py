@@ -59,7 +59,7 @@ def take_terminal(folder: Path) -> None:
     (PICTURES / "demo.svg").write_text(picture, encoding="utf-8")
 
 
-def take_pages(browser: Browser, folder: Path, into: Path, wanted: Sequence[tuple[str, str, str]], height: int = 900) -> list[Path]:
+def take_pages(browser: Browser, folder: Path, into: Path, wanted: Sequence[tuple[str, str, str]], height: int = 900, width: int = 1180) -> list[Path]:
     """Serve the catalog, come in by the printed link, and take (path, file name, light or dark) each; the files are returned in order."""
     command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(folder), "--port", str(PORT)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -67,7 +67,7 @@ def take_pages(browser: Browser, folder: Path, into: Path, wanted: Sequence[tupl
     link = server.stdout.readline().removeprefix("open ").split()[0]
     taken = []
     try:
-        context = browser.new_context(viewport={"width": 1180, "height": height})
+        context = browser.new_context(viewport={"width": width, "height": height})
         page = context.new_page()
         _come_in(page, link)
         for path, name, scheme in wanted:

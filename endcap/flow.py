@@ -69,7 +69,7 @@ from endcap.match.live import live_in
 from endcap.metrics import measure
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
-from endcap.problems import BadInput
+from endcap.problems import BadInput, in_words
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
 from endcap.settings import Catalog, Suspicious
@@ -273,7 +273,7 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
         published = snapshot["snapshot_id"] if snapshot and snapshot["run"] == journey.run else None
         reached = {"stages": stages, "failed_in": STAGES[len(stages)].__name__ if len(stages) < len(STAGES) else "publish"}
         state = "done" if published else "failed"
-        close_run(home, attempt, state=state, snapshot_id=published, error=str(error) or type(error).__name__, deliveries=journey.deliveries, figures=reached)
+        close_run(home, attempt, state=state, snapshot_id=published, error=in_words(error), deliveries=journey.deliveries, figures=reached)
         raise
     figures = {**journey.figures, "notices": journey.notices, "metrics": metrics, "catalog": totals, "stages": [*stages, publishing]}
     close_run(home, attempt, state="done", snapshot_id=snapshot_id, deliveries=journey.deliveries, figures=figures)

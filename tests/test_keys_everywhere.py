@@ -8,16 +8,9 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.xdist_group("browser")
 GOES = {
+    "c": "/review?kind=category", "v": "/review?kind=value", "p": "/products", "f": "/feeds", "d": "/deliveries", "r": "/runs", "s": "/metrics", "o": "/",
     "q": "/review",
-    "c": "/review?kind=category",
-    "v": "/review?kind=value",
-    "p": "/products",
-    "f": "/feeds",
-    "d": "/deliveries",
-    "r": "/runs",
-    "s": "/metrics",
-    "o": "/",
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ import pictures
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_every_page_is_taken_light_and_dark_and_none_is_blank(demo: Demo, browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [1280, pytest.param(320, marks=pytest.mark.nightly), pytest.param(768, marks=pytest.mark.nightly)])
+def test_every_page_is_taken_light_and_dark_and_none_is_blank(demo: Demo, browser: Browser, tmp_path: Path, width: int) -> None:
     """Set SCREENSHOTS to a folder to keep them."""
     into = Path(os.environ.get("SCREENSHOTS", tmp_path))
     into.mkdir(parents=True, exist_ok=True)
@@ -24,7 +25,7 @@ def test_every_page_is_taken_light_and_dark_and_none_is_blank(demo: Demo, browse
     pages = {"review": "/review", "categories": "/review?kind=category", "product": f"/p/{product}", "products": "/products", "feeds": "/feeds",
              "feed": "/feeds/bazaar-one", "runs": "/runs", "run": "/runs/1", "overview": "/", "deliveries": "/deliveries", "metrics": "/metrics",
              "nothing": "/p/none"}  # fmt: skip
-    wanted = [(path, f"{name}_{scheme}.png", scheme) for name, path in pages.items() for scheme in ("light", "dark")]
-    taken = pictures.take_pages(browser, demo.folder, into, wanted)
+    wanted = [(path, f"{name}_{scheme}_{width}.png", scheme) for name, path in pages.items() for scheme in ("light", "dark")]
+    taken = pictures.take_pages(browser, demo.folder, into, wanted, width=width)
     assert len({file.read_bytes() for file in taken}) == len(wanted), "every page and scheme looks different"
     assert all(file.stat().st_size > 8000 for file in taken), "a blank page is smaller"

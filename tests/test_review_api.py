@@ -260,6 +260,30 @@ def test_undo_walks_back_answer_by_answer_and_groups_as_one(home: Home) -> None:
     assert (stats["answered"], stats["undone"], stats["median_s"]) == (6, 6, 1.5)
 
 
+def test_any_answer_can_be_taken_back_by_its_offer_and_all_are_listed(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    found = items(client, 4)
+    for item in found:
+        send(client, decision(item))
+    told = client.post(UNDO, json={"offer_id": found[1]["offer_id"]}).json()
+    assert told["count"] == 1 and [one["offer_id"] for one in told["items"]] == [found[1]["offer_id"]]
+    assert client.post(UNDO, json={"offer_id": found[1]["offer_id"]}).json()["count"] == 0, "it does not stand any more"
+    mine = client.get("/api/v1/review/mine").json()["answers"]
+    assert [(one["offer_id"], one["standing"]) for one in mine] == [(one["offer_id"], one is not found[1]) for one in reversed(found)]
+    assert [one["title"] for one in mine] == [one["offer"]["title"] for one in reversed(found)]
+    assert client_of(home, "karl", "reviewer").get("/api/v1/review/mine").json()["answers"] == []
+
+
+def test_a_named_offer_comes_first_and_others_are_told_who_looks(home: Home) -> None:
+    rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
+    last = items(rita, 100)[-1]["offer_id"]
+    rita.post("/api/v1/review/release", json={})
+    assert items(karl, 5, first=last)[0]["offer_id"] == last
+    told = rita.get(NEXT, params={"n": 5}).json()
+    assert told["holders"] == {"karl": told["leased"]} and told["leased"] >= 4
+    assert items(rita, 5, first=last)[0]["offer_id"] != last, "somebody else looks at it"
+
+
 def test_groups_hold_items_of_the_same_evidence(home: Home) -> None:
     client = client_of(home, "rita", "reviewer")
     groups = client.get("/api/v1/review/groups").json()["groups"]

@@ -42,7 +42,18 @@ def served(page: Page, items: list[dict[str, Any]], waiting: int | None = None, 
     def answer(route: Any) -> None:
         found = left.pop() if left else []
         n = len(items) if waiting is None else waiting
-        told = {"snapshot": "s", "waiting": n, "fitting": len(items), "leased": 0, "suppliers": {}, "categories": {}, "reasons": {}, "items": found, **more}
+        told = {
+            "snapshot": "s",
+            "waiting": n,
+            "fitting": len(items),
+            "leased": 0,
+            "holders": {},
+            "suppliers": {},
+            "categories": {},
+            "reasons": {},
+            "items": found,
+            **more,
+        }
         route.fulfill(content_type="application/json", body=json.dumps(told))
 
     page.route(NEXT, answer)
@@ -213,8 +224,7 @@ def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) ->
     largest = groups[0]
     assert largest["count"] > 1, "the demo asks the same of several offers"
     shown = page.evaluate("(ids) => fetch('/api/v1/review/items?ids=' + encodeURIComponent(ids)).then(a => a.json())", largest["offer_ids"][0])
-    page.route(NEXT, lambda route: route.fulfill(content_type="application/json", body=json.dumps(
-        {"snapshot": "s", "waiting": 50, "fitting": 50, "leased": 0, "suppliers": {}, "categories": {}, "reasons": {}, "items": shown["items"]})))  # fmt: skip
+    served(page, shown["items"], 50)
     page.reload()
     ready(page)
     page.keyboard.press(" ")
@@ -225,6 +235,48 @@ def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) ->
     page.keyboard.press("u")
     expect(page.locator("#left")).to_contain_text("Taken back")
     assert len([row for row in desk.stored() if row["action"] == "undo"]) == len(rows)
+
+
+def test_a_decision_is_reopened_from_the_rail_from_the_history_and_after_a_reload_and_the_product_stands_beside_it(desk: Desk) -> None:
+    page = ready(desk.person())
+    titles = []
+    for key in "nyn":
+        titles.append(title(page))
+        page.keyboard.press(key)
+        page.wait_for_function("(before) => document.querySelector('.side.asked .title').innerText !== before", arg=titles[-1])
+    sent(page)
+    page.locator("#last button").nth(1).click()
+    expect(page.locator(".side.asked .title")).to_have_text(titles[1])
+    page.keyboard.press("o")
+    expect(page.locator("#panel h3")).to_contain_text("As its sellers sent it")
+    assert page.locator("#panel .beside li").count() and violations(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    page.reload()
+    ready(page)
+    expect(page.locator("#last li")).to_have_count(2)
+    page.keyboard.press("U")
+    expect(page.locator("#decided tr")).to_have_count(3)
+    assert page.locator("#decided tr", has_text="taken back").count() == 1 and violations(page) == []
+    page.locator("#decided tr").last.locator("button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".side.asked .title")).to_have_text(titles[0])
+    assert sorted(row["undoes"] for row in desk.stored() if row["action"] == "undo") == [1, 2]
+
+
+def test_where_nothing_waits_links_of_the_machine_can_be_checked(desk: Desk) -> None:
+    page = desk.person()
+    served(page, [])
+    page.reload()
+    button = page.get_by_role("button", name="Check links the machine is sure of")
+    expect(button).to_be_visible()
+    page.unroute(NEXT)
+    button.click()
+    ready(page)
+    page.keyboard.press("y")
+    sent(page)
+    (row,) = desk.stored()
+    assert row["reason_code"] == "audit" and row["action"] == "same"
 
 
 HOSTILE = [
@@ -314,13 +366,26 @@ def test_axe_finds_nothing_on_any_page(desk: Desk, scheme: str) -> None:
     look("batch")
     product = desk.home.connect().execute("SELECT product_id FROM products WHERE state = 'live' ORDER BY 1 LIMIT 1").fetchone()
     offer = desk.home.connect().execute("SELECT offer_id FROM offers ORDER BY 1 LIMIT 1").fetchone()
-    for path in ("/", "/products", f"/p/{product[0]}", f"/o/{offer[0]}", "/deliveries", "/metrics", "/review?kind=category", "/products?q=zzzz", "/p/none"):
+    broken = desk.home.connect().execute("SELECT delivery_id FROM deliveries WHERE quarantined > 0 ORDER BY 1 LIMIT 1").fetchone()
+    for path in (
+        "/",
+        "/products",
+        f"/p/{product[0]}",
+        f"/o/{offer[0]}",
+        "/deliveries",
+        "/metrics",
+        "/review?kind=category",
+        "/products?q=zzzz",
+        "/p/none",
+        "/review?kind=value",
+        f"/quarantine/{broken[0]}",
+    ):
         page.goto(desk.address + path)
         look(path)
     page.context.clear_cookies()
     page.goto(desk.address)
     look("sign-in")
-    assert {name: wrong for name, wrong in found.items() if wrong} == {} and len(found) == 15
+    assert {name: wrong for name, wrong in found.items() if wrong} == {} and len(found) == 17
 
 
 def test_the_desk_works_without_a_mouse_from_the_link_on(desk: Desk) -> None:

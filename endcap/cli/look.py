@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from endcap.cli.options import HERE, Dir, Json, actor, print_json, read_catalog, say
+from endcap.cli.start import first_question
 
 if TYPE_CHECKING:
     from endcap.ops.home import Home
@@ -139,7 +140,7 @@ def serve(
     from endcap.ops.home import Home
     from endcap.serve.serving import serve_home
 
-    serve_home(Home(read_catalog(folder, home=home)), port=port, name=actor(""), seconds=seconds, say=say)
+    serve_home(Home(read_catalog(folder, home=home)), port=port, name=actor(""), seconds=seconds, say=say, first=first_question(folder))
 
 
 def shelves(as_json: Json = False) -> None:

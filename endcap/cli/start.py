@@ -13,6 +13,7 @@ from endcap.cli.options import HERE, Dir, Json, print_json, read_catalog, say
 from endcap.problems import BadInput
 
 MARK = ".endcap-demo"
+FIRST = "begins with: "
 
 
 def demo(
@@ -28,24 +29,36 @@ def demo(
     """
     from endcap import flow, sandbox
     from endcap.cli import show
-    from endcap.learn.truth import compare_with_truth
+    from endcap.learn.truth import compare_with_truth, first_true_match
     from endcap.ops.home import Home
 
     started = time.monotonic()
     _clear_demo(folder)
     say(f"making a world of suppliers in {folder} (seed {seed})")
     world = sandbox.make(folder, offers=offers, days=days, seed=seed)
-    (folder / MARK).write_text("made by `endcap demo`; it may be made again\n", encoding="utf-8")
+    mark = "made by `endcap demo`; it may be made again\n"
+    (folder / MARK).write_text(mark, encoding="utf-8")
     catalog = read_catalog(folder)
     results = flow.run(catalog, say=say)
     home = Home(catalog)
     with home.connect() as con:
         truth = compare_with_truth(con, folder / "truth" / "offers.csv", world.dates[-1])
         report = show.demo_report(home, con, results, truth, seconds=round(time.monotonic() - started, 1))
+        first = first_true_match(con, folder / "truth" / "offers.csv", world.dates[-1])
+    (folder / MARK).write_text(f"{mark}{FIRST}{first}\n" if first else mark, encoding="utf-8")
     if as_json:
         print_json(report)
     else:
         show.print_demo(world, report, folder)
+
+
+def first_question(folder: Path) -> str:
+    """The offer whose question a demo begins with; empty for a catalog that is no demo."""
+    try:
+        lines = (folder / MARK).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.removeprefix(FIRST) for line in lines if line.startswith(FIRST)), "")
 
 
 def _check_folder(folder: Path) -> None:

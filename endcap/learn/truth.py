@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from endcap.problems import BadInput
+from endcap.review.queue import waiting
 
 # Pairs are counted from group sizes: n offers in one group are n(n-1)/2 pairs.
 _PAIRS = """
@@ -28,6 +29,10 @@ _PAIRS = """
 """
 
 
+LOOKED_AT = 40
+_PRODUCTS = "SELECT offer_id, arg_max(product, date_from) FROM read_csv($file, header = true, all_varchar = true) WHERE date_from <= $date GROUP BY offer_id"
+
+
 @dataclass(frozen=True, slots=True)
 class TruthFigures:
     """Links against truth, over pairs of live offers; an offer that waits for a person is in no product, so its links count as missed."""
@@ -41,6 +46,16 @@ class TruthFigures:
     offers: int
     waiting: int
     unknown: int
+
+
+def first_true_match(con: duckdb.DuckDBPyConnection, file: Path, date: str) -> str | None:
+    """Of the first that wait for a person, an offer that does belong to the product that is proposed first: where a demo begins. None where none does."""
+    truth = {str(offer_id): product for offer_id, product in con.execute(_PRODUCTS, {"file": str(file), "date": date}).fetchall()}
+    for item in waiting(con, 0, limit=LOOKED_AT):
+        first = item.candidates[0] if item.candidates else None
+        if first is not None and first.product_id == item.proposed_product_id and truth.get(item.offer_id, "?") == truth.get(first.counterpart_offer_id or ""):
+            return item.offer_id
+    return None
 
 
 def compare_with_truth(con: duckdb.DuckDBPyConnection, file: Path, date: str) -> TruthFigures:

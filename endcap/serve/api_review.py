@@ -51,13 +51,14 @@ Filter = Annotated[str, Query(max_length=400)]
 def next_items(
     request: Request, reading: Pinned, home: Writing, n: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 40, supplier: Filter = "", category: Filter = "",
     reason: Filter = "",
+    first: Annotated[str, Query(max_length=400, description="The offer whose question is to come first, where it waits for this person.")] = "",
     checks: Annotated[bool, Query(description="Nothing but links of the machine, drawn at random, to be checked.")] = False,
     skip: Annotated[str, Query(max_length=8000, description="Offer ids that the page has already, separated by line feeds.")] = "",
 ) -> Response:  # fmt: skip
     """The next items for this person, leased to them, the costliest doubt first."""
     person, had = person_of(request), set(skip.split("\n"))
     waiting, said = _waiting(reading, home, person)
-    shown = [] if checks else [one for one in waiting if _fits(one, supplier, category, reason)]
+    shown = [] if checks else sorted((one for one in waiting if _fits(one, supplier, category, reason)), key=lambda one: one.offer_id != first)
     elsewhere = lease.hidden(home, person.name)
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
     # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
@@ -67,7 +68,8 @@ def next_items(
     taken = [one for one in taken if one not in gone]
     asked = [] if supplier or category or reason else _to_ask(reading, home, person, OF_CHECKS if checks else n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
-    items = look_at(reading, blind.mixed(taken, [one.offer_id for one in asked]), blind.linked_of(asked))
+    in_order = sorted(blind.mixed(taken, [one.offer_id for one in asked]), key=lambda one: one != first)
+    items = look_at(reading, in_order, blind.linked_of(asked))
     items = [replace(item, left=said[item.offer_id]) if item.offer_id in said else item for item in items]
     return written(
         answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),

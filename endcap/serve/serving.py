@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,17 +25,19 @@ ADDRESS = "127.0.0.1"
 MOST_HEAD_BYTES = 1024 * 1024
 
 
-def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Callable[[str], None]) -> None:
+def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Callable[[str], None], first: str = "") -> None:
     """Serve a catalog on loopback; returns when it is stopped (Ctrl-C, or by itself after `seconds` where they are not 0).
 
-    Port 0 takes a free one. `say` is told the address once it answers, with a link by which `name`, who started it, comes in once.
+    Port 0 takes a free one. `say` is told the address once it answers, with a link by which `name`, who started it, comes in once; the queue
+    then begins with the question about the offer `first`, where it is named and still waits.
     Raises BadInput when the port is taken.
     """
     with _listening(port) as listening:
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
         app = make_app(home, HomeGate(home))
         server = uvicorn.Server(config_of(app))
-        say(f"open {address}/enter?once={access.make_link(home.engine, name, 'admin')}")
+        begin = f"&first={quote(first)}" if first else ""
+        say(f"open {address}/enter?once={access.make_link(home.engine, name, 'admin')}{begin}")
         say(f"the link works once, within 15 minutes; serving {address}/ and {address}/openapi.json (Ctrl-C stops it)")
         stop = threading.Timer(seconds, lambda: setattr(server, "should_exit", True))
         stop.daemon = True

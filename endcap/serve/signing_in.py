@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Annotated
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
@@ -25,12 +25,15 @@ LEFT, AWAY_S = "endcap_left", 600  # what a browser keeps while it is at the pro
 
 
 @ROUTER.get("/enter", response_model=None)
-def enter(request: Request, once: Annotated[str, Query(max_length=100)] = "") -> Response:
+def enter(
+    request: Request, once: Annotated[str, Query(max_length=100)] = "",
+    first: Annotated[str, Query(max_length=400, description="The offer whose question the queue is to begin with.")] = "",
+) -> Response:  # fmt: skip
     """Begin a session by a link that works once."""
     session = access.redeem(request.app.state.home.engine, once)
     if session is None:
         return _sign_in_page(request, "This link was used already, or is too old. Start `endcap serve` again for a new one.")
-    return _with_session(session, request)
+    return _with_session(session, request, f"?first={quote(first)}" if first else "")
 
 
 @ROUTER.get("/sign-in", response_model=None)
@@ -92,8 +95,8 @@ def sign_out(request: Request) -> Response:
     return answer
 
 
-def _with_session(session: str, request: Request) -> Response:
-    answer = RedirectResponse(AFTER, 303)
+def _with_session(session: str, request: Request, begin: str = "") -> Response:
+    answer = RedirectResponse(AFTER + begin, 303)
     _set_session(answer, session, request)
     return answer
 

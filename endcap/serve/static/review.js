@@ -49,7 +49,8 @@ function filters() {
 async function more() {
   if (state.loading || state.ended) return state.loading;
   const had = [...state.items.map((item) => item.offer_id), ...outbox.all().map((one) => one.offer_id)];
-  const asked = new URLSearchParams({ n: String(AHEAD), skip: had.slice(0, 100).join("\n"), ...(state.checks ? { checks: "true" } : filters()) });
+  const first = state.snapshot === null ? new URLSearchParams(location.search).get("first") ?? "" : "";
+  const asked = new URLSearchParams({ n: String(AHEAD), first, skip: had.slice(0, 100).join("\n"), ...(state.checks ? { checks: "true" } : filters()) });
   state.loading = (async () => {
     try {
       const answer = await fetch(`/api/v1/review/next?${asked}`);
@@ -199,8 +200,12 @@ async function earlier() {
 }
 
 async function mine(n) {
-  const answer = await fetch(`/api/v1/review/mine?n=${n}`).catch(() => null);
-  return answer?.ok ? (await answer.json()).answers : [];
+  try {
+    const answer = await fetch(`/api/v1/review/mine?n=${n}`);
+    return answer.ok ? (await answer.json()).answers : [];
+  } catch {
+    return [];
+  }
 }
 
 async function showDecided() {
@@ -219,9 +224,12 @@ async function showDecided() {
 async function beside() {
   const choice = state.items[0]?.choices[0];
   if (!choice) { $("panel").hidden = true; return; }
-  const answer = await fetch(`/api/v1/products/${encodeURIComponent(choice.product_id)}`).catch(() => null);
-  if (state.items[0]?.choices[0] !== choice || $("panel").hidden) return;
-  $("panel-body").replaceChildren(...(answer?.ok ? drawProduct(await answer.json()) : [el("p", { class: "quiet" }, answer ? "This product is no longer there." : "The server does not answer.")]));
+  let told = [el("p", { class: "quiet" }, "The server does not answer.")];
+  try {
+    const answer = await fetch(`/api/v1/products/${encodeURIComponent(choice.product_id)}`);
+    told = answer.ok ? drawProduct(await answer.json()) : [el("p", { class: "quiet" }, "This product is no longer there.")];
+  } catch { /* it is said above */ }
+  if (state.items[0]?.choices[0] === choice && !$("panel").hidden) $("panel-body").replaceChildren(...told);
 }
 
 function togglePanel(open = $("panel").hidden) {
