@@ -98,7 +98,7 @@ def stored_markup(world: World, tally: Tally, wanted: int) -> None:
                 told, found = watched.look(path)
                 shown, alarms = shown + told, alarms + found
             _count(tally, place, payloads, shown, alarms)
-        for place, looked in (("notes on a product", _notes), ("desk", _desk)):
+        for place, looked in (("notes on a product", _notes), ("desk", _desk), ("desk of categories", _questions)):
             shown, alarms = looked(watched, payloads)
             _count(tally, place, payloads, shown, alarms)
         browser.close()
@@ -153,8 +153,8 @@ def _places(payloads: tuple[str, ...]) -> dict[str, list[str]]:
     many = range(len(payloads))
     return {
         "products: titles, brands, categories": [f"/products?page={page}" for page in (1, 2)], "a product's values": ["/p/p1"], "a product's offers": ["/p/p1"],
-        "a product's history": ["/p/p1"], "an offer's title": [f"/o/nord:{n}" for n in many], "an offer's category": ["/review?kind=category&page=1",
-        "/review?kind=category&page=2"], "quarantined records": [f"/quarantine/nord@2024-05-02?page={page}" for page in (1, 2)],
+        "a product's history": ["/p/p1"], "an offer's title": [f"/o/nord:{n}" for n in many],
+        "quarantined records": [f"/quarantine/nord@2024-05-02?page={page}" for page in (1, 2)],
         "suppliers of deliveries": ["/deliveries"], "a feed's deliveries": ["/feeds/sued", "/deliveries"], "errors of runs": [f"/runs/{n + 10}" for n in many],
         "words searched for": [f"/products?q={quote(payload)}" for payload in payloads],
         "a category asked for": [f"/products?category={quote(payload)}" for payload in payloads],
@@ -202,6 +202,32 @@ def _desk(watched: Watched, payloads: tuple[str, ...]) -> tuple[str, list[str]]:
         shown, alarms = shown + told, alarms + found
         page.keyboard.press("s")
     return shown, alarms
+
+
+def _questions(watched: Watched, payloads: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Every question about a category in turn, put off by its key."""
+    left, page = [[_question(payload, n) for n, payload in enumerate(payloads)]], watched.page
+
+    def answer(route: Any) -> None:
+        found = left.pop() if left else []
+        route.fulfill(content_type="application/json", body=json.dumps({"snapshot": "s", "waiting": len(found), "questions": found}))
+
+    page.route("**/api/v1/review/values*", answer)
+    page.goto(f"{watched.address}/review?kind=category", wait_until="load")
+    shown, alarms = "", list[str]()
+    for _payload in payloads:
+        page.wait_for_selector("#item .title.asked")
+        told, found = watched.look()
+        shown, alarms = shown + told, alarms + found
+        page.keyboard.press("s")
+    return shown, alarms
+
+
+def _question(text: str, number: int) -> dict[str, Any]:
+    return {
+        "product_id": f"P{number}", "field": "category", "title": text, "offers": 2, "supplier": text, "path": text, "reason": text, "says": text,
+        "override_id": None, "options": [{"value": text, "words": text}], "group": text, "evidence": "e",
+    }  # fmt: skip
 
 
 def _item(text: str, number: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from endcap.ops.scopes import condition, narrowed
 from endcap.ops.tables import LEASES, OVERRIDES
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
-from endcap.serve.gate import HomeGate
+from endcap.serve.gate import LEAST_ROLE, SCOPED, HomeGate
 from endcap.serve.limits import Limits
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -236,6 +236,20 @@ def test_what_is_left_to_a_lead_comes_to_the_leads_of_its_scope(shop: Shop) -> N
     first = items(lead, 1)[0]
     assert (first["offer_id"], first["left"]) == (item["offer_id"], "amelie's program leaves this to a lead: too hard")
     assert item["offer_id"] not in {one["offer_id"] for one in [*items(other, 100), *items(amelie, 100)]}
+
+
+def test_a_route_that_looks_at_no_scopes_is_for_those_who_reach_everything(shop: Shop) -> None:
+    """The lead of a part is refused by every lead's or reviewer's route that does not ask itself whose a thing is."""
+    part = shop.person("paula", Scope("admin", shop.suppliers()[0]))
+    whole = shop.person("wanda", Scope("reviewer", shop.suppliers()[0]), Scope("admin"))
+    asked = 0
+    for (method, path), least in sorted(LEAST_ROLE.items()):
+        if least in ("", "viewer") or path.startswith(SCOPED):
+            continue
+        told = [client.request(method, path.replace("{", "").replace("}", ""), json={} if method == "POST" else None).status_code for client in (part, whole)]
+        assert told[0] == 403 and told[1] != 403, (method, path, told)
+        asked += 1
+    assert asked >= 5 and part.get(f"{API}/overview").status_code == 200
 
 
 # --- passes ---------------------------------------------------------------------------------------------------------

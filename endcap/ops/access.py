@@ -41,6 +41,10 @@ class Person:
         """Whether this one may do what `role` may, somewhere."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
+    def may_everywhere(self, role: str) -> bool:
+        """Whether this one may do what `role` may with everything; to look is free to all who come in."""
+        return role == "viewer" or any(one.is_everything and ROLES.index(one.role) >= ROLES.index(role) for one in self.reach)
+
     @property
     def reach(self) -> tuple[Scope, ...]:
         """The scopes, that of everything written out."""

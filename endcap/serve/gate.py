@@ -67,6 +67,10 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
 }  # fmt: skip
 
 
+# Routes that ask themselves what the person may change (see review/reach.py).
+SCOPED = ("/api/v1/review/", "/api/v1/products/", "/api/v1/overrides/", "/api/v1/feeds/")
+
+
 class Gate(Protocol):
     """Tells who is asking."""
 
@@ -125,9 +129,16 @@ async def admit(request: Request) -> None:
     if person is None:
         raise HTTPException(401, "say who you are")
     _take(request, person.pass_id, "read" if request.method in ("GET", "HEAD") else "write")
+    # A route that looks at no scopes touches everything: whoever has a role for a part only does nothing there but look.
+    if person.scopes is not None and not _looks_at_scopes(route.path if isinstance(route, Route) else "") and not person.may_everywhere(least):
+        raise HTTPException(403, f"this takes the role {least} for everything; {person.name} has it for a part")
     if not person.may(least):
         raise HTTPException(403, f"this takes the role {least}; {person.name} is {person.role}")
     request.state.person = person
+
+
+def _looks_at_scopes(path: str) -> bool:
+    return path.startswith(SCOPED)
 
 
 def _token_in_address(request: Request) -> str:
