@@ -39,6 +39,7 @@ MIN_LABELS = 20
 MIN_EACH = 3
 BETTER, NOT_BETTER = "better on these answers", "not better on these answers"
 FOLDS = 5
+FOLDS_OF_MANY = 3  # with learned columns, whose trees are dearer
 # Answers are about doubtful pairs only. The champion's surest pairs, lightly weighted, keep what is easy from being forgotten.
 SURE, SURE_WEIGHT, SURE_PER_LABEL, MOST_SURE = 0.02, 0.25, 20, 20_000
 # An answer that models of other products are this sure to be wrong about counts this little: some answers are slips.
@@ -261,10 +262,10 @@ def _with_sure(lessons: Lessons, champion: Model) -> tuple[np.ndarray, np.ndarra
     )
 
 
-def _folds(lessons: Lessons, seed: int) -> Groups:
+def _folds(lessons: Lessons, seed: int, count: int = FOLDS) -> Groups:
     """Folds that share no product; a leak would end here with a sentence."""
-    folds = folds_of(lessons.groups, FOLDS, seed=seed)
-    for number in range(FOLDS):
+    folds = folds_of(lessons.groups, count, seed=seed)
+    for number in range(count):
         _refuse_leaks(lessons, *sides_of(folds, number))
     return folds
 
@@ -310,8 +311,8 @@ def _fit_many(offers: pa.Table, lessons: Lessons, champion: Model, audited: pa.T
     model, columns = fit_stacked(
         pairs, compute_features(pairs, champion.shelf_names), places[:taught_by], same, weights, seed=seed, base=champion, asked=places[taught_by:]
     )  # fmt: skip
-    folds = _beside(_folds(lessons, seed), same.size)
-    scores, judged = scores_by_folds(model, columns[places[:taught_by]], same, folds, FOLDS, seed=seed, weights=weights)
+    folds = _beside(_folds(lessons, seed, FOLDS_OF_MANY), same.size)
+    scores, judged = scores_by_folds(model, columns[places[:taught_by]], same, folds, FOLDS_OF_MANY, seed=seed, weights=weights)
     at_audits = model.score(columns[places[taught_by:]]) if audited.num_rows else np.zeros(0)
     return Fitted(model, scores[:labelled], judged[:labelled], at_audits, {"n": 0, "right": 0})
 
@@ -320,8 +321,9 @@ def figures_of(lessons: Lessons, fitted: Fitted, champion_scores: np.ndarray) ->
     """How often challenger and champion are right on the same answers of people about products that the challenger had not seen."""
     places = np.intersect1d(lessons.people, np.flatnonzero(fitted.judged))
     same, told, champion = lessons.same[places], fitted.scores[places], champion_scores[places]
+    folds = FOLDS if fitted.model.stack is None else FOLDS_OF_MANY
     return {
-        "n": len(same), "same": int(same.sum()), "sure_pairs": lessons.sure.num_rows, "folds": FOLDS, "silver": lessons.same.size - lessons.people.size,
+        "n": len(same), "same": int(same.sum()), "sure_pairs": lessons.sure.num_rows, "folds": folds, "silver": lessons.same.size - lessons.people.size,
         "challenger_right": int(((told >= 0.5) == same).sum()), "champion_right": int(((champion >= 0.5) == same).sum()),
         "challenger_brier": _brier(told, same), "champion_brier": _brier(champion, same), "newest": fitted.newest,
     }  # fmt: skip
