@@ -23,6 +23,7 @@ bench: setup
 	$(BIN)/python bench/infer.py
 	$(BIN)/python bench/sandbox_baseline.py
 	$(BIN)/python bench/review.py
+	$(BIN)/python bench/learning.py
 
 fix: setup
 	$(BIN)/ruff check --fix .
