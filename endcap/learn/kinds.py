@@ -8,16 +8,17 @@ import duckdb
 import pyarrow as pa
 
 from endcap import schema
-from endcap.decide.in_force import at_snapshot, overlaid
+from endcap.decide.in_force import KINDS, at_snapshot, overlaid
 from endcap.infer import find_facts, load_known
 from endcap.lake import Manifest
+from endcap.learn.reread import under_mapping, under_taxonomy
 from endcap.learn.scoring import all_pairs_by
 from endcap.match import Model
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.settings import Policy
 
-JUDGED = ("match", "infer", "policy")
+JUDGED = ("match", "infer", "policy", "mapping", "taxonomy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Arm:
     facts: pa.Table
     learned: bool  # from labels, which therefore cannot judge it
     is_champion: bool = False
+    offers: pa.Table | None = None  # where it reads them otherwise
 
 
 def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str | None, manifest: Manifest) -> Arm:
@@ -43,11 +45,24 @@ def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str 
         return Arm(named, policy, stored["pairs"], stored["facts"], learned=False, is_champion=True)
     if kind == "policy":
         return Arm(artefact, overlaid(home, {"policy": artefact}).policy, stored["pairs"], stored["facts"], learned=False)
+    if kind in ("mapping", "taxonomy"):
+        return _reread(home, con, kind, artefact, manifest, policy, stored)
     if kind == "infer":
         return Arm(artefact, policy, stored["pairs"], _facts_by(home, con, artefact, manifest.run), learned=True)
     model = Model.stored(home.model_folder(artefact), artefact)
     pairs = all_pairs_by(con, model, home.catalog.matching, home.path / "cache", manifest.run)
     return Arm(artefact, policy, pairs, stored["facts"], learned=True)
+
+
+def _reread(
+    home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str, manifest: Manifest, policy: Policy, stored: dict[str, pa.Table]
+) -> Arm:  # fmt: skip
+    others = {one: manifest.models[one] for one in KINDS if one in manifest.models and one != kind}
+    then = overlaid(home, {**others, kind: artefact})
+    if kind == "taxonomy":
+        return Arm(artefact, policy, stored["pairs"], under_taxonomy(home, con, then, manifest), learned=False)
+    found = under_mapping(home, con, at_snapshot(home), then, manifest)
+    return Arm(artefact, policy, found.pairs, found.facts, learned=False, offers=found.offers)
 
 
 def _facts_by(home: Home, con: duckdb.DuckDBPyConnection, artefact: str, run: int) -> pa.Table:

@@ -9,7 +9,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,7 +156,10 @@ def _arm_shown(con: duckdb.DuckDBPyConnection, arm: Arm) -> Iterator[None]:
     if arm.is_champion:
         yield
         return
-    with shown(con, "pairs", arm.pairs), shown(con, "facts", arm.facts):
+    with ExitStack() as within:
+        for table, rows in (("offers", arm.offers), ("pairs", arm.pairs), ("facts", arm.facts)):
+            if rows is not None:
+                within.enter_context(shown(con, table, rows))
         yield
 
 
