@@ -12,6 +12,7 @@ from governed import small_catalog
 from sqlalchemy import select
 
 from endcap import settings
+from endcap.learn.votes import VOTES
 from endcap.ops import access, audit
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
@@ -40,7 +41,7 @@ def answers(count: int, start: int = 0, **changed: Any) -> list[Given]:
     return [
         Given(
             key=f"k{start + n:08}", offer_id=f"one:x{(start + n) % 40}", action="same", product_id="p", counterpart_offer_id=f"two:x{n % 40}",
-            identity_hash=1, evidence="", **changed,
+            identity_hash=0, evidence="", **changed,
         )
         for n in range(count)
     ]  # fmt: skip
@@ -112,3 +113,5 @@ def test_who_judges_their_own_goods_is_flagged(home: Home, team: str, flagged: i
     give(home, answers(2, start=10), actor="ann")
     with home.connect() as con:
         assert len(con.execute(OWN_GOODS).fetchall()) == flagged
+        taught = con.execute(f"SELECT count(*) FROM ({VOTES}) WHERE actor = 'sel'").fetchall()
+    assert taught == [(0,)] if flagged else taught[0][0] > 0, "what a person says of their own goods teaches nothing"
