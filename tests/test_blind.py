@@ -145,8 +145,7 @@ def test_kappa_is_cohens(pairs: list[tuple[bool, bool]], kappa: float | None) ->
 def test_in_the_page_nothing_tells_an_audit_from_the_rest(desk: Desk) -> None:
     page = desk.person()
     page.wait_for_selector(".side.asked .title")
-    drawn = {ask["offer_id"] for ask in asks(desk.home)}
-    sure = drawn & linked(desk.home)
+    sure = {ask["offer_id"] for ask in asks(desk.home) if ask["purpose"] == "audit"}
     # Where rows may be more or fewer by what an offer states, only what stands around them is compared.
     shape = """() => [...document.querySelector('#item').querySelectorAll('*')].filter((one) => !one.closest('dl, table, ol') && one.tagName !== 'MARK')
         .map((one) => [one.tagName, one.className, ...[...one.attributes].map((a) => a.name).sort()].join(' '))"""

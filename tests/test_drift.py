@@ -10,7 +10,7 @@ from endcap.learn.drift import find_drift
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_planted_drift_is_found_and_its_cause_named(kind: str) -> None:
-    found = find_drift(drifted(3, kind, SIZES[kind][1]), RUNS)
+    found = find_drift(drifted(3, kind, SIZES[kind][2]), RUNS)
     assert NAMES[kind] in [alarm.name for alarm in found], [alarm.sentence for alarm in found]
     (alarm,) = (alarm for alarm in found if alarm.name == NAMES[kind])
     assert alarm.scope == ("everything" if kind in ("calibration", "disagreement") else "feed f0")

@@ -13,6 +13,7 @@ from endcap.govern import digest, triage
 from endcap.govern.digests import RITUALS
 from endcap.govern.triages import FACTORS, contributions
 from endcap.metrics import _cases
+from endcap.metrics.automated_success import VERSION
 from endcap.problems import BadInput
 
 funnels = st.lists(st.integers(0, 500), min_size=5, max_size=5).map(lambda counts: tuple(sorted(counts, reverse=True)))
@@ -114,7 +115,7 @@ def test_the_handoff_tells_the_published_difference() -> None:
 
 def test_the_sync_compares_with_the_run_before_and_asks_for_decisions() -> None:
     world = _world(150, 0)
-    before = {"metrics": [{"name": "automated_success.automation", "version": 1, "value": 0.5}]}
+    before = {"metrics": [{"name": "automated_success.automation", "version": VERSION, "value": 0.5}]}
     runs = [{"run": 1, "state": "done", "figures_json": json.dumps(before)}, {"run": 2, "state": "done", "figures_json": "{}"}]
     proposals = [{"proposal_id": 4, "state": "proposed", "owner": "ml", "hypothesis": "We believe that x will y"}]
     decisions = [{**row, "decided_by": "machine"} for row in world["decisions"]]

@@ -168,7 +168,7 @@ def test_the_same_question_of_many_products_is_answered_and_undone_at_once(desk:
     page.route("**/api/v1/review/values*", answer)
     page.goto(f"{desk.address}/review?kind=category")
     ready(page)
-    page.keyboard.press("b")
+    page.keyboard.press(" ")
     page.get_by_role("button", name="All: Mugs").click()
     sent(page)
     assert len(posted) == 1 and len(posted[0]["decisions"]) == 7 and len({one["group_id"] for one in posted[0]["decisions"]}) == 1
