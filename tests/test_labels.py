@@ -284,7 +284,11 @@ def test_a_gold_set_teaches_and_tells_who_errs(home: Home, tmp_path: Path) -> No
         with pytest.raises(BadInput, match=words), home.writer():
             add_gold(home, file, actor="lea")
     with home.connect() as con:
-        first = blind.to_ask(home, con, "rex", 100, 0)
+        draws = blind.Draws(
+            lambda count: audits.order_of_draw(con, count, seed=blind.AUDIT_SEED), lambda drawn: audits.beside(con, drawn),
+            lambda person, count: con.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall(),
+        )  # fmt: skip
+        first = blind.to_ask(home, draws, "rex", 100, 0)
     gold = [one for one in first if one.purpose == blind.GOLD]
     assert {one.noted["decided"] for one in gold} == {"same", "different"} and 4 <= len(gold) <= 5
     told = [

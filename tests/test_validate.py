@@ -42,7 +42,7 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     assert again.trial_id == better.trial_id and next(told) == next(told)
     with home.connect() as con:
         rows = con.execute("SELECT verdict, figures_json FROM trials WHERE trial_id = ?", [better.trial_id]).fetchall()
-    assert len(rows) == 1 and json.loads(rows[0][1])["cases"] == judged
+    assert len(rows) == 1 and json.loads(rows[0][1])["cases"] == figures["cases"]
 
 
 def test_a_closed_loop_that_would_fail_again_blocks(copy_of_demo: Path) -> None:
@@ -70,6 +70,6 @@ def close(home: Home, left: str, right: str, expected: str) -> None:
 def test_what_cannot_be_replayed_is_refused_in_one_sentence(copy_of_demo: Path) -> None:
     home = home_of(copy_of_demo)
     with pytest.raises(BadInput, match="cannot be replayed"):
-        validate(home, "mapping", "abc", seed=7)
+        validate(home, "dictionary", "abc", seed=7)
     with pytest.raises(BadInput, match="cannot be read"):
         validate(home, "match", "no-such-model", seed=7)

@@ -34,8 +34,8 @@ def proposal(reading: Reading, proposal_id: int) -> answers.ProposalPage:
     row = reading.row("SELECT * FROM proposals WHERE proposal_id = ?", [proposal_id])
     if row is None:
         raise NotFound(f"there is no proposal {proposal_id}", "every proposal is listed at /decisions")
-    trial = reading.row("SELECT figures_json FROM trials WHERE trial_id = ?", [row["trial_id"]]) if row["trial_id"] else None
-    figures = json.loads(trial["figures_json"]) if trial else {}
+    trials = reading.rows_now("SELECT figures_json FROM trials WHERE trial_id = ?", [row["trial_id"]]) if row["trial_id"] else []
+    figures = json.loads(trials[0]["figures_json"]) if trials else {}
     shoppers = figures.get("shoppers", {})
     steps = reading.rows('SELECT state, actor, reason, "at" FROM proposal_events WHERE proposal_id = ? ORDER BY event_id', [proposal_id])
     return answers.ProposalPage(
@@ -54,7 +54,7 @@ def models(reading: Reading) -> answers.Models:
     for row in promotions:
         if row["action"] in ("promote", "rollback"):
             champions.setdefault(row["kind"], row["model_id"])
-    trials = reading.rows(f"SELECT * FROM trials ORDER BY run DESC, trial_id DESC LIMIT {MOST}")
+    trials = reading.rows_now(f"SELECT * FROM trials ORDER BY run DESC, trial_id DESC LIMIT {MOST}")
     return answers.Models(
         snapshot=reading.snapshot_id, champions=champions, trials=[_trial(row) for row in trials], postmortems=_postmortems(reading),
         promotions=[answers.PromotionRow(**{name: row[name] for name in answers.PromotionRow.model_fields}) for row in promotions],

@@ -137,9 +137,12 @@ class Reading:
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of a query of ours as dicts; whatever a person typed comes in `values`, bound."""
         with self.cursor() as cursor:
-            found = cursor.execute(query, list(values))
-            names = [column[0] for column in found.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+            return _as_dicts(cursor.execute(query, list(values)))
+
+    def rows_now(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """As `rows`, of tables that grow without a new snapshot: trials and labels, which this reading holds as they were when it was opened."""
+        with self.home.connect(self.snapshot_id) as con:
+            return _as_dicts(con.execute(query, list(values)))
 
     def held(self, name: str) -> Held:
         """A table of HELD, read into memory when it is first asked for."""
@@ -177,6 +180,11 @@ class Reading:
                     self._kept[name] = kept
         answer: Answer = kept[1]
         return answer
+
+
+def _as_dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 class Readings:

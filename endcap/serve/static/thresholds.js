@@ -35,7 +35,7 @@ function move() {
   const x = LEFT + (RIGHT - LEFT) * (at - 0.5) / 0.5;
   for (const end of ["x1", "x2"]) $("by-likeness-at").setAttribute(end, x);
   $("threshold-is").textContent = at.toFixed(3);
-  $("effect").textContent = words(at) + proved(at);
+  $("effect").textContent = bands.length ? words(at) + proved(at) : "Counting the decisions.";
   $("propose").hidden = whole(at) === whole(accept);
   clearTimeout(resting);
   resting = setTimeout(() => sample(at), REST_MS);
@@ -89,7 +89,8 @@ $("by-likeness").querySelector("svg").addEventListener("pointerdown", (down) => 
   drag(down);
 });
 
+slider.addEventListener("input", move);
 fetch("/api/v1/thresholds").then((answer) => answer.json()).then((curve) => {
   bands = curve.bands;
-  slider.addEventListener("input", move);
+  if (whole(slider.value) !== whole(accept)) move();
 });
