@@ -71,8 +71,8 @@ def play(arguments: tuple[str, ...], data: str, temporary: Path) -> dict[str, An
     if path.startswith("WORLD"):
         folder = temporary / path
         if not folder.exists():
-            for command in (("sandbox", "--dir", str(folder), "--seed", path.removeprefix("WORLD")), ("run", "--dir", str(folder))):
-                if endcap(*command).returncode:
+            for command in (("sandbox", str(folder), "--seed", path.removeprefix("WORLD")), ("run", "--dir", str(folder))):
+                if endcap(*command).returncode not in (0, 3):  # a held delivery is part of every sandbox
                     raise SystemExit(f"failed: endcap {' '.join(command)}")
         path = str(folder)
     cost = endcap("evaluate", "loop", path, *arguments[1:], "--json")
