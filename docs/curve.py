@@ -14,7 +14,8 @@ from typing import Any
 FIGURES = Path(__file__).resolve().parents[1] / "bench" / "loop.json"
 PICTURE = Path(__file__).with_name("pictures") / "loop.svg"
 SHOWN = {"pricerunner, 0 errors": "price comparison", "Abt-Buy, 0 errors": "Abt-Buy", "sandbox seed 7, 0 errors": "sandbox"}
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 300, 190, 46, 58, 44, 16
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 310, 190, 56, 78, 44, 16
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 TITLE = "What the machine does alone and gets wrong, with learning and without"
 # Two greys and two inks that are legible on white and on dark paper; the lines differ in dash as well as colour.
 STYLE = """
@@ -58,12 +59,13 @@ def _described(plays: Mapping[str, Any]) -> str:
 def _panel(words: str, play: Mapping[str, Any]) -> str:
     last = play["rounds"][-1]
     lines = {arm: [(float(level), share) for level, share in last[arm]["escapes_by_automation"].items()] for arm in ("control", "learn")}
-    high = max(share for line in lines.values() for _level, share in line) * 1.1 or 0.01
+    most = max(share for line in lines.values() for _level, share in line)
+    high = 3 * next(step for step in STEPS if 3 * step >= most)
     parts = [_text(0, -8, f"{words}, {last['answers']} answers", "")]
     for step in range(4):
-        share = high * step / 3
+        share = round(high * step / 3, 6)
         y = HEIGHT * (1 - step / 3)
-        parts += [f'<path class="axis" d="M0 {y:.1f}H{WIDTH - LEFT}"/>', _text(-6, y + 4, f"{100 * share:.1f} %", "", "end")]
+        parts += [f'<path class="axis" d="M0 {y:.1f}H{WIDTH - LEFT}"/>', _text(-6, y + 4, f"{100 * share:g} %", "", "end")]
     for level in (0.3, 0.5, 0.7, 0.9):
         parts.append(_text(_across(level), HEIGHT + 18, f"{level:.0%}", "", "middle"))
     parts.append(_text((WIDTH - LEFT) / 2, HEIGHT + 36, "done alone, the surest first", "", "middle"))
