@@ -86,6 +86,16 @@ class Desk:
         page.goto(f"{self.address}/enter?once={access.make_link(self.home.engine, name, role)}")
         return page
 
+    def renew(self, page: Page, path: str = "") -> None:
+        """Load a page until it shows the newest snapshot: while one request opens it, others are served the one before."""
+        newest = (self.home.snapshot() or {})["snapshot_id"]
+        for _attempt in range(100):
+            page.goto(self.address + path) if path else page.reload()
+            if newest in page.content():
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{page.url} never showed {newest}")
+
     def stored(self) -> list[dict[str, Any]]:
         with self.home.engine.connect() as connection:
             return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]

@@ -53,7 +53,7 @@ def test_a_value_is_set_waits_is_served_and_taken_back_by_keys(desk: Desk, copy_
     row = desk.stored()[-1]
     assert (row["action"], row["field"], row["value"], row["said"] or "", row["role"]) == ("set", "brand", "Öther & Söhne <b>", was, "reviewer")
     flow.run(settings.read(copy_of_demo))
-    page.reload()
+    desk.renew(page)
     expect(page.locator("tr[data-field='brand'] td").first).to_have_text("Öther & Söhne <b>")
     expect(page.locator("tr[data-field='brand'] .badge")).to_have_text("a person")
     page.wait_for_selector(".verbs-line >> visible=true")
@@ -65,7 +65,7 @@ def test_a_value_is_set_waits_is_served_and_taken_back_by_keys(desk: Desk, copy_
     page.keyboard.press("u")
     expect(page.locator("#said")).to_contain_text("Taken back: 1")
     flow.run(settings.read(copy_of_demo))
-    page.reload()
+    desk.renew(page)
     if was:
         expect(page.locator("tr[data-field='brand'] td").first).to_have_text(was)
 
@@ -84,13 +84,13 @@ def test_marked_offers_are_split_off_after_a_preview_and_come_back(desk: Desk, c
     page.keyboard.press("Enter")
     expect(page.locator("#said")).to_contain_text("wait for the next run")
     flow.run(settings.read(copy_of_demo))
-    page.reload()
+    desk.renew(page)
     page.wait_for_selector(".verbs-line >> visible=true")
     assert page.locator("input[name=offer]").count() == offers - 1
     page.keyboard.press("u")
     expect(page.locator("#said")).to_contain_text("Taken back")
     flow.run(settings.read(copy_of_demo))
-    page.reload()
+    desk.renew(page)
     expect(page.locator("input[name=offer]")).to_have_count(offers)
 
 
@@ -104,7 +104,7 @@ def test_a_product_is_merged_and_its_address_leads_to_the_other(desk: Desk, copy
     page.locator("#change-do").click()
     expect(page.locator("#waits-list tr")).to_have_count(1)
     flow.run(settings.read(copy_of_demo))
-    page.goto(f"{desk.address}/p/{one}")
+    desk.renew(page, f"/p/{one}")
     assert page.url.startswith(f"{desk.address}/p/{other}") and page.locator("[role=status]").first.inner_text().startswith(one)
 
 

@@ -149,8 +149,11 @@ async function merge() {
   $("change-title").textContent = "Merge into another product";
   const box = el("input", { id: "merge-search", "aria-label": "Search the product to merge into", placeholder: "Words, GTIN or id", autocomplete: "off", value: title.split(" ").slice(0, 3).join(" ") });
   const list = el("ul", { class: "samples" });
+  let asked = 0;
   const search = async () => {
+    const turn = ++asked;
     const found = await ask(`/api/v1/products?${new URLSearchParams({ q: box.value })}`);
+    if (turn !== asked) return; // an answer that comes late is not shown over that to a later question
     list.replaceChildren(...(found.products ?? []).filter((one) => one.product_id !== id).slice(0, 8).map((one) => {
       const button = el("button", { type: "button", class: "plain" }, one.title);
       button.onclick = () => foresee("Merge", `${api}/merge`, { into: one.product_id }, (told) =>

@@ -196,7 +196,9 @@ function setAll(questions, value) {
 
 async function suggest() {
   const question = state.questions[0];
-  const found = await fetch(`/api/v1/values?${new URLSearchParams({ field: question.field, q: $("edit-value").value })}`).then((answer) => answer.json()).catch(() => ({ values: [] }));
+  const typed = $("edit-value").value;
+  const found = await fetch(`/api/v1/values?${new URLSearchParams({ field: question.field, q: typed })}`).then((answer) => answer.json()).catch(() => ({ values: [] }));
+  if ($("edit-value").value !== typed) return;
   $("values-known").replaceChildren(...(found.values ?? []).map((value) => el("option", { value })));
 }
 
