@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -49,14 +51,26 @@ def deliver(folder: Path, date: str, prices_by: float) -> None:
     target.write_bytes(out.getvalue().encode("cp1252"))
 
 
-def match_rate(folder: Path) -> float:
-    return float(done("triage", FEED, "--dir", folder, "--json").json["rate_after"])
+class Told:
+    """Commands as they are run, each of which must end well."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+        self.names: dict[str, str] = {}  # what the page writes for an argument
+
+    def __call__(self, *arguments: str | Path) -> Ran:
+        ran = endcap(*arguments)
+        assert ran.code == 0, ran.stderr
+        words = [str(one) for one in takewhile(lambda one: not str(one).startswith("--"), arguments)]
+        self.commands.append(" ".join(self.names.get(word, word) for word in words))
+        return ran
 
 
-def done(*arguments: str | Path) -> Ran:
-    ran = endcap(*arguments)
-    assert ran.code == 0, ran.stderr
-    return ran
+def on_the_page(heading: str) -> list[str]:
+    """The commands of one story in docs/stories.md, without their options."""
+    page = (Path(__file__).parents[1] / "docs" / "stories.md").read_text(encoding="utf-8")
+    story = page.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [line.split(" --")[0] for line in re.findall(r"^\$ endcap (.*)$", story, flags=re.M)]
 
 
 def answer_all(home: Home, truth: dict[str, str]) -> int:
@@ -72,8 +86,8 @@ def answer_all(home: Home, truth: dict[str, str]) -> int:
 
 @pytest.mark.xdist_group("stories")
 def test_a_supplier_moves_its_part_numbers_and_the_catalog_mends(tmp_path: Path) -> None:
-    folder = tmp_path / "world"
-    done("demo", "--dir", folder, "--offers", "2600", "--days", "1", "--json")
+    folder, done = tmp_path / "world", Told()
+    endcap("demo", "--dir", folder, "--offers", "2600", "--days", "1", "--json")
     home, truth = home_of(folder), truth_of(home_of(folder))
     with home.connect() as con:
         linked = dict(con.execute(
@@ -88,6 +102,7 @@ def test_a_supplier_moves_its_part_numbers_and_the_catalog_mends(tmp_path: Path)
     assert fallen > 0.02 and triage["causes"][0]["cause"] == "feed_data" and "mpn is stated by 0 %" in triage["causes"][0]["action"]
     # Somebody reports one of the offers that lost their place; people answer what waits.
     lost = next(offer for cause in triage["causes"] for offer in cause["example_offer_ids"] if offer in linked and truth[offer] == truth[linked[offer]])
+    done.names |= {lost: "OFFER", linked[lost]: "OTHER", str(folder / "mapping.md"): "mapping.md"}
     done("report", lost, linked[lost], "--expect", "same", "--title", "no longer in its product", "--dir", folder)
     assert answer_all(home, truth) + audited(home, 200) > 210
     # A proposal, accepted, validated on what was judged, promoted.
@@ -100,19 +115,21 @@ def test_a_supplier_moves_its_part_numbers_and_the_catalog_mends(tmp_path: Path)
     # The next delivery is read by it: the rate is back, and the case comes out right without anybody's answer.
     deliver(folder, NEXT_DAY, 1.01)
     done("run", "--dir", folder)
-    assert match_rate(folder) >= triage["rate_before"] - 0.01
+    assert done("triage", FEED, "--dir", folder, "--json").json["rate_after"] >= triage["rate_before"] - 0.01
     loop = done("loops", "verify", "1", "--dir", folder, "--json").json
     assert loop["replay"]["verified"], loop
     closed = done("loops", "close", "1", "--cause", "feed_data", "--comment", "the columns had moved", "--dir", folder, "--json").json
     assert closed["state"] == "closed"
     assert done("proposals", "show", number, "--dir", folder, "--json").json["state"] == "promoted"
+    assert done.commands == on_the_page("A supplier moves its part numbers")
 
 
 @pytest.mark.xdist_group("demo")
 def test_a_bad_promotion_goes_back_by_itself_and_its_postmortem_is_opened(copy_of_demo: Path) -> None:
-    home = home_of(copy_of_demo)
+    home, done = home_of(copy_of_demo), Told()
     before = decisions_of(home, set())
     bad = challenger(home, wrong=0.9, times=4)
+    done.names[bad] = "MODEL"
     opened = done("promote", bad, "--break-glass", "--reason", "the old one is too careful", "--dir", copy_of_demo)
     assert "postmortem 1" in opened.stdout
     done("run", "--dir", copy_of_demo)
@@ -129,3 +146,4 @@ def test_a_bad_promotion_goes_back_by_itself_and_its_postmortem_is_opened(copy_o
     assert bad in told.stdout and "audited decisions" in told.stdout
     again = done("run", "--dir", copy_of_demo)
     assert "taken out of force" not in again.stderr, "nothing flips to and fro"
+    assert done.commands == on_the_page("A bad promotion goes back by itself")

@@ -197,7 +197,8 @@ def promote(
     else:
         stage = "shadow" if shadow else "canary" if canary else "promote"
         record = promotion.promote(home_, what, actor=who, reason=reason, stage=stage, scope=canary or None, overrule=overrule)
-        said = {"shadow": "is computed beside the champion", "canary": f"decides for {canary}", "promote": f"is the champion in place of {record['previous']}"}
+        before = f" in place of {record['previous']}" if record["previous"] else ""
+        said = {"shadow": "is computed beside the champion", "canary": f"decides for {canary}", "promote": f"is the champion{before}"}
         words = f"{record['model_id']} {said[stage]} from the next `endcap run` on"
     if as_json:
         print_json(record)
