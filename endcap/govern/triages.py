@@ -75,7 +75,8 @@ class Triage:
         if not self.causes:
             lines.append("No part of it moved.")
         for cause in self.causes:
-            lines.append(f"  {cause.points:+.1f} points  {cause.supplier}, {cause.words} (n = {cause.n:,}). Likely {cause.cause}: {cause.action}.")
+            advice = f" Likely {cause.cause}: {cause.action}." if cause.points < 0 else ""  # what rose needs no remedy
+            lines.append(f"  {cause.points:+.1f} points  {cause.supplier}, {cause.words} (n = {cause.n:,}).{advice}")
             if cause.example_offer_ids:
                 lines.append(f"               e.g. {', '.join(cause.example_offer_ids)}")
         return "\n".join([*lines, *(f"  drift: {words}" for words in self.alarms)])
