@@ -55,7 +55,7 @@ def test_on_a_first_delivery_it_ends_with_code_2_and_no_catalog(kind: str, tmp_p
     assert state(tmp_path) == ("", [])
 
 
-@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("kind", [kind if place < 2 else pytest.param(kind, marks=pytest.mark.nightly) for place, kind in enumerate(BROKEN)])
 def test_on_a_live_catalog_it_is_held_with_code_3_and_the_products_stay(kind: str, tmp_path: Path) -> None:
     content, word = BROKEN[kind]
     assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
@@ -202,6 +202,7 @@ def test_a_deleted_lake_file_ends_in_a_sentence(tmp_path: Path) -> None:
     assert "is missing" in endcap("snapshot", "verify", "--dir", tmp_path).stdout
 
 
+@pytest.mark.nightly
 def test_a_taxonomy_is_checked_at_every_run_and_a_new_one_is_taken_in(tmp_path: Path) -> None:
     assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
     file = tmp_path / "endcap.yaml"

@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_hash_and_another_seed_does_not(demo: Demo,
     assert first_day["run"] == 1 and other.json["content_hash"] != first_day["content_hash"]
 
 
-@pytest.mark.parametrize("moments", [2, pytest.param(8, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("moments", [1, pytest.param(8, marks=pytest.mark.nightly)])
 def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, moments: int) -> None:
     """kill -9 at random moments over all four days, each followed by a run to the end."""
     chance = random.Random(5)
@@ -92,6 +92,7 @@ def test_a_run_that_died_before_it_recorded_its_model_is_made_good(copy_of_demo:
     assert recorded["model_id"] == home.manifest().models["match"]
 
 
+@pytest.mark.nightly
 def test_a_text_that_changes_and_changes_back_leaves_the_products_as_they_were(copy_of_demo: Path) -> None:
     """Pairs that only the unchanged side had found are not lost."""
     home = Home(settings.read(copy_of_demo))
@@ -168,6 +169,7 @@ def test_review_in_the_terminal(copy_of_demo: Path) -> None:
     assert "2 answers kept" in done.stdout
 
 
+@pytest.mark.nightly
 def test_train_promote_rollback(copy_of_demo: Path) -> None:
     home = Home(settings.read(copy_of_demo))
     few = endcap("train", "--dir", copy_of_demo)
@@ -272,6 +274,7 @@ def test_plan_changes_nothing_and_says_what_would_come(copy_of_demo: Path) -> No
     assert endcap("snapshot", "list", "--dir", copy_of_demo, "--json").json["snapshots"] == []
 
 
+@pytest.mark.nightly
 def test_a_feed_that_comes_later_is_learnt_and_linked_as_if_it_had_come_first(demo: Demo, tmp_path: Path) -> None:
     """The first run sees one supplier, so nothing can be compared; what was learnt from that must not be kept for ever."""
     import yaml

@@ -28,6 +28,7 @@ def runs(shared: Callable[[str], Path], home: Path) -> list[Ran]:
     return [endcap("run", "--dir", EXAMPLE, "--inbox", inbox, "--home", home, "--date", date, "--json") for date in DATES]
 
 
+@pytest.mark.nightly
 def test_two_real_feeds_run_over_three_dates_and_add_up(shared: Callable[[str], Path], tmp_path: Path) -> None:
     """The two smallest of the six, that the others' minutes are left to the night."""
     described = yaml.safe_load((EXAMPLE / "endcap.yaml").read_text(encoding="utf-8"))

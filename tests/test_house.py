@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -26,10 +27,13 @@ MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 500
 
 
-def modules() -> Iterator[tuple[str, Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(("endcap", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-        yield name, path, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> tuple[tuple[str, Path, ast.Module], ...]:
+    """Every module of the package: its dotted name, its file, what it says."""
+    return tuple(
+        (".".join(("endcap", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"), path, ast.parse(path.read_text(encoding="utf-8")))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    )
 
 
 def room(module: str) -> str:

@@ -28,6 +28,7 @@ def _accuracy(file: Path, title: str, label: str, share: int) -> float:
     return float((model.probabilities(features.rows(asked)).argmax(axis=1) == classes[asked]).mean())
 
 
+@pytest.mark.nightly
 def test_article_type_of_fashion_titles() -> None:
     assert _accuracy(SHARED / "fashion-styles" / "products.csv", "productDisplayName", "articleType", 40) >= 0.95
 

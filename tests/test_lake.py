@@ -49,7 +49,7 @@ def test_what_a_dead_run_wrote_is_never_seen_and_done_again_gives_the_same(tmp_p
 names = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps=st.lists(st.tuples(names, st.booleans(), st.sampled_from(["x", "y"])), min_size=1, max_size=5))
 def test_carried_hashes_equal_hashes_from_nothing(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[list[str], bool, str]]) -> None:
     folder = tmp_path_factory.mktemp("lake")

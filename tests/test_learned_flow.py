@@ -30,6 +30,7 @@ def answered(folder: Path, count: int) -> Home:
     return home
 
 
+@pytest.mark.nightly
 def test_many_answers_teach_columns_that_decide_in_production(copy_of_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = answered(copy_of_demo, 60)
     monkeypatch.setattr(training, "STACK_LABELS", 30)

@@ -105,6 +105,7 @@ print(json.dumps({"cpu_s": time.process_time(), "mb": resource.getrusage(resourc
 """
 
 
+@pytest.mark.nightly
 def test_a_thousand_titles_of_20_000_characters_take_bounded_time_and_memory(tmp_path: Path) -> None:
     tail = " ".join(f"w{n % 911}x{n}" for n in range(3000))
     long = [{**one, "title": f"{one['title']} {tail[7 * n % 5000 :]}"[:20_000]} for n, one in enumerate(rows(500))]
@@ -193,6 +194,7 @@ def test_without_prices_offers_are_matched_by_what_they_say(tmp_path: Path) -> N
     assert joined(found, 60) >= 50
 
 
+@pytest.mark.nightly
 def test_a_price_that_is_a_word_in_half_of_the_rows_holds_the_delivery_and_released_the_other_half_is_matched(tmp_path: Path) -> None:
     worded = [{**one, "price": "on request" if n % 2 else one["price"]} for n, one in enumerate(reworded(60))]
     home, result, found = ran(tmp_path, {"one": rows(60), "two": worded})
@@ -244,6 +246,7 @@ def answer_by_hand(home: Home, pairs: list[tuple[str, str]], action: str) -> Non
         )  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_the_order_of_rows_changes_nothing_nor_do_training_promotion_and_rollback(tmp_path: Path) -> None:
     """Two catalogs of the same deliveries in another order of rows stay the same through every step, and rollback leads back to where it was."""
     goods = {"one": rows(40), "two": reworded(40)}
@@ -342,6 +345,7 @@ def test_what_is_no_model_is_not_promoted(home: Home) -> None:
 # --- answers and labels ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_nonsense_typed_as_answers_is_asked_again_and_stores_nothing(home: Home) -> None:
     folder = home.catalog.root
     given = "²\n12\n-1\nyes please no\x07\nnone\n\x00\n" + "y" * 5000 + "\n\nq\n"
@@ -379,6 +383,7 @@ def test_accepting_what_is_no_suspicion_ends_in_one_sentence(home: Home) -> None
     assert "there is no suspicion" in one_sentence(endcap("run", "--dir", home.catalog.root, "--accept", ""))
 
 
+@pytest.mark.nightly
 def test_labels_that_contradict_themselves_are_counted_and_weighed(tmp_path: Path) -> None:
     def write(name: str, head: list[str], lines: list[list[object]]) -> None:
         with (tmp_path / name).open("w", newline="", encoding="utf-8") as stream:

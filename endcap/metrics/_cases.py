@@ -48,6 +48,9 @@ _TYPES: dict[str, str] = {
 }  # fmt: skip
 
 
+_HINTS: dict[type[Any], dict[str, Any]] = {}
+
+
 def connection(tables: Tables) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection that looks like a catalog's: lake tables, their logs, and the operational tables.
 
@@ -78,12 +81,19 @@ def lake_table(noun: Any, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def _filled(row_type: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(row_type)
-    names = [field.name for field in dataclasses.fields(row_type)]
-    unknown = set(given) - set(names)
+    hints = _hints(row_type)
+    unknown = set(given) - set(hints)
     if unknown:
         raise KeyError(f"{row_type.__name__} has no column {', '.join(sorted(unknown))}")
-    return {name: _value(name, hints[name], given) for name in names}
+    return {name: _value(name, hint, given) for name, hint in hints.items()}
+
+
+def _hints(row_type: type[Any]) -> dict[str, Any]:
+    """The columns of a noun with their types, in order; found once, since that is dear."""
+    if row_type not in _HINTS:
+        hints = typing.get_type_hints(row_type)
+        _HINTS[row_type] = {field.name: hints[field.name] for field in dataclasses.fields(row_type)}
+    return _HINTS[row_type]
 
 
 def _value(name: str, hint: Any, given: Mapping[str, Any]) -> Any:
