@@ -30,7 +30,7 @@ MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
 DRAWN_AT_ONCE = 5000
-# What a founded product is shown beside is found by a search over all offers; that of the first ones before anybody is asked about them.
+# What the first ones are shown beside is found before anybody is asked about them.
 DRAWS_PREPARED = 10
 # One in twenty shown is a check: so that five are asked where nothing else is left.
 OF_CHECKS = 100
@@ -253,7 +253,11 @@ def _draws(reading: Reading) -> blind.Draws:
         with reading.cursor() as cursor:
             return cursor.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall()
 
-    return blind.Draws(order, lambda drawn: reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn)), gold)
+    def beside(drawn: audit.Drawn) -> audit.Drawn | None:
+        titles = reading.keep("titles", lambda reading: _with(reading, audit.Titles))
+        return reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn, titles))
+
+    return blind.Draws(order, beside, gold)
 
 
 def _with(reading: Reading, make: Callable[..., Any], *given: Any, **named: Any) -> Any:
