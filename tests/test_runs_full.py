@@ -132,7 +132,8 @@ def test_60_hostile_records_in_quarantine_stay_text(browser: Browser, tmp_path: 
             shown += page.locator("main pre").all_inner_texts()
             if not page.locator("a[rel=next]").count():
                 break
-            page.locator("a[rel=next]").click()
+            with page.expect_navigation():
+                page.locator("a[rel=next]").click()
         assert len(shown) == 60 and sum("alert(1)" in one for one in shown) >= 36
         assert violations(page) == []
 

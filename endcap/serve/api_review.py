@@ -167,8 +167,9 @@ def stats(request: Request, reading: Pinned, home: Writing) -> answers.Stats:
     undone = {row["undoes"] for row in mine if row["undoes"] is not None}
     seconds = sorted(min(row["seconds"], IDLE_S) for row in mine if row["seconds"] is not None)
     given = [row for row in mine if row["action"] != "undo"]
+    gold, right = blind.gold_of(home, person_of(request).name)
     return answers.Stats(
-        snapshot=reading.snapshot_id, answered=len(given), undone=len(undone), timed=len(seconds),
+        snapshot=reading.snapshot_id, gold=gold, gold_right=right, answered=len(given), undone=len(undone), timed=len(seconds),
         median_s=statistics.median(seconds) if seconds else None, p90_s=seconds[int(0.9 * (len(seconds) - 1))] if seconds else None,
         by_action=_counted(row["action"] for row in given),
     )  # fmt: skip
