@@ -175,7 +175,7 @@ def test_by_keys_one_comes_to_how_a_feed_is_read_and_to_the_change_of_it_that_wa
     change = Head(
         kind="mapping", title="titles from another column", metric="match_rate", smallest_effect=0.5, needed=256, change="title is read from elsewhere",
         hypothesis="We believe that another column for bazaar-one will find more because it says more.", plan="replay", rollback_trigger="the match rate falls",
-        guard_rails=[], evidence="a look at the file", set={"bazaar-one": {"title": column}},
+        guard_rails=["override_rate"], evidence="a look at the file", set={"bazaar-one": {"title": column}},
     )  # fmt: skip
     number = proposals.propose(desk.home, change, actor="lea")["proposal_id"]
     desk.renew(page, "/feeds/bazaar-one")
@@ -198,6 +198,7 @@ def test_by_keys_one_comes_to_a_runs_stages_and_to_how_its_work_is_taken_up(held
     page.keyboard.press(".")
     page.wait_for_url("**/runs/*")
     failed = page.url
+    page.wait_for_load_state()
     page.wait_for_selector("#page-keys button")
     page.keyboard.press("l")
     assert page.evaluate("document.activeElement.id") == "stages"

@@ -57,6 +57,7 @@ def no_feed(name: str) -> NotFound:
 
 def feed(reading: Reading, name: str) -> answers.FeedPage:
     """One feed. Raises NotFound."""
+    reading.bring_up()
     found = next((one for one in _feeds(reading) if one.feed == name), None)
     if found is None:
         raise no_feed(name)
