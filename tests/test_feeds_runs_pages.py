@@ -19,6 +19,9 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 
 from endcap import settings
+from endcap.feeds.release import release_delivery
+from endcap.govern import proposals
+from endcap.govern.proposal_files import Head
 from endcap.ops import access, audit
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES
@@ -157,6 +160,56 @@ def test_by_keys_a_delivery_is_let_through_and_held_again(held: Path, desk: Desk
     page.keyboard.press("Enter")
     expect(page.locator("#said")).to_contain_text("Held again")
     assert desk.home.rows(RELEASES).num_rows == 0
+
+
+def test_by_keys_one_comes_to_how_a_feed_is_read_and_to_the_change_of_it_that_waits(held: Path, desk: Desk) -> None:
+    page = desk.person(role="lead")
+    page.goto(f"{desk.address}/feeds/bazaar-one")
+    page.keyboard.press("m")
+    assert page.evaluate("document.activeElement.id") == "mapping"
+    assert page.locator("section:has(#mapping) tbody tr").count() >= 5
+    for key in "ay":
+        page.keyboard.press(key)
+        expect(page.locator("#said")).to_contain_text("No change of how this feed is read waits")
+    column = page.locator("section:has(#mapping) tbody tr").filter(has_text="title").locator("code").first.inner_text()
+    change = Head(
+        kind="mapping", title="titles from another column", metric="match_rate", smallest_effect=0.5, needed=256, change="title is read from elsewhere",
+        hypothesis="We believe that another column for bazaar-one will find more because it says more.", plan="replay", rollback_trigger="the match rate falls",
+        guard_rails=["override_rate"], evidence="a look at the file", set={"bazaar-one": {"title": column}},
+    )  # fmt: skip
+    number = proposals.propose(desk.home, change, actor="lea")["proposal_id"]
+    desk.renew(page, "/feeds/bazaar-one")
+    expect(page.locator("section:has(#mapping)")).to_contain_text("title is read from elsewhere")
+    for key in "ay":
+        page.keyboard.press(key)
+        page.wait_for_url(f"**/decisions/{number}")
+        page.go_back()
+        page.wait_for_selector("#page-keys button")
+
+
+def test_by_keys_one_comes_to_a_runs_stages_and_to_how_its_work_is_taken_up(held: Path, desk: Desk) -> None:
+    home = desk.home
+    home.published_folder.rename(home.published_folder.with_name("elsewhere"))
+    home.published_folder.write_text("no folder")
+    release_delivery(home, "bazaar-one", "2026-04-01", actor="lea", reason="a clearance sale")
+    assert endcap("run", "--dir", held).code not in (0, 3)
+    page = desk.person(role="lead")
+    page.goto(f"{desk.address}/runs")
+    page.keyboard.press(".")
+    page.wait_for_url("**/runs/*")
+    failed = page.url
+    page.wait_for_load_state()
+    page.wait_for_selector("#page-keys button")
+    page.keyboard.press("l")
+    assert page.evaluate("document.activeElement.id") == "stages"
+    page.keyboard.press("Shift+R")
+    assert page.evaluate("document.activeElement.id") == "resume"
+    expect(page.locator("section:has(#resume)")).to_contain_text("endcap run")
+    home.published_folder.unlink()
+    home.published_folder.with_name("elsewhere").rename(home.published_folder)
+    assert endcap("run", "--dir", held).code == 0
+    desk.renew(page, failed.removeprefix(desk.address))
+    expect(page.locator("section:has(#resume) a")).to_have_text("a later run")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

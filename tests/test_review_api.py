@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from conftest import moved_to_postgres
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from endcap import flow, settings
 from endcap.ops import access, audit
 from endcap.ops.home import Home
-from endcap.ops.tables import AUDIT, OVERRIDES, PASSES, USERS
+from endcap.ops.tables import AUDIT, BLIND_ASKS, OVERRIDES, PASSES, USERS
 from endcap.problems import BadInput
 from endcap.review import lease
 from endcap.review.shown import compare, mark_words
@@ -361,3 +361,41 @@ def test_on_postgres_answers_are_stored_taken_in_by_a_run_and_taken_back(copy_of
         assert con.execute("SELECT brand FROM products WHERE product_id = ?", [product_id]).fetchall() == [("Otherwise",)]
     assert [decided[one["offer_id"]] for one in asked[1:7]] == ["person"] * 6
     assert audit.verify(home.engine).broken is None
+
+
+def test_gold_answers_are_counted_by_tens_and_for_oneself(home: Home) -> None:
+    kim = client_of(home, "kim", "reviewer")
+    assert (kim.get("/api/v1/review/stats").json()["gold"], kim.get("/api/v1/review/stats").json()["gold_right"]) == (0, 0)
+    rows = [
+        {"offer_id": f"{who}:{n}", "asked_of": who, "purpose": "gold", "asked_at": f"2026-01-01T00:00:{n:02d}Z", "answered_at": f"2026-01-01T00:00:{n:02d}Z",
+         "decided": "same", "action": "different" if n % 5 == 0 else "same", "agrees": None if n == 49 else n % 5 != 0}
+        for who, count in (("kim", 50), ("lea", 9)) for n in range(count)
+    ]  # fmt: skip
+    with home.engine.begin() as connection:
+        connection.execute(insert(BLIND_ASKS), rows)
+    told = kim.get("/api/v1/review/stats").json()
+    assert (told["gold"], told["gold_right"]) == (40, 32), "49 answers that judge, of which 40 are counted"
+    assert client_of(home, "lea", "reviewer").get("/api/v1/review/stats").json()["gold"] == 0, "nine tell nothing yet"
+
+
+def test_an_item_shows_the_offers_of_its_product_that_are_least_like_it(home: Home) -> None:
+    found = [one for one in items(client_of(home, "kim", "reviewer"), 60) if one["choices"]]
+    with home.connect() as con:
+        placed = con.execute("SELECT product_id, offer_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL").fetchall()
+        titles = dict(con.execute("SELECT offer_id, title FROM offers").fetchall())
+    checked = 0
+    for item in found:
+        first = item["choices"][0]
+        members = {offer_id for product_id, offer_id in placed if product_id == first["product_id"]} - {item["offer_id"]}
+        others = [one["offer_id"] for one in item["others"]]
+        nearest = (first["nearest"] or {}).get("offer_id")
+        assert len(others) == len(set(others)) <= 3 and set(others) <= members - {nearest}
+        shared = {one: [word.shared for word in mark_words(titles[one], item["offer"]["title"])] for one in members}
+        likeness = {one: sum(words) / len(words) for one, words in shared.items()}
+        told = [{"text": word.text, "shared": word.shared} for one in others for word in mark_words(titles[one], item["offer"]["title"])]
+        assert [word for one in item["others"] for word in one["words"]] == told
+        if len(others) == 3:
+            assert [likeness[one] for one in others] == sorted(likeness[one] for one in others)
+            assert likeness[others[0]] == min(likeness[one] for one in members - {nearest})
+            checked += 1
+    assert checked

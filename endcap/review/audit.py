@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import insert
 
 from endcap.decide.promised import AUDIT
@@ -67,18 +69,28 @@ _UNSPOKEN = """
           AND (v.counterpart_offer_id = d.counterpart_offer_id OR d.decided = 'new_product'))
 """
 _SIDE = "supplier, title, brand, printf('%.2f', price) || ' ' || coalesce(currency, ''), quantity_text"
-# The likest offer of another product, over all offers: by GTIN, part number, then words. Matching looks at far fewer.
-_WIDER = f"""
-    WITH asked AS (SELECT *, string_split(lower(title), ' ') AS words FROM offers WHERE offer_id = $offer_id),
-    near AS (
-        SELECT o.offer_id, d.product_id, coalesce(o.gtin = a.gtin, false) AS same_gtin, coalesce(lower(o.mpn) = lower(a.mpn), false) AS same_mpn, o.title,
-               a.title AS asked_title, len(list_intersect(string_split(lower(o.title), ' '), a.words)) / greatest(len(a.words), 1) AS shared
-        FROM offers o, asked a JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product'
-        WHERE o.offer_id <> a.offer_id AND d.product_id IS NOT NULL AND d.product_id IS DISTINCT FROM $product_id
-        ORDER BY same_gtin DESC, same_mpn DESC, shared DESC, o.offer_id LIMIT {WIDE})
-    SELECT offer_id, product_id FROM near
-    ORDER BY same_gtin DESC, same_mpn DESC, jaro_winkler_similarity(lower(title), lower(asked_title)) + shared DESC, offer_id LIMIT 1
+# By what an offer is found: each word of its title, its GTIN and its part number, each with the places of the offers that state it.
+_STATED = """
+    WITH known AS (SELECT row_number() OVER (ORDER BY o.offer_id) - 1 AS place, o.title, o.gtin, o.mpn
+                   FROM offers o JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product' WHERE d.product_id IS NOT NULL),
+    stated AS (
+        SELECT DISTINCT 'word ' || unnest(string_split(lower(title), ' ')) AS stated, place FROM known
+        UNION ALL SELECT 'gtin ' || gtin, place FROM known WHERE gtin IS NOT NULL UNION ALL SELECT 'mpn ' || lower(mpn), place FROM known WHERE mpn IS NOT NULL)
+    SELECT stated, list(place::INTEGER) AS places FROM stated GROUP BY stated
 """
+_PLACED = """
+    SELECT o.offer_id, d.product_id, lower(o.title) AS title FROM offers o JOIN decisions d ON d.offer_id = o.offer_id AND d.kind = 'product'
+    WHERE d.product_id IS NOT NULL ORDER BY o.offer_id
+"""
+_ASKED = "SELECT string_split(lower(title), ' '), gtin, lower(mpn), lower(title) FROM offers WHERE offer_id = ?"
+# The likest of those that share most, by the letters of their titles too.
+_LIKEST = """
+    SELECT place FROM (SELECT unnest($places) AS place, unnest($ids) AS offer_id, unnest($titles) AS title, unnest($rank) AS rank, unnest($shared) AS shared)
+    ORDER BY rank DESC, jaro_winkler_similarity(title, $asked) + shared DESC, offer_id LIMIT 1
+"""
+# A GTIN in common counts more than any part number, and that more than any number of words.
+_SAME_GTIN, _SAME_MPN = 2 << 20, 1 << 20
+_NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +139,65 @@ def order_of_draw(con: duckdb.DuckDBPyConnection, count: int, *, seed: int) -> l
     return [Drawn(*row) for row in con.execute(_DRAWN.format(among=""), {"seed": str(seed), "count": count}).fetchall()]
 
 
-def beside(con: duckdb.DuckDBPyConnection, drawn: Drawn) -> Drawn | None:
-    """A drawn decision with the offer that it is shown beside; None for a founded product beside which nothing at all could stand."""
+class Titles:
+    """Offers of products by what they state, read once a snapshot: the likest offer of another product is found without reading all of them again."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Reads the snapshot that `con` shows."""
+        stated = con.sql(_STATED).to_arrow_table().combine_chunks()
+        placed = con.sql(_PLACED).to_arrow_table().combine_chunks()
+        places = stated["places"].combine_chunks()
+        self._number = {one: number for number, one in enumerate(stated["stated"].to_pylist())}
+        self._offsets, self._places = places.offsets.to_numpy(), places.values.to_numpy()
+        self._offers, self._titles = placed["offer_id"], placed["title"]
+        products = placed["product_id"].combine_chunks().dictionary_encode()
+        self._product_of, self._products = products.indices.to_numpy(), products.dictionary
+        self._product_number = {one: number for number, one in enumerate(products.dictionary.to_pylist())}
+
+    def likest(self, con: duckdb.DuckDBPyConnection, offer_id: str, product_id: str | None) -> tuple[str, str] | None:
+        """(offer, its product) that resembles the named offer most and is of another product than the named one: by GTIN, part number, then words."""
+        found = con.execute(_ASKED, [offer_id]).fetchall()
+        if not found or not len(self._offers):
+            return None
+        words, gtin, mpn, title = found[0]
+        counts = self._stating({f"word {word}" for word in words})
+        rank = _SAME_GTIN * self._stating({f"gtin {gtin}"}) + _SAME_MPN * self._stating({f"mpn {mpn}"})
+        order = (rank + counts) * len(self._offers) - np.arange(len(self._offers))  # of equals, the one whose id comes first
+        order[self._product_of == self._product_number.get(product_id, -1)] = _NEVER
+        first = np.argpartition(order, -min(WIDE, order.size))[-WIDE:]
+        best = [int(place) for place in first if order[place] != _NEVER and self._offers[int(place)].as_py() != offer_id]
+        if not best:
+            return None
+        told = {
+            "places": best, "ids": self._offers.take(best).to_pylist(), "titles": self._titles.take(best).to_pylist(), "rank": rank[best].tolist(),
+            "shared": (counts[best] / max(len(words), 1)).tolist(), "asked": title,
+        }  # fmt: skip
+        place = con.execute(_LIKEST, told).fetchall()[0][0]
+        return self._offers[place].as_py(), self._products[int(self._product_of[place])].as_py()
+
+    def _stating(self, named: set[str]) -> npt.NDArray[np.int64]:
+        """Of every offer, how many of the named things it states."""
+        numbers = [self._number[one] for one in named if one in self._number]
+        found = [self._places[self._offsets[number] : self._offsets[number + 1]] for number in numbers]
+        return np.bincount(np.concatenate(found), minlength=len(self._offers)) if found else np.zeros(len(self._offers), np.int64)
+
+
+def beside(con: duckdb.DuckDBPyConnection, drawn: Drawn, titles: Titles | None = None) -> Drawn | None:
+    """A drawn decision with the offer that it is shown beside; None for a founded product beside which nothing at all could stand.
+
+    `titles` are those of the snapshot; whoever asks for many reads them once.
+    """
     if drawn.decided != "new_product":
         return drawn
-    near = con.execute(_WIDER, {"offer_id": drawn.offer_id, "product_id": drawn.product_id}).fetchone()
+    near = (titles or Titles(con)).likest(con, drawn.offer_id, drawn.product_id)
     return replace(drawn, counterpart_offer_id=near[0], product_id=near[1]) if near else None
 
 
 def draw_decisions(con: duckdb.DuckDBPyConnection, count: int, *, seed: int) -> list[Drawn]:
     """The next decisions to audit, at most `count`."""
     rows = con.execute(_DRAWN.format(among=_UNSPOKEN), {"seed": str(seed), "count": count}).fetchall()
-    found = (beside(con, Drawn(*row)) for row in rows)
+    titles = Titles(con)
+    found = (beside(con, Drawn(*row), titles) for row in rows)
     return [one for one in found if one is not None]
 
 

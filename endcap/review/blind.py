@@ -29,6 +29,7 @@ from endcap.review.said import Said, said_since
 
 SECOND, BATCH, GOLD = "second", "batch", "gold"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
+GOLD_COUNTED_BY = 10
 NOTED = ("stratum", "probability", "run", "decided", "confidence")
 AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
 # So many of the next links may have been spoken of since the snapshot without being asked about; a draw finds fewer where there are more.
@@ -184,6 +185,15 @@ def said_by(home: Home, actor: str, most: int) -> list[OwnAnswer]:
         found = [((row.override_id, 0), OwnAnswer(row.offer_id, row.action, row.at, not row.undone)) for row in connection.execute(own)]
         found += [((row.after_override or 0, row.ask_id), OwnAnswer(row.offer_id, row.action, row.answered_at, True)) for row in connection.execute(second)]
     return [said for _order, said in sorted(found, key=lambda one: one[0], reverse=True)[:most]]
+
+
+def gold_of(home: Home, person: str) -> tuple[int, int]:
+    """(a person's answers to a gold set that are counted, those that were right): the first whole tens, so that no single answer betrays a gold item."""
+    mine = select(BLIND_ASKS.c.agrees).where(BLIND_ASKS.c.asked_of == person, BLIND_ASKS.c.purpose == GOLD, BLIND_ASKS.c.agrees.is_not(None))
+    with home.engine.connect() as connection:
+        said = list(connection.execute(mine.order_by(BLIND_ASKS.c.answered_at, BLIND_ASKS.c.ask_id)).scalars())
+    counted = said[: len(said) - len(said) % GOLD_COUNTED_BY]
+    return len(counted), sum(counted)
 
 
 def agreement(home: Home) -> list[Agreement]:

@@ -16,6 +16,8 @@ from endcap.review.order import ANSWERED, Place, ordered
 from endcap.text import fold
 
 MAX_CANDIDATES = 9
+# Of a product, its offers that are least like the one asked about, so that a wrong link among them is seen; chosen from so many of its offers at most.
+MOST_OTHERS, OTHERS_OF = 3, 60
 # Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
 COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
 STATED = {"brand": "brand", "GTIN": "gtin", "part number": "mpn"}
@@ -112,6 +114,16 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """One more offer of the proposed product, in short; `words` are its title's."""
+
+    offer_id: str
+    supplier: str
+    words: list[Word]
+    price: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """An item as a person sees it. `evidence` is a hash of all that may have told them; an answer carries it back."""
 
@@ -125,6 +137,7 @@ class Shown:
     risks: list[str]
     offer: Stated
     choices: list[Choice]
+    others: list[Other]  # of the first choice, beside its nearest, those that differ most from the offer asked about
     left: str | None = None  # who left it to a lead, with their words
 
 
@@ -164,12 +177,14 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
     proposed = {row["proposed_product_id"] for row in decided.values()} - {None}
     known = tables.find("products", "product_id", proposed | set(home_of.values()), PRODUCT_FIELDS)
     products = {row["product_id"]: row for row in known if row["state"] == "live"}
+    members = _members(tables, {row["proposed_product_id"] for row in decided.values()} - {None})
     asked = {*decided, *others}
-    offers = {row["offer_id"]: row for row in tables.find("offers", "offer_id", asked, OFFER_FIELDS)}
+    named = asked.union(*members.values())
+    offers = {row["offer_id"]: row for row in tables.find("offers", "offer_id", named, OFFER_FIELDS)}
     facts = _facts(tables, asked)
-    values = {offer_id: _values(row, facts.get(offer_id, {})) for offer_id, row in offers.items()}
+    values = {offer_id: _values(offers[offer_id], facts.get(offer_id, {})) for offer_id in asked if offer_id in offers}
     return [
-        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, values)
+        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, values, members)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
 
@@ -205,7 +220,7 @@ def _without(products: Mapping[str, Mapping[str, Any]], own: str | None) -> Mapp
 
 def _shown(
     decision: Mapping[str, Any], near: list[tuple[str, float]], home_of: Mapping[str, str], products: Mapping[str, Mapping[str, Any]],
-    offers: Mapping[str, Mapping[str, Any]], values: Mapping[str, Mapping[str, str]],
+    offers: Mapping[str, Mapping[str, Any]], values: Mapping[str, Mapping[str, str]], members: Mapping[str, Sequence[str]],
 ) -> Shown:  # fmt: skip
     offer = offers[decision["offer_id"]]
     best: dict[str, tuple[str | None, float | None]] = {}
@@ -218,12 +233,14 @@ def _shown(
     choices = [_choice(offer, products[product], found, offers, values) for product, found in list(best.items())[:MAX_CANDIDATES]]
     first_choice = choices[0] if choices else None
     differing = ", ".join(sorted(field.name for field in first_choice.fields if field.same is False)) if first_choice else ""
-    told = [offer["offer_id"], offer["identity_hash"], decision["reason"], [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]]
+    others = _others(offer, first_choice, [offers[one] for one in members.get(first_choice.product_id, ()) if one in offers]) if first_choice else []
+    compared = [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]
+    told = [offer["offer_id"], offer["identity_hash"], decision["reason"], compared, [one.offer_id for one in others]]
     group = " · ".join([offer["supplier"], decision["reason_code"].replace("_", " "), differing or "no field differs"])
     return Shown(
         offer["offer_id"], str(offer["identity_hash"]), hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], decision["reason_code"],
         IN_WORDS.get(decision["reason_code"], decision["reason"]), decision["model"], group, _risks(offer, first_choice, products) if first_choice else [],
-        _stated(offer, first_choice.nearest.title if first_choice and first_choice.nearest else None), choices,
+        _stated(offer, first_choice.nearest.title if first_choice and first_choice.nearest else None), choices, others,
     )  # fmt: skip
 
 
@@ -240,6 +257,34 @@ def _choice(
         product["product_id"], product["title"], product["offers"], product["suppliers"], likeness, _stated(other, offer["title"]) if other else None,
         fields, "; ".join([*alike, *apart]) or "no field is stated by both",
     )  # fmt: skip
+
+
+def _members(tables: Tables, product_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The offers of each product, of a large one the first."""
+    found: dict[str, list[str]] = {}
+    for row in tables.find("decisions", "product_id", product_ids, ("offer_id", "kind", "product_id")):
+        if row["kind"] == "product":
+            found.setdefault(row["product_id"], []).append(row["offer_id"])
+    return {product_id: sorted(offer_ids)[:OTHERS_OF] for product_id, offer_ids in found.items()}
+
+
+def _others(offer: Mapping[str, Any], choice: Choice, members: Sequence[Mapping[str, Any]]) -> list[Other]:
+    """Those of the product's offers that share fewest words with the offer asked about, of the same words once, without the one that is shown anyway."""
+    shown = choice.nearest.offer_id if choice.nearest else None
+    found: dict[frozenset[str], tuple[float, Other]] = {}
+    for one in sorted(members, key=lambda row: str(row["offer_id"])):
+        if one["offer_id"] in (shown, offer["offer_id"]):
+            continue
+        words = mark_words(one["title"], offer["title"])
+        other = Other(one["offer_id"], one["supplier"], words, _price(one))
+        found.setdefault(frozenset(_bare_words(one["title"])[0]), (sum(word.shared for word in words) / max(1, len(words)), other))
+    if choice.nearest:
+        found.pop(frozenset(_bare_words(choice.nearest.title)[0]), None)
+    return [other for _share, other in sorted(found.values(), key=lambda pair: (pair[0], pair[1].offer_id))[:MOST_OTHERS]]
+
+
+def _price(offer: Mapping[str, Any]) -> str | None:
+    return f"{Decimal(offer['price']):,.2f} {offer['currency'] or ''}".strip() if offer["price"] is not None else None
 
 
 def compare(left: Mapping[str, str], right: Mapping[str, str]) -> list[Difference]:
@@ -280,11 +325,10 @@ def _bare(word: str) -> str:
 
 
 def _stated(offer: Mapping[str, Any], other_title: str | None) -> Stated:
-    price = f"{Decimal(offer['price']):,.2f} {offer['currency'] or ''}".strip() if offer["price"] is not None else None
     description = (offer["description"] or "")[:300] or None
     return Stated(
-        offer["offer_id"], offer["supplier"], offer["title"], mark_words(offer["title"], other_title), offer["brand"], offer["gtin"], offer["mpn"], price,
-        offer["quantity_text"], description, offer["url"], bool(offer["image_url"]),
+        offer["offer_id"], offer["supplier"], offer["title"], mark_words(offer["title"], other_title), offer["brand"], offer["gtin"], offer["mpn"],
+        _price(offer), offer["quantity_text"], description, offer["url"], bool(offer["image_url"]),
     )  # fmt: skip
 
 

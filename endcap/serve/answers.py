@@ -396,7 +396,8 @@ class Quarantine(Answer):
     delivery_id: str
     page: int
     pages: int
-    found: int
+    found: int = Field(description="Records that are kept; of a held delivery a sample.")
+    quarantined: int = Field(description="Records of the delivery that could not be read or broke the contract.")
     by_code: dict[str, int]
     rows: list[QuarantinedRow]
 

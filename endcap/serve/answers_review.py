@@ -57,6 +57,15 @@ class Choice(BaseModel):
     words: str
 
 
+class Other(BaseModel):
+    """One more offer of the proposed product, in short."""
+
+    offer_id: str
+    supplier: str
+    words: list[Word]
+    price: str | None
+
+
 class Item(BaseModel):
     """One doubtful decision with all that a person needs to see."""
 
@@ -70,6 +79,7 @@ class Item(BaseModel):
     risks: list[str]
     offer: Stated
     choices: list[Choice]
+    others: list[Other] = Field(description="Of the first choice, beside its nearest, the offers that differ most from the one asked about; three at most.")
     left: str | None = Field(default=None, description="Who left it to a lead, with their words.")
 
 
@@ -240,6 +250,8 @@ class Stats(Answer):
     timed: int
     median_s: float | None
     p90_s: float | None
+    gold: int = Field(description="Of their answers to a gold set those that are counted: whole tens, so that nobody learns which items these are.")
+    gold_right: int
     by_action: dict[str, int]
 
 

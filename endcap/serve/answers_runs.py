@@ -64,6 +64,7 @@ class RunPage(Answer):
     difference: Difference | None
     earlier: int | None = Field(description="The attempt before it.")
     later: int | None
+    done_since: int | None = Field(description="The first attempt after it that was done; a failed one's work is in it.")
 
 
 class Feed(BaseModel):
@@ -93,6 +94,21 @@ class Fill(BaseModel):
     share: float
 
 
+class Read(BaseModel):
+    """Where a field of an offer comes from."""
+
+    field: str
+    source: str
+
+
+class ChangeOfReading(BaseModel):
+    """A proposal of another mapping that names this feed and waits for somebody."""
+
+    proposal_id: int
+    state: str
+    change: str
+
+
 class FeedPage(Answer):
     """One feed: its deliveries, the band its volume may move in, what its offers state, why records are in quarantine."""
 
@@ -101,6 +117,8 @@ class FeedPage(Answer):
     most_offers: int | None
     fill: list[Fill]
     quarantine: dict[str, int]
+    mapping: list[Read]
+    changes: list[ChangeOfReading]
     deliveries: list[Delivery]
 
 

@@ -30,7 +30,7 @@ MOST_AT_ONCE, MOST_GROUPED = 100, 500
 # Items looked at to find those that one answer can settle.
 GROUPED_OF = 2000
 DRAWN_AT_ONCE = 5000
-# What a founded product is shown beside is found by a search over all offers; that of the first ones before anybody is asked about them.
+# What the first ones are shown beside is found before anybody is asked about them.
 DRAWS_PREPARED = 10
 # One in twenty shown is a check: so that five are asked where nothing else is left.
 OF_CHECKS = 100
@@ -167,8 +167,9 @@ def stats(request: Request, reading: Pinned, home: Writing) -> answers.Stats:
     undone = {row["undoes"] for row in mine if row["undoes"] is not None}
     seconds = sorted(min(row["seconds"], IDLE_S) for row in mine if row["seconds"] is not None)
     given = [row for row in mine if row["action"] != "undo"]
+    gold, right = blind.gold_of(home, person_of(request).name)
     return answers.Stats(
-        snapshot=reading.snapshot_id, answered=len(given), undone=len(undone), timed=len(seconds),
+        snapshot=reading.snapshot_id, gold=gold, gold_right=right, answered=len(given), undone=len(undone), timed=len(seconds),
         median_s=statistics.median(seconds) if seconds else None, p90_s=seconds[int(0.9 * (len(seconds) - 1))] if seconds else None,
         by_action=_counted(row["action"] for row in given),
     )  # fmt: skip
@@ -253,7 +254,11 @@ def _draws(reading: Reading) -> blind.Draws:
         with reading.cursor() as cursor:
             return cursor.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall()
 
-    return blind.Draws(order, lambda drawn: reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn)), gold)
+    def beside(drawn: audit.Drawn) -> audit.Drawn | None:
+        titles = reading.keep("titles", lambda reading: _with(reading, audit.Titles))
+        return reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn, titles))
+
+    return blind.Draws(order, beside, gold)
 
 
 def _with(reading: Reading, make: Callable[..., Any], *given: Any, **named: Any) -> Any:

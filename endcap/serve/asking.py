@@ -77,7 +77,8 @@ def _asked(sent: dict[str, Any]) -> dict[str, Any]:
 
 def quarantine(reading: Reading, delivery_id: str, page: int) -> answers.Quarantine:
     """The records of one delivery that broke the contract, with the beginning of their raw bytes; one page. Raises NotFound."""
-    if reading.row("SELECT delivery_id FROM deliveries WHERE delivery_id = ?", [delivery_id]) is None:
+    told = reading.row("SELECT quarantined FROM deliveries WHERE delivery_id = ?", [delivery_id])
+    if told is None:
         raise NotFound(f"there is no delivery {delivery_id!r}", "every delivery is listed at /deliveries")
     found = count(reading, "FROM quarantined WHERE delivery_id = ?", [delivery_id])
     rows = reading.rows(
@@ -87,7 +88,7 @@ def quarantine(reading: Reading, delivery_id: str, page: int) -> answers.Quarant
     )
     codes = reading.rows("SELECT code, count(*) AS n FROM quarantined WHERE delivery_id = ? GROUP BY ALL ORDER BY n DESC, 1", [delivery_id])
     return answers.Quarantine(
-        snapshot=reading.snapshot_id, delivery_id=delivery_id, page=page, pages=pages(found), found=found,
+        snapshot=reading.snapshot_id, delivery_id=delivery_id, page=page, pages=pages(found), found=found, quarantined=told["quarantined"] or 0,
         by_code={row["code"]: row["n"] for row in codes},
         rows=[answers.QuarantinedRow(**{**row, "raw": bytes(row["raw"]).decode("utf-8", "backslashreplace")}) for row in rows],
     )  # fmt: skip

@@ -14,6 +14,7 @@ from endcap.serve import answers_runs as answers
 from endcap.serve.asking import NotFound, delivery
 from endcap.serve.asking_overview import feed_states
 from endcap.serve.reading import Reading
+from endcap.settings import Source
 
 MOST_RUNS, USUAL_OF, DELIVERIES_SHOWN = 200, 10, 30
 FILLED = ("brand", "description", "category_path", "gtin", "mpn", "price", "quantity_text", "url", "image_url", "available")
@@ -39,6 +40,7 @@ def run(reading: Reading, home: Home | None, attempt_id: int) -> answers.RunPage
         snapshot=reading.snapshot_id, run=one, stages=[answers.Stage(**stage) for stage in figures.get("stages", [])],
         deliveries=[delivery(row) for row in told], notices=figures.get("notices", []),
         difference=_difference(home, one.from_snapshot, one.snapshot_id), later=rows[place - 1].attempt_id if place else None,
+        done_since=next((row.attempt_id for row in reversed(rows[:place]) if row.state == "done"), None),
         earlier=rows[place + 1].attempt_id if place + 1 < len(rows) else None,
     )  # fmt: skip
 
@@ -55,6 +57,7 @@ def no_feed(name: str) -> NotFound:
 
 def feed(reading: Reading, name: str) -> answers.FeedPage:
     """One feed. Raises NotFound."""
+    reading.bring_up()
     found = next((one for one in _feeds(reading) if one.feed == name), None)
     if found is None:
         raise no_feed(name)
@@ -66,7 +69,8 @@ def feed(reading: Reading, name: str) -> answers.FeedPage:
     least, most = _band(reading, name, found.live_offers)
     return answers.FeedPage(
         snapshot=reading.snapshot_id, feed=found, least_offers=least, most_offers=most, fill=_fill(reading, name),
-        quarantine={row["code"]: row["n"] for row in codes}, deliveries=[delivery(row) for row in rows],
+        quarantine={row["code"]: row["n"] for row in codes}, mapping=_mapping(reading, name),
+        changes=_changes(reading, name), deliveries=[delivery(row) for row in rows],
     )  # fmt: skip
 
 
@@ -137,6 +141,28 @@ def _band(reading: Reading, name: str, live: int) -> tuple[int | None, int | Non
     if settings is None or live < settings.guards.min_offers:
         return None, None
     return int(live * (1 - settings.guards.max_drop)), int(live * settings.guards.max_growth)
+
+
+def _mapping(reading: Reading, name: str) -> list[answers.Read]:
+    settings = reading.home.catalog.feeds.get(name)
+    if settings is None:
+        return []
+    fields = {**{one: getattr(settings.fields, one) for one in type(settings.fields).model_fields if one != "details"}, **settings.fields.details}
+    return [answers.Read(field=field, source=_source(source)) for field, source in fields.items() if source is not None]
+
+
+def _source(source: Source) -> str:
+    """In the words of the settings: the path, and what else is said of it."""
+    told = source.model_dump(exclude_defaults=True, exclude_none=True)
+    path = told.pop("path", "")
+    return "; ".join([*([str(path)] if path else []), *(f"{name.replace('_', ' ')} {json.dumps(value, ensure_ascii=False)}" for name, value in told.items())])
+
+
+def _changes(reading: Reading, name: str) -> list[answers.ChangeOfReading]:
+    waiting = "('proposed', 'accepted', 'validated', 'shadow', 'canary')"
+    rows = reading.rows(f"SELECT * FROM proposals WHERE kind = 'mapping' AND state IN {waiting} ORDER BY proposal_id DESC")
+    mine = [row for row in rows if row["scope"] == f"feed:{name}" or name in (json.loads(row["details_json"] or "{}").get("set") or {})]
+    return [answers.ChangeOfReading(proposal_id=row["proposal_id"], state=row["state"], change=row["change"]) for row in mine]
 
 
 def _fill(reading: Reading, name: str) -> list[answers.Fill]:

@@ -23,4 +23,4 @@ def show_one(request: Request, feed: str) -> Response:
     return page_of(request, "feed.html", told=asking_runs.feed(request.state.reading, feed))
 
 
-CASES = [("/feeds", 200, "need attention"), ("/feeds/nord", 200, "What its offers state"), ("/feeds/none", 404, "There is no feed")]
+CASES = [("/feeds", 200, "need attention"), ("/feeds/nord", 200, "How it is read"), ("/feeds/none", 404, "There is no feed")]

@@ -24,4 +24,4 @@ def show_one(request: Request, attempt_id: AttemptId) -> Response:
     return page_of(request, "run.html", told=asking_runs.run(request.state.reading, home_of(request), attempt_id))
 
 
-CASES = [("/runs", 200, "the disk is full; free 2 GB and run again"), ("/runs/2", 200, "Run 3"), ("/runs/77", 404, "There is no run")]
+CASES = [("/runs", 200, "the disk is full; free 2 GB and run again"), ("/runs/2", 200, "Take its work up again"), ("/runs/77", 404, "There is no run")]

@@ -31,9 +31,12 @@ export function waterfall(steps) {
   });
 }
 
+function marked(words) {
+  return words.flatMap(({ text, shared }) => [shared ? text : el("mark", { class: "only", title: "only here" }, text), " "]);
+}
+
 function titleOf(stated) {
-  const words = stated.words.flatMap(({ text, shared }) => [shared ? text : el("mark", { class: "only", title: "only here" }, text), " "]);
-  return el("p", { class: "title", dir: "auto" }, ...words);
+  return el("p", { class: "title", dir: "auto" }, ...marked(stated.words));
 }
 
 // A box of one size whatever comes: the title's first letters, and the picture over them once it is there.
@@ -43,11 +46,19 @@ function pictureOf(stated) {
     stated.picture ? el("img", { src: `/pictures/${encodeURIComponent(stated.offer_id)}`, alt: "", width: "72", height: "72", loading: "lazy", decoding: "async" }) : null);
 }
 
-function side(stated, kind, head) {
+// The offers of the product that are least like the one asked about: what should not be among them is seen here.
+function othersOf(others) {
+  if (!others?.length) return null;
+  return el("div", { class: "others" }, el("h3", {}, others.length === 1 ? "Its most different offer" : `Its ${others.length} most different offers`),
+    el("ul", { class: "beside" }, ...others.map((one) => el("li", {}, el("span", { dir: "auto" }, ...marked(one.words)), el("span", { class: "n", dir: "auto" }, [one.supplier, one.price].filter(Boolean).join(" · "))))));
+}
+
+function side(stated, kind, head, others) {
   const facts = [["Seller", stated.supplier], ["Price", stated.price], ["Brand", stated.brand], ["GTIN", stated.gtin], ["Part number", stated.mpn], ["Content", stated.quantity]];
   return el("div", { class: `side ${kind}` }, el("h2", {}, head), el("div", { class: "pictured" }, pictureOf(stated), titleOf(stated)),
     el("dl", {}, ...facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),
-    stated.description ? el("p", { class: "description detail", dir: "auto" }, stated.description) : null);
+    stated.description ? el("p", { class: "description detail", dir: "auto" }, stated.description) : null,
+    othersOf(others));
 }
 
 function fieldsOf(choice) {
@@ -92,8 +103,8 @@ export function draw(item, shownKey, conflict) {
     item.left ? el("p", { class: "notice" }, item.left) : null,
     el("p", { class: "why" }, ...item.risks.map((risk) => el("span", { class: "badge unknown" }, risk)), " ", item.reason),
     el("div", { class: "sides" }, side(item.offer, "asked", "Offer as sent"),
-      first?.nearest ? side(first.nearest, "other", `Product with ${first.offers} ${first.offers === 1 ? "offer" : "offers"}`)
-        : el("div", { class: "side other" }, el("h2", {}, first ? "Product" : "No product resembles it"), first ? el("p", { class: "title", dir: "auto" }, first.title) : null)),
+      first?.nearest ? side(first.nearest, "other", `Product with ${first.offers} ${first.offers === 1 ? "offer" : "offers"}`, item.others)
+        : el("div", { class: "side other" }, el("h2", {}, first ? "Product" : "No product resembles it"), first ? el("p", { class: "title", dir: "auto" }, first.title) : null, othersOf(item.others))),
     first ? fieldsOf(first) : null,
     el("div", { class: "verbs" }, first ? button("same", "Same ", "yes") : null, first ? button("different", "Different ", "no") : null,
       button("new", "New product ", ""), button("skip", "Put off ", ""), button("escalate", "To a lead ", ""), button("reason", "Reason ", ""), button("undo", "Undo ", "")),

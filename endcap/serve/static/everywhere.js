@@ -11,6 +11,16 @@ function settle(image) {
 for (const event of ["load", "error"]) document.addEventListener(event, ({ target }) => settle(target), true);
 for (const image of document.querySelectorAll(".picture img")) if (image.complete) settle(image);
 
+// A table that is wider than its window is moved by the arrow keys too.
+function reachable() {
+  for (const box of document.querySelectorAll(".wide:not([role])")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+addEventListener("resize", reachable);
+reachable();
+
 // --- keys ---
 
 const SECOND_MS = 1500;

@@ -6,7 +6,23 @@ const $ = (id) => document.getElementById(id);
 const { feed, date } = $("feed").dataset;
 const WORDS = { release: "Let it through", hold: "Hold it again" };
 
+// To a part of the page, where the next key press goes on from.
+function to(id) {
+  $(id).tabIndex = -1;
+  $(id).focus();
+  $(id).scrollIntoView();
+}
+
+// A change of how the feed is read is a proposal; it is accepted, and deliveries are read again by it, on its own page.
+function change() {
+  const proposed = document.querySelector("[data-change]");
+  if (proposed) location.assign(proposed.href);
+  else $("said").textContent = "No change of how this feed is read waits for a yes.";
+}
+
 function ask(verb) {
+  if (verb === "mapping") return to("mapping");
+  if (verb === "columns" || verb === "replay") return change();
   if (verb === "quarantined") return document.querySelector("a[href^='/quarantine/']")?.click();
   const button = document.querySelector(`[data-verb=${verb}]`);
   if (!date || !button || button.hidden) return;

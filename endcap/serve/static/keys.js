@@ -6,8 +6,8 @@ export const STANDARD = {
   same: "y", different: "n", new: "0", skip: "s", undo: "u", reason: "r", evidence: "e", open: "o", batch: " ", escalate: "f", decided: "U", keep: "k", overrule: "a",
   accept: "y", suppliers: "n",
   edit: "v", lock: "l", history: "h", why: "w", split: "x", merge: "m",
-  release: "r", hold: "h", quarantined: "q",
-  nextRun: "n", runBefore: "p", failed: ".", changes: "D",
+  release: "r", hold: "h", quarantined: "q", mapping: "m", columns: "a", replay: "y",
+  nextRun: "n", runBefore: "p", failed: ".", changes: "D", log: "l", resume: "R",
   down: "j", up: "k", older: "[", newer: "]", search: "/", go: "g", help: "?",
 };
 // A key means one thing on one page; pages name the verbs they know, and these are known on every page.
@@ -15,8 +15,8 @@ export const EVERYWHERE = ["down", "up", "older", "newer", "search", "go", "help
 export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "escalate", "evidence", "open", "batch", "decided", "keep", "overrule"];
 export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open"];
 export const ON_PRODUCT = ["edit", "lock", "history", "why", "split", "merge", "undo"];
-export const ON_FEED = ["release", "hold", "quarantined"];
-export const ON_RUNS = ["nextRun", "runBefore", "failed", "changes"];
+export const ON_FEED = ["release", "hold", "quarantined", "mapping", "columns", "replay"];
+export const ON_RUNS = ["nextRun", "runBefore", "failed", "changes", "log", "resume"];
 
 export const WORDS = {
   same: "same product", different: "not this product", new: "a product of its own", skip: "put off", undo: "take back the last decision",
@@ -26,7 +26,9 @@ export const WORDS = {
   split: "split the marked offers off", merge: "merge into another product", older: "the page or version before", newer: "the page or version after",
   accept: "the first value is right", suppliers: "let the suppliers' word stand", escalate: "leave it to a lead",
   release: "let the held delivery through", hold: "hold it again", quarantined: "records in quarantine",
+  mapping: "how it is read", columns: "accept a change of how it is read", replay: "read deliveries again by that change",
   nextRun: "the run before this one", runBefore: "the run after this one", failed: "the latest run that failed", changes: "what changed for readers",
+  log: "what it did, stage by stage", resume: "how its work is taken up again",
   search: "search products", go: "go to a page: then its letter", help: "all keys",
 };
 

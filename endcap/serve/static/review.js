@@ -10,6 +10,7 @@ const LOW = 20;
 const LAST = 10;
 const HISTORY = 50;
 const IDLE_S = 60;
+const LEAST_GOLD = 30;
 const DID = { same: "same", different: "different", other: "another candidate", new: "new product", skip: "put off", escalate: "to a lead" };
 const REASONS = {
   p: ["pack", "pack differs"], z: ["size", "size differs"], c: ["colour", "colour differs"], m: ["model", "model differs"], b: ["bundle", "bundle or part"],
@@ -18,7 +19,7 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "" };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0] };
 const outbox = new Outbox({ onOutcome: heard, onState: tell });
 
 function tell(what, words = "") {
@@ -187,13 +188,28 @@ function rail() {
     el("b", {}, words), " ", el("span", { dir: "auto" }, item.offer.title)))));
   const pace = state.seconds.length ? `${median(state.seconds).toFixed(1)} s` : "–";
   if (!state.last.length) $("last").replaceChildren(el("li", { class: "quiet" }, "None yet"));
-  const told = [["Decided", state.seconds.length], ["Median pace", pace], ["Taken back", state.undone], ["Not sent yet", outbox.all().length]];
+  const told = [["Decided", state.seconds.length], ["Median pace", pace], ["Taken back", state.undone], ["Not sent yet", outbox.all().length], ["Right on gold items", goldWords()]].filter(([, value]) => value !== null);
   $("session").replaceChildren(...told.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
 }
 
-// What was decided before this page was opened stands in the rail too.
+// Null where no gold item was answered; a share of few says nothing.
+function goldWords() {
+  const [n, right] = state.gold;
+  return !n ? null : n < LEAST_GOLD ? `not enough data (n = ${n})` : `${Math.round((100 * right) / n)} % (n = ${n})`;
+}
+
+async function askGold() {
+  try {
+    const answer = await fetch("/api/v1/review/stats");
+    if (!answer.ok) return;
+    const told = await answer.json();
+    state.gold = [told.gold, told.gold_right];
+  } catch { /* the rail goes without it */ }
+}
+
+// What was decided before this page was opened stands in the rail too, and how often gold items were answered right.
 async function earlier() {
-  const answers = await mine(LAST);
+  const [answers] = await Promise.all([mine(LAST), askGold()]);
   const known = new Set(state.last.map(({ item }) => item.offer_id));
   state.last.push(...answers.filter((one) => one.standing && !known.has(one.offer_id)).map((one) => ({ item: { offer_id: one.offer_id, offer: { title: one.title ?? one.offer_id } }, words: DID[one.action] })));
   rail();

@@ -22,5 +22,15 @@ function failed() {
   else if (one) location.assign("/runs");
 }
 
-const ACTS = { nextRun: () => move(1), runBefore: () => move(-1), failed, changes: () => document.getElementById("difference")?.scrollIntoView() };
-listen((verb) => ACTS[verb](), one ? ON_RUNS : ON_RUNS.filter((verb) => verb !== "changes"));
+function to(id) {
+  const part = document.getElementById(id);
+  if (!part) return;
+  part.tabIndex = -1;
+  part.focus();
+  part.scrollIntoView();
+}
+
+const ACTS = {
+  log: () => to("stages"), resume: () => to("resume"),
+  nextRun: () => move(1), runBefore: () => move(-1), failed, changes: () => document.getElementById("difference")?.scrollIntoView() };
+listen((verb) => ACTS[verb](), one ? ON_RUNS : ON_RUNS.filter((verb) => !["changes", "log", "resume"].includes(verb)));
