@@ -88,16 +88,21 @@ def test_50_unsent_answers_arrive_once_after_the_tab_was_closed_20_times(long_de
 
 def test_a_server_killed_amid_50_answers_20_times_loses_and_doubles_none(long_desk: Desk) -> None:
     page = ready(long_desk.person())
+    pressed = 0
     for repeat in range(REPEATS):
         for number in range(UNSENT):
+            if page.locator(".side.asked .title").count() == 0:  # what was fetched ahead is answered, and the server is not there to give more
+                break
             page.keyboard.press("n")
+            pressed += 1
             if number == 5 + 2 * repeat:
                 long_desk.kill()
         long_desk.start()
         sent(page)
         ready(page)
         rows = long_desk.stored()
-        assert len(rows) == len({row["key"] for row in rows}) == UNSENT * (repeat + 1)
+        assert len(rows) == len({row["key"] for row in rows}) == pressed
+    assert pressed >= 0.6 * UNSENT * REPEATS
     assert audit.verify(long_desk.home.engine).broken is None
 
 
@@ -164,14 +169,15 @@ def test_600_items_with_markup_in_their_titles_open_no_dialog_and_make_no_elemen
     folder = make(tmp_path / "world", HOSTILE_TITLES, hostile)
     for desk in at_desk(folder, browser):
         page = ready(desk.person())
-        seen = 0
-        while page.locator(".side.asked").count() and seen < HOSTILE_TITLES:
-            assert re.search(r"alert", title(page)), "it is shown, as text"
-            page.keyboard.press("s")
-            seen += 1
+        seen: set[str] = set()  # audits of the other seller's offers come between
+        for _number in range(2 * HOSTILE_TITLES):
+            seen |= {title(page)} if re.search(r"alert", title(page)) else set()
+            if len(seen) == HOSTILE_TITLES or page.locator(".side.asked").count() == 0:
+                break
+            press(page, "s")
         assert page.locator("#item script, #item img, #item svg, #item iframe, #item details, #item math, #last script, #last img").count() == 0
         sent(page)
-        assert seen == len(desk.stored()) == HOSTILE_TITLES
+        assert len(seen) == HOSTILE_TITLES <= len(desk.stored())
 
 
 def test_in_20_notes_typing_every_key_decides_nothing(long_desk: Desk) -> None:
@@ -179,6 +185,7 @@ def test_in_20_notes_typing_every_key_decides_nothing(long_desk: Desk) -> None:
     before = title(page)
     for number in range(NOTES):
         page.keyboard.press("r")
+        page.wait_for_selector("#note-box[open]")
         page.locator("#note").focus()
         page.keyboard.type(f"yn0123456789sufrebo UkaJ {number}")
         page.keyboard.press("Escape")
