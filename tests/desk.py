@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -101,12 +102,19 @@ class Desk:
             return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]
 
 
+def free_port() -> int:
+    """A free port below those that the system gives to clients: one of these could take it while a server is started again."""
+    for _attempt in range(100):
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")
+
+
 def at_desk(folder: Path, browser: Browser) -> Iterator[Desk]:
     """A desk at this catalog; what its pages complained of fails the test."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    made = Desk(folder, browser, port)
+    made = Desk(folder, browser, free_port())
     made.start()
     yield made
     for context in made.contexts:

@@ -81,8 +81,9 @@ export function standardKeys() {
   localStorage.removeItem(STORED);
 }
 
+// A field of a dialog that was just closed keeps the focus until the next frame, and takes no keys any more.
 export function inField(target) {
-  return target instanceof Element && (target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null);
+  return target instanceof Element && !target.closest("dialog:not([open])") && target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
 }
 
 // The verb that a key press means here, "choose" for a digit, or null.

@@ -168,9 +168,9 @@ function decide(action, place = 0) {
   state.items.shift();
   remember(item, action === "other" ? `candidate ${place + 1}` : DID[action]);
   if (action !== "skip") state.waiting -= 1;
+  outbox.add([decision]); // first, so that what is fetched ahead now does not bring this one again
   show();
   announce(action);
-  outbox.add([decision]);
 }
 
 function remember(item, words) {

@@ -108,9 +108,9 @@ function decide(action, value, more = {}) {
   state.conflicts.delete(nameOf(question));
   remember(question, action === "set" ? value : "the suppliers' word");
   state.waiting -= 1;
+  outbox.add([answerOf(question, action, value, more)]); // first, so that what is fetched ahead now does not bring this one again
   show();
   say(action === "set" ? `Set to ${value}` : "The suppliers' word stands");
-  outbox.add([answerOf(question, action, value, more)]);
 }
 
 function choose(place) {
