@@ -112,10 +112,22 @@ def test_few_answers_or_none_that_help_teach_nothing() -> None:
 def test_what_was_believed_stays_where_it_was_better() -> None:
     told, _right = lessons(4, 300)
     right = np.random.default_rng(5).random(300) < 0.7
+    told.columns[:, sureness.COLUMNS.index("outside_best")] = 0.0
     believed = told.columns[:, sureness.COLUMNS.index("believed")]
     believed[:] = np.where(right, 1e-3, -1e-3)  # orders all rightly, by less than one outlier leaves to be seen
     believed[np.flatnonzero(right)[0]] = 1e6
     assert not sureness.is_fit(told, told, right, seed=7)
+
+
+def test_a_like_offer_elsewhere_makes_a_link_less_sure_and_a_lone_product_as_sure_as_before() -> None:
+    kinds = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=bool)
+    columns = np.zeros((5, len(sureness.COLUMNS)))
+    columns[:, sureness.COLUMNS.index("believed")] = 2.0
+    columns[:, sureness.COLUMNS.index("outside_best")] = (-5.0, 2.0, 2.0, 2.0, 2.0)
+    free, rivalled, founded, alone, waiting = sureness.Evidence(kinds, columns).believed
+    assert free > alone > rivalled == founded > 0.5
+    assert alone == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert waiting == 0.0
 
 
 @pytest.mark.parametrize(

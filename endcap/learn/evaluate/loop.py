@@ -122,14 +122,10 @@ def _begin(name: str, world: World, pairs: pa.Table, model: Model, reviewer: Rev
     evidence = sureness.gather(world.offers, pairs, decisions)
     arm = Arm(
         name, world, reviewer, memory, model, pairs, np.random.default_rng((seed, 5)), decisions, judge(decisions, world.truth), evidence,
-        _believed(decisions), 0,
+        evidence.believed, 0,
     )  # fmt: skip
     arm.kept = arm.alone(evidence.kinds.shape[0]).size
     return arm
-
-
-def _believed(decisions: pa.Table) -> np.ndarray:
-    return np.array(decisions["confidence"].to_numpy(), dtype=np.float64)
 
 
 def _settled(decisions: pa.Table) -> np.ndarray:
@@ -229,7 +225,7 @@ def _decide(arm: Arm, opened: set[str] | None) -> None:
     arm.decisions = arm.memory.decide(world.offers, arm.pairs, ids, arm.model.model_id, answers=arm.overrides, policy=policy)
     arm.truth = judge(arm.decisions, world.truth)
     arm.evidence = sureness.gather(world.offers, arm.pairs, arm.decisions)
-    arm.chance = _believed(arm.decisions)
+    arm.chance = arm.evidence.believed
 
 
 def _error_of(arm: Arm) -> float:
