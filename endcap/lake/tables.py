@@ -221,13 +221,16 @@ def full_content(con: duckdb.DuckDBPyConnection, noun: type[schema.Row]) -> tupl
     return rows, f"{high % 2**64:016x}{low % 2**64:016x}" if rows else ""
 
 
-def differing(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], rows: pa.Table, stands: str = "") -> pa.Table:
-    """Of rows to be written those that change what `con` shows in the noun's table (or in the table `stands`), in their order."""
+def differing(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], rows: pa.Table, stands: str = "", *, but_for: Sequence[str] = ()) -> pa.Table:
+    """Of rows to be written those that change what `con` shows in the noun's table (or in the table `stands`), in their order.
+
+    Rows that differ in the columns `but_for` alone change nothing.
+    """
     stands = stands or noun.TABLE
     if not rows.num_rows or not con.execute(f"SELECT 1 FROM {stands} LIMIT 1").fetchall():
         return rows
     key = [f"r.{name} = s.{name}" for name in noun.KEY]
-    same = [f"r.{name} IS NOT DISTINCT FROM s.{name}" for name in schema.arrow_schema(noun).names if name not in (*noun.KEY, "run")]
+    same = [f"r.{name} IS NOT DISTINCT FROM s.{name}" for name in schema.arrow_schema(noun).names if name not in (*noun.KEY, "run", *but_for)]
     con.register("to_be_written", rows.append_column("place", pa.array(range(rows.num_rows), pa.int64())))
     places = con.sql(f"SELECT r.place FROM to_be_written r ANTI JOIN {stands} s ON {' AND '.join(key + same)} ORDER BY r.place").to_arrow_table()["place"]
     con.unregister("to_be_written")
