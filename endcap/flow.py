@@ -39,7 +39,6 @@ from endcap.journey import (
     close_dead_runs,
     close_run,
     ended_quarantine,
-    ended_rows,
     former_pairs,
     governed_by,
     hold_suspicious,
@@ -62,7 +61,7 @@ from endcap.journey import (
     what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
-from endcap.lake.tables import differing
+from endcap.lake.tables import differing, ended_rows
 from endcap.learn.drift import note_drift
 from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers

@@ -217,15 +217,6 @@ def what_is_known(journey: Journey, con: duckdb.DuckDBPyConnection) -> Known:
     return known
 
 
-def ended_rows(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], fresh: pa.Table, offer_ids: pa.Array, run: int) -> pa.Table:
-    """Gone rows for what was held of these offers and was not found again."""
-    con.register("fresh", fresh.select(list(noun.KEY)))
-    con.register("of_offers", pa.table({"offer_id": offer_ids}))
-    key = ", ".join(noun.KEY)
-    query = f"SELECT * REPLACE ({run} AS run, true AS gone) FROM {noun.TABLE} SEMI JOIN of_offers USING (offer_id) ANTI JOIN fresh USING ({key}) ORDER BY {key}"
-    return con.sql(query).to_arrow_table().cast(schema.arrow_schema(noun))
-
-
 def all_offers(con: duckdb.DuckDBPyConnection) -> pa.Array:
     return con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
 

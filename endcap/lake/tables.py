@@ -237,6 +237,15 @@ def differing(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], rows: pa.T
     return rows if len(places) == rows.num_rows else rows.take(places.combine_chunks())
 
 
+def ended_rows(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], fresh: pa.Table, offer_ids: pa.Array, run: int) -> pa.Table:
+    """Gone rows for what was held of these offers and was not found again."""
+    con.register("fresh", fresh.select(list(noun.KEY)))
+    con.register("of_offers", pa.table({"offer_id": offer_ids}))
+    key = ", ".join(noun.KEY)
+    query = f"SELECT * REPLACE ({run} AS run, true AS gone) FROM {noun.TABLE} SEMI JOIN of_offers USING (offer_id) ANTI JOIN fresh USING ({key}) ORDER BY {key}"
+    return con.sql(query).to_arrow_table().cast(schema.arrow_schema(noun))
+
+
 def _sums(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], query: str) -> tuple[int, int, int]:
     columns = [column for column in schema.arrow_schema(noun).names if column not in schema.NOT_CONTENT]
     row = " || chr(31) || ".join(f'coalesce("{column}"::VARCHAR, chr(30))' for column in columns)
