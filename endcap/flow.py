@@ -28,6 +28,7 @@ from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
 from endcap.journey import (
     GOVERNED,
+    PROMOTED_KNOWN,
     Journey,
     Say,
     all_offers,
@@ -38,7 +39,6 @@ from endcap.journey import (
     close_dead_runs,
     close_run,
     ended_quarantine,
-    ended_rows,
     former_pairs,
     governed_by,
     hold_suspicious,
@@ -61,7 +61,7 @@ from endcap.journey import (
     what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
-from endcap.lake.tables import differing
+from endcap.lake.tables import differing, ended_rows
 from endcap.learn.drift import note_drift
 from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers
@@ -146,7 +146,8 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     taxonomy = manifest.run > 0 and taxonomy_id(home.catalog) != taken_in(manifest)[2]
     governed = [name for name in GOVERNED if manifest.run and governed_by(home).get(name) != manifest.models.get(name)]
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
-    words += "".join(f", {'automation switched' if name == 'switches' else f'another {name}'}" for name in governed if name != "taxonomy" or not taxonomy)
+    told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes"}
+    words += "".join(f", {told.get(name, f'another {name}')}" for name in governed if name != "taxonomy" or not taxonomy)
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
         "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
@@ -180,21 +181,24 @@ def read_feeds(journey: Journey) -> Rows:
 
 
 def find_all_facts(journey: Journey) -> Rows:
-    """Offers of a new or changed identity to facts; facts of what vanished end."""
+    """Offers of a new or changed identity to facts, all where other knowledge was promoted; facts of what vanished end."""
     note_changes(journey)
-    if not len(journey.changed) and not len(journey.vanished):
+    if not len(journey.changed) and not len(journey.vanished) and not journey.new_known:
         return
     with journey.lake.connect() as con:
         known = what_is_known(journey, con)
-        offers = offers_of(con, journey.changed)
+        to_read = all_offers(con) if journey.new_known else journey.changed
+        offers = offers_of(con, to_read)
         facts = find_facts(
             offers, known, run=journey.run, engine=journey.catalog.engine, cores=journey.catalog.cores, batch_rows=journey.catalog.batch_rows
         )  # fmt: skip
         journey.say(f"{facts.num_rows:,} facts on {offers.num_rows:,} offers")
-        yield (
-            schema.Fact,
-            differing(con, schema.Fact, pa.concat_tables([facts, ended_rows(con, schema.Fact, facts, changed_or_vanished(journey), journey.run)])),
-        )
+        ended = ended_rows(con, schema.Fact, facts, pa.concat_arrays([to_read, journey.vanished]), journey.run)
+        # What other knowledge believes as well stays believed for the reason it had.
+        found = differing(con, schema.Fact, pa.concat_tables([facts, ended]), but_for=("model",) if journey.new_known else ())
+        if journey.new_known:
+            journey.reread = pc.unique(found["offer_id"]).filter(pc.invert(pc.is_in(pc.unique(found["offer_id"]), changed_or_vanished(journey))))
+        yield schema.Fact, found
 
 
 def compare(journey: Journey) -> Rows:
@@ -235,10 +239,10 @@ def decide_all(journey: Journey) -> Rows:
         open_ids = open_ids_of(con, journey, overrides, off)
         note_shadow(con, journey, allowed, open_ids, overrides)
         decided = decide(
-            con, journey.catalog, open_ids=open_ids, touched_ids=journey.touched, vanished_ids=journey.vanished, overrides=overrides,
-            model_id=journey.champion or "", run=journey.run, allowed=allowed, answered_after=journey.base.override_sequence,
+            con, journey.catalog, open_ids=open_ids, touched_ids=pa.concat_arrays([journey.touched, journey.reread]), vanished_ids=journey.vanished,
+            overrides=overrides, model_id=journey.champion or "", run=journey.run, allowed=allowed, answered_after=journey.base.override_sequence,
             today=str(con.execute("SELECT coalesce(max(date), '') FROM deliveries").fetchall()[0][0]), past=past, tried=tried_offers(con, journey),
-            off=off,
+            off=off, reread_ids=journey.reread,
         )  # fmt: skip
     journey.say(f"{decided.decisions.num_rows:,} decisions, {decided.products.num_rows:,} products rebuilt")
     yield schema.Decision, decided.decisions

@@ -42,7 +42,8 @@ Say = Callable[[str], None]
 OUTGROWN = 2
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
 # Noted with every snapshot, beside the models, where people put it in force.
-GOVERNED = (*in_force.KINDS, "switches")
+PROMOTED_KNOWN = "promoted_infer"
+GOVERNED = (*in_force.KINDS, "switches", PROMOTED_KNOWN)
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
 
@@ -64,6 +65,8 @@ class Journey:
     changed: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers new, back, or of another identity
     touched: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # offers of which anything changed
     vanished: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
+    reread: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))  # other offers of which other facts are believed now
+    other_house: bool = False  # the taxonomy is another one than what is known was learnt for
     outgrown: bool = False  # what was learnt without labels is to be learnt again
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)  # what else is recorded with the run
@@ -97,6 +100,12 @@ class Journey:
     def new_policy(self) -> bool:
         """Whether another policy is in force than in the snapshot that the run stands on."""
         return self.base.run > 0 and self.models.get("policy") != self.base.models.get("policy")
+
+    @property
+    def new_known(self) -> bool:
+        """Whether people promoted, or went back to, other knowledge of categories and attributes since the newest snapshot."""
+        promoted = self.models.get(PROMOTED_KNOWN)
+        return promoted is not None and not self.other_house and promoted != self.lake.manifest.models.get(PROMOTED_KNOWN)
 
 
 # --- what changed, and who is to be decided again -------------------------------------------------------------------
@@ -172,6 +181,7 @@ def _note_growth(journey: Journey) -> None:
         learnt, known_feeds = int(journey.models.get("learnt_offers", "0")), set(journey.models.get("learnt_feeds", "").split())
         taxonomy = taxonomy_id(journey.catalog)
         same_house = set(feeds.split()) <= known_feeds and taxonomy == journey.models.get("learnt_taxonomy", "")
+        journey.other_house = taxonomy != journey.models.get("learnt_taxonomy", taxonomy)
         journey.models["learnt_taxonomy"] = taxonomy
         if offers == 0 or (offers < OUTGROWN * learnt and same_house):
             return
@@ -190,7 +200,14 @@ def offers_of(con: duckdb.DuckDBPyConnection, ids: pa.Array) -> pa.Table:
 
 
 def what_is_known(journey: Journey, con: duckdb.DuckDBPyConnection) -> Known:
-    """What is known of brands and categories: learnt at the first load and whenever the catalog has outgrown it."""
+    """What is known of brands and categories: what was promoted, or learnt at the first load and whenever the catalog has outgrown it.
+
+    What was promoted stays while the taxonomy is the one that it was learnt for.
+    """
+    promoted = journey.models.get(PROMOTED_KNOWN)
+    if promoted and not journey.other_house and (journey.new_known or journey.models.get("infer") == promoted):
+        journey.models["infer"] = promoted
+        return load_known(journey.home.model_folder(promoted))
     if "infer" in journey.models and not journey.outgrown:
         return load_known(journey.home.model_folder(journey.models["infer"]))
     taxonomy = Path(journey.catalog.root / journey.catalog.taxonomy) if journey.catalog.taxonomy else None
@@ -198,15 +215,6 @@ def what_is_known(journey: Journey, con: duckdb.DuckDBPyConnection) -> Known:
     known.save(journey.home.model_folder(known.known_id))
     journey.models["infer"] = known.known_id
     return known
-
-
-def ended_rows(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], fresh: pa.Table, offer_ids: pa.Array, run: int) -> pa.Table:
-    """Gone rows for what was held of these offers and was not found again."""
-    con.register("fresh", fresh.select(list(noun.KEY)))
-    con.register("of_offers", pa.table({"offer_id": offer_ids}))
-    key = ", ".join(noun.KEY)
-    query = f"SELECT * REPLACE ({run} AS run, true AS gone) FROM {noun.TABLE} SEMI JOIN of_offers USING (offer_id) ANTI JOIN fresh USING ({key}) ORDER BY {key}"
-    return con.sql(query).to_arrow_table().cast(schema.arrow_schema(noun))
 
 
 def all_offers(con: duckdb.DuckDBPyConnection) -> pa.Array:
@@ -413,11 +421,11 @@ def to_take_in(home: Home) -> tuple[int, str | None, str, str, str, dict[str, st
 
 
 def governed_by(home: Home) -> dict[str, str]:
-    """What people put in force beside models: policy, mapping and taxonomy, unless they hold as the file says, and where automation is off."""
+    """What people put in force beside the scorer: policy, mapping and taxonomy unless they hold as the file says, what is known, where automation is off."""
     champions = {kind: home.champion(kind) for kind in in_force.KINDS}
     found = {kind: artefact for kind, artefact in champions.items() if artefact is not None and in_force.said(home, kind, artefact)}
-    key = key_of(off_now(home))
-    return {**found, "switches": key} if key else found
+    known, key = home.champion("infer"), key_of(off_now(home))
+    return found | ({PROMOTED_KNOWN: known} if known else {}) | ({"switches": key} if key else {})
 
 
 def off_now(home: Home) -> dict[str, str]:

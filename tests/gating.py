@@ -15,6 +15,8 @@ from endcap.learn.verdict import Evidence, Tally
 from endcap.ops.home import Home
 from endcap.serve.watching import Watching
 
+DAYS = 3
+
 
 def planted(dice: np.random.Generator, categories: int, per_category: int, lost: float) -> Evidence:
     """Better everywhere (1 % mended, .3 % broken), and in the first category so much worse."""
@@ -57,14 +59,20 @@ def bad_champion(start: Path, folder: Path, *, canary: str = "", seed: int = 7) 
 
 
 def undone_within(seconds: float, bad: Decided) -> str:
-    """Let people audit, and the server look; empty where all is as it was before within so many seconds of the last audit, else what is not."""
+    """Let people audit, and the server look; empty where all is as it was before within so many seconds of the last audit, else what is not.
+
+    What decides for a few offers only takes more than a day's audits to be found out.
+    """
     home = bad.home
     if not bad.changed:
         return "the bad model changed nothing"
-    audited(home, 150)
-    began = time.monotonic()
-    if not Watching(home).look():
-        return "no breach was seen"
+    for _day in range(DAYS):
+        audited(home, 150)
+        began = time.monotonic()
+        if Watching(home).look():
+            break
+    else:
+        return f"no breach was seen after {150 * DAYS} audits"
     took = time.monotonic() - began
     back, said = content(home), spoken_of(home)
     for name in ("pairs", "facts"):

@@ -46,6 +46,8 @@ NIGHTLY = {
     r"endcap .*examples/grocers\b": "half a minute for each date of real deliveries",
     r"endcap evaluate cluster .*pricerunner": "306 shops: half a minute and more",
 }
+# Pages that another test plays whole.
+PLAYED = {"stories.md": "tests/test_stories.py"}
 HELD = 3
 ANSWERS = 60
 
@@ -374,7 +376,7 @@ def filled(line: str, stands_for: dict[str, str]) -> str:
 
 def to_run() -> list[Any]:
     found = []
-    for written in COMMANDS:
+    for written in (one for one in COMMANDS if one.page not in PLAYED):
         marks = [pytest.mark.skip(reason=f"not run: {written.why(NOT_RUN)}")] if written.why(NOT_RUN) else []
         marks += [pytest.mark.nightly] if written.why(NIGHTLY) else []
         found.append(pytest.param(written, marks=marks, id=names(written)))

@@ -76,6 +76,11 @@ def of_model(home: Home) -> dict[str, Any]:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_dictionary_is_part_of_what_is_known() -> None:
+    head = checked(head_of(kind="dictionary", set=None, artefact="0123456789ab"), where="test")
+    assert head.puts_in_force == "infer"
+
+
 def test_a_proposal_is_a_file_beside_the_settings_and_reads_as_it_was_written(home: Home) -> None:
     row = proposals.propose(home, checked(head_of(), where="test"), actor="ann", body="More words.")
     file = home.catalog.root / "proposals" / "0001-ask-later.md"

@@ -15,6 +15,8 @@ from endcap.ops.database import now
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES, PROMOTIONS
 from endcap.review.audit import answer_audit, draw
+from endcap.review.override import answer
+from endcap.review.queue import waiting
 
 DECIDED = ("decisions", "pairs", "facts")
 
@@ -92,4 +94,16 @@ def audited(home: Home, count: int) -> int:
         items = [one for one in draw(con, count, seed=7) if {one.offer.offer_id, one.counterpart.offer_id} <= truth.keys()]
     for one in items:
         answer_audit(home, one, same=truth[one.offer.offer_id] == truth[one.counterpart.offer_id], actor="tester")
+    return len(items)
+
+
+def answered(home: Home, feed: str) -> int:
+    """Answer what waits of a feed by the truth; out: how many there were."""
+    truth = truth_of(home)
+    with home.connect() as con:
+        items = [item for item in waiting(con, home.manifest().override_sequence) if item.offer_id.startswith(f"{feed}:")]
+    for item in items:
+        right = [place for place, one in enumerate(item.candidates, start=1) if truth.get(one.counterpart_offer_id or "") == truth.get(item.offer_id)]
+        action = "new" if not right else "same" if right[0] == 1 else "other"
+        answer(home, item, action, actor="tester", candidate=right[0] if right else 1)
     return len(items)

@@ -14,7 +14,7 @@ from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_cata
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
 Number = Annotated[int, typer.Argument(help="The proposal's number.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
-Kind = Annotated[str, typer.Option("--kind", help="Of artefact: match, infer, policy, dictionary, mapping or taxonomy.")]
+Kind = Annotated[str, typer.Option("--kind", help="Of artefact: match, infer, policy, mapping or taxonomy.")]
 LISTED = ("proposal_id", "state", "kind", "owner", "approver", "automatic", "hypothesis", "artefact", "verdict", "created_at", "confirm_on")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import duckdb
@@ -21,16 +21,16 @@ FIELD = "category"
 
 def category_rows(
     con: duckdb.DuckDBPyConnection, policy: Policy, members: Mapping[str, str], spoken: set[str], said: Mapping[tuple[str, str], FieldAnswer], run: int,
-    off: Mapping[str, str] | None = None,
+    off: Mapping[str, str] | None = None, reread: Iterable[str] = (),
 ) -> pa.Table:  # fmt: skip
     """Decision rows on the category of every open offer that has a category fact, and of the offers of products that people spoke of.
 
     `members` maps offers of touched products to them, `spoken` are products of which something was said or taken back since the last run,
     `said` is what holds of a product's field. What a person said of the product holds for each of its offers. About offers that are `off` a
-    person is asked, but for a category that was accepted before.
+    person is asked, but for a category that was accepted before. `reread` are offers of which other facts are believed now.
     """
     told = {offer_id: product_id for offer_id, product_id in members.items() if product_id in spoken}
-    con.register("told_ids", pa.table({"offer_id": pa.array(sorted(told), pa.string())}))
+    con.register("told_ids", pa.table({"offer_id": pa.array(sorted({*told, *reread}), pa.string())}))
     rows = con.sql(f"""
         SELECT f.offer_id, 'category' AS kind, CASE WHEN f.confidence >= {policy.accept_category} THEN 'accepted' ELSE 'to_review' END AS action,
                NULL AS product_id, NULL AS proposed_product_id, NULL AS counterpart_offer_id, f.value, f.confidence,

@@ -49,7 +49,7 @@ class Tried:
 def decide(
     con: duckdb.DuckDBPyConnection, catalog: Catalog, *, open_ids: pa.Array, touched_ids: pa.Array, vanished_ids: pa.Array,
     overrides: pa.Table, model_id: str, run: int, allowed: Thresholds | None = None, answered_after: int = 0,
-    today: str = "", past: Past | None = None, tried: Tried | None = None, off: Mapping[str, str] | None = None,
+    today: str = "", past: Past | None = None, tried: Tried | None = None, off: Mapping[str, str] | None = None, reread_ids: pa.Array | None = None,
 ) -> Decided:  # fmt: skip
     """Decide the open offers and rebuild the products of all touched ones.
 
@@ -57,7 +57,8 @@ def decide(
     `touched_ids`: offers of which anything changed, e.g. a price; `vanished_ids`: offers no longer delivered.
     `con` shows the tables with this run's offers, facts and pairs in them. `allowed` says from which likeness on links are made by machine;
     answers up to override `answered_after` were taken in before; `today` is the newest delivery date, past which an answer may hold no more.
-    `off` are offers about which a switch lets nobody but a person decide, with why; `tried` names offers for which another model than `model_id` scored.
+    `off` are offers about which a switch lets nobody but a person decide, with why; of `reread_ids` other facts are believed now;
+    `tried` names offers for which another model than `model_id` scored.
     With a `past` the tables show an earlier run (`look_back`), and what is not decided here is brought back from it.
     """
     touched_ids = pa.concat_arrays([_strings(touched_ids), _strings(vanished_ids)])
@@ -65,6 +66,7 @@ def decide(
     def model_of(offer_id: str) -> str:
         return tried.model_id if tried and offer_id in tried.offers else model_id
 
+    reread = _strings(reread_ids).to_pylist() if reread_ids is not None else ()
     inputs = read_inputs(con, _strings(open_ids), touched_ids, overrides, catalog.policy, answered_after=answered_after, model_of=model_of, today=today)
     rulings = rule(inputs, catalog.policy, allowed, off)
     vanished = _vanished_decisions(con, vanished_ids, run)
@@ -81,7 +83,8 @@ def decide(
     products, doubts = rebuild_products(con, members, touched, merged, trust, run, said, _as_of(inputs))
     decisions = pa.concat_tables(
         [
-            _decision_rows(inputs, rulings, catalog.policy, model_of, run), category_rows(con, catalog.policy, members, spoken, said, run, off or {}), vanished,
+            _decision_rows(inputs, rulings, catalog.policy, model_of, run),
+            category_rows(con, catalog.policy, members, spoken, said, run, off or {}, reread), vanished,
             value_rows(con, doubts, touched, set(_strings(vanished_ids).to_pylist()), policy_id(catalog.policy), run),
         ]
     )  # fmt: skip

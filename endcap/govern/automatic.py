@@ -40,9 +40,16 @@ def _head(home: Home, result: TrainResult, kind: str) -> Head:
         if wrong[1] < wrong[0]
         else "leave as few answers wrong and be surer of the right ones"
     )
+    most = _most_mended(figures)
+    reason = f"{new:,} answers are new"
+    if most is not None:
+        category, told = most
+        rates = [100 * told[f"{who}_wrong"] / told["n"] for who in ("champion", "challenger")]
+        outcome += f", most of all in {category} from {rates[0]:.1f} % to {rates[1]:.1f} % of {told['n']}"
+        reason += f", {_new_answers(home, result, kind, category):,} of them there"
     return Head(
         kind="model", title=f"retrain {number}", owner=OWN, artefact=result.model_id, artefact_kind="infer" if kind == "infer" else "match",
-        hypothesis=f"We believe that retrain {number} for everything will {outcome} because {new:,} answers are new.",
+        hypothesis=f"We believe that retrain {number} for everything will {outcome} because {reason}.",
         change=f"put {result.model_id}, trained on {result.labels:,} answers, in the place of {result.champion}", metric="automated_success.success",
         smallest_effect=0.5, guard_rails=list(WATCHED), plan="replay on the audited decisions, paired, then in production", needed=NEEDED,
         rollback_trigger="escapes or overrides rise beyond their interval in a slice that can be judged",
@@ -59,11 +66,23 @@ def _retrain(home: Home, kind: str) -> int:
     return 1 + sum(row["automatic"] and row["artefact_kind"] == kind for row in all_proposals(home))
 
 
-def _new_answers(home: Home, result: TrainResult, kind: str) -> int:
-    """Answers that came since the champion was promoted; all, where endcap fitted it without any."""
+def _most_mended(figures: dict[str, Any]) -> tuple[str, dict[str, int]] | None:
+    """The category in which the challenger mends the most answers; None where it mends more in none."""
+    mended = {name: told["champion_wrong"] - told["challenger_wrong"] for name, told in figures.get("by_category", {}).items()}
+    best = max(sorted(mended), key=lambda name: mended[name], default=None)
+    return (best, figures["by_category"][best]) if best is not None and mended[best] > 0 else None
+
+
+def _new_answers(home: Home, result: TrainResult, kind: str, category: str | None = None) -> int:
+    """Answers, of one category or all, that came since the champion was promoted; every one, where endcap fitted it without any."""
     rows = [row for row in home.rows(PROMOTIONS).to_pylist() if row["kind"] == kind and row["model_id"] == result.champion and row["proposal_id"] is not None]
-    if not rows:
+    if not rows and category is None:
         return result.labels
+    since = rows[-1]["data_version"] if rows else ""
     with home.connect() as con:
-        found = con.execute("SELECT count(*) FROM labels WHERE run > (SELECT run FROM snapshots WHERE snapshot_id = ?)", [rows[-1]["data_version"]]).fetchone()
-    return int(found[0]) if found else result.labels
+        ((count,),) = con.execute("""
+            SELECT count(*) FROM labels l LEFT JOIN facts f ON f.offer_id = l.left_id AND f.attribute = 'category'
+            WHERE l.run > coalesce((SELECT run FROM snapshots WHERE snapshot_id = $since), -1) AND ($category IS NULL OR f.value = $category)
+              AND (l.source IN ('override', 'second', 'gold') OR $category IS NULL)
+        """, {"since": since, "category": category}).fetchall()  # fmt: skip
+    return int(count)

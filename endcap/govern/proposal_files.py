@@ -26,7 +26,7 @@ SCOPE = re.compile(r"\*|(feed|supplier|category):\S.*")
 # Which artefact a kind of proposal puts in force, and by which of its fields it says so; a model may be one of several.
 GIVEN_BY = {"threshold": "set", "rule": "set", "policy": "set", "mapping": "set", "taxonomy": "file", "model": "artefact", "dictionary": "artefact"}
 ARTEFACT = {
-    "threshold": "policy", "rule": "policy", "policy": "policy", "mapping": "mapping", "taxonomy": "taxonomy", "model": "match", "dictionary": "dictionary",
+    "threshold": "policy", "rule": "policy", "policy": "policy", "mapping": "mapping", "taxonomy": "taxonomy", "model": "match", "dictionary": "infer",
 }  # fmt: skip
 SETTINGS_OF = {
     "threshold": {"accept", "review", "accept_category", "promise", "scopes"}, "rule": {"max_price_ratio", "hold_on", "max_cluster"},

@@ -221,17 +221,29 @@ def full_content(con: duckdb.DuckDBPyConnection, noun: type[schema.Row]) -> tupl
     return rows, f"{high % 2**64:016x}{low % 2**64:016x}" if rows else ""
 
 
-def differing(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], rows: pa.Table, stands: str = "") -> pa.Table:
-    """Of rows to be written those that change what `con` shows in the noun's table (or in the table `stands`), in their order."""
+def differing(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], rows: pa.Table, stands: str = "", *, but_for: Sequence[str] = ()) -> pa.Table:
+    """Of rows to be written those that change what `con` shows in the noun's table (or in the table `stands`), in their order.
+
+    Rows that differ in the columns `but_for` alone change nothing.
+    """
     stands = stands or noun.TABLE
     if not rows.num_rows or not con.execute(f"SELECT 1 FROM {stands} LIMIT 1").fetchall():
         return rows
     key = [f"r.{name} = s.{name}" for name in noun.KEY]
-    same = [f"r.{name} IS NOT DISTINCT FROM s.{name}" for name in schema.arrow_schema(noun).names if name not in (*noun.KEY, "run")]
+    same = [f"r.{name} IS NOT DISTINCT FROM s.{name}" for name in schema.arrow_schema(noun).names if name not in (*noun.KEY, "run", *but_for)]
     con.register("to_be_written", rows.append_column("place", pa.array(range(rows.num_rows), pa.int64())))
     places = con.sql(f"SELECT r.place FROM to_be_written r ANTI JOIN {stands} s ON {' AND '.join(key + same)} ORDER BY r.place").to_arrow_table()["place"]
     con.unregister("to_be_written")
     return rows if len(places) == rows.num_rows else rows.take(places.combine_chunks())
+
+
+def ended_rows(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], fresh: pa.Table, offer_ids: pa.Array, run: int) -> pa.Table:
+    """Gone rows for what was held of these offers and was not found again."""
+    con.register("fresh", fresh.select(list(noun.KEY)))
+    con.register("of_offers", pa.table({"offer_id": offer_ids}))
+    key = ", ".join(noun.KEY)
+    query = f"SELECT * REPLACE ({run} AS run, true AS gone) FROM {noun.TABLE} SEMI JOIN of_offers USING (offer_id) ANTI JOIN fresh USING ({key}) ORDER BY {key}"
+    return con.sql(query).to_arrow_table().cast(schema.arrow_schema(noun))
 
 
 def _sums(con: duckdb.DuckDBPyConnection, noun: type[schema.Row], query: str) -> tuple[int, int, int]:

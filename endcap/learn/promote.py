@@ -37,7 +37,8 @@ def check_readable(home: Home, kind: str, artefact: str) -> None:
 def before(home: Home, kind: str) -> str:
     """The artefact that a rollback leads to: the one in force before this one, and at the next rollback the one before that.
 
-    Where settings were overlaid for the first time it is the empty overlay: the file as it stands. Raises BadInput when there is none.
+    Where settings were overlaid for the first time it is the empty overlay: the file as it stands; where something took the place of what a run
+    had learnt by itself, that. Raises BadInput when there is none.
     """
     artefacts: list[str] = []
     for row in reversed(history(home, kind)):
@@ -47,6 +48,8 @@ def before(home: Home, kind: str) -> str:
             artefacts.append(row["model_id"])
     if len(artefacts) == 1 and kind in in_force.KINDS:
         return in_force.store(home, kind, {})
+    if len(artefacts) == 1 and (learnt := next(row["previous"] for row in reversed(history(home, kind)) if row["action"] == "promote")):
+        return str(learnt)
     if len(artefacts) < 2:
         raise BadInput(f"there is no earlier {'model' if kind == KIND else kind} to go back to", where=str(home.path), todo="see `endcap model history`")
     return artefacts[-2]

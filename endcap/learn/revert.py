@@ -18,7 +18,7 @@ from endcap.ops.tables import PROMOTIONS, SNAPSHOTS
 
 # What decides, as snapshots note it; and what must be the same as then, since decisions were made from it.
 DECIDING = ("match", "canary", "policy")
-UNDERLYING = ("infer", "learnt_taxonomy", "taxonomy", "mapping", "dictionary", "switches")
+UNDERLYING = ("infer", "learnt_taxonomy", "taxonomy", "mapping", "switches")
 WENT_BACK = ("rollback", "stop")
 
 

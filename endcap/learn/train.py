@@ -36,6 +36,8 @@ from endcap.settings import Catalog
 MATCHED = tuple(dict.fromkeys((*COLUMNS, "feed", "price", "currency")))
 KINDS = ("match", "category", "attributes", "all")
 MIN_LABELS = 20
+# Answers of one category that judge, from which on its own figures are told.
+LEAST_OF_CATEGORY = 10
 MIN_EACH = 3
 BETTER, NOT_BETTER = "better on these answers", "not better on these answers"
 FOLDS = 5
@@ -153,7 +155,8 @@ def _train_match(home: Home, manifest: Manifest, seed: int) -> TrainResult:
         audited = calibration.audited_pairs(con)
         fitted = fit_challenger(lessons, champion, audited, seed) if offers is None else _fit_many(offers, lessons, champion, audited, home.catalog, seed)
         challenger = calibration.calibrated(fitted.model, fitted.audited, _booleans(audited, "same"))
-        figures = figures_of(lessons, fitted, champion.score(features_of(lessons.pairs)))
+        before = champion.score(features_of(lessons.pairs))
+        figures = {**figures_of(lessons, fitted, before), "by_category": by_category(con, lessons, fitted, before)}
         figures |= calibration.figures_of(con, home.catalog.policy, audited, fitted.audited)
     challenger.save(home.model_folder(challenger.model_id))
     answers = sum(source in ("override", "second", "gold") for source in labels["source"].to_pylist())
@@ -335,6 +338,22 @@ def _taken(groups: Groups, places: np.ndarray) -> Groups:
 
 def _brier(scores: np.ndarray, same: np.ndarray) -> float:
     return round(float(np.mean((scores - same) ** 2)), 4) if same.size else 0.0
+
+
+def by_category(con: duckdb.DuckDBPyConnection, lessons: Lessons, fitted: Fitted, champion_scores: np.ndarray) -> dict[str, dict[str, int]]:
+    """The same for each category of which enough answers judge: how many, and how often champion and challenger are wrong."""
+    places = np.intersect1d(lessons.people, np.flatnonzero(fitted.judged))
+    con.register("judged_offers", pa.table({"place": pa.array(places), "offer_id": lessons.pairs["left_id"].take(pa.array(places))}))
+    rows = con.execute("""
+        SELECT f.value, list(j.place ORDER BY j.place) FROM judged_offers j JOIN facts f ON f.offer_id = j.offer_id AND f.attribute = 'category'
+        GROUP BY f.value HAVING count(*) >= ? ORDER BY f.value
+    """, [LEAST_OF_CATEGORY]).fetchall()  # fmt: skip
+    found = {}
+    for category, of_category in rows:
+        same = lessons.same[of_category]
+        wrong = [int(((scores[of_category] >= 0.5) != same).sum()) for scores in (champion_scores, fitted.scores)]
+        found[str(category)] = {"n": len(of_category), "champion_wrong": wrong[0], "challenger_wrong": wrong[1]}
+    return found
 
 
 def _verdict(figures: dict[str, Any]) -> str:

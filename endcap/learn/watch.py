@@ -1,8 +1,9 @@
 """Watching what was promoted: a pure look at the tables that says whether it breaks what was promised, and must go back by itself.
 
-Only a promotion or a canary is watched, never what was gone back to; evidence counts from the first run that the artefact decided since it
-was put in force; each sign needs numbers that chance does not give. So nothing flips to and fro: after a rollback there is nothing to watch
-until a person promotes again, and `may_return` keeps endcap itself from promoting the same artefact a second time.
+Models, policies and what is known of categories are watched: only a promotion or a canary, never what was gone back to. Evidence counts from the
+first run that all that is in force decided together, so that what was put in force last is the first to be blamed; each sign needs numbers that
+chance does not give. So nothing flips to and fro: after a rollback there is nothing to watch until a person promotes again, and `may_return` keeps
+endcap itself from promoting the same artefact a second time. Mappings and taxonomies are not watched: guards hold a delivery that they spoil.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
 from endcap.settings import Policy
 
-KINDS = ("match",)
+# What is watched, and what else decides with it.
+KINDS = {"match": ("policy",), "policy": ("match",), "infer": ("policy",)}
 WENT_BACK = ("rollback", "stop")
 OWN = "endcap"
 # Least audited precision of what the machine decides where the settings promise none.
@@ -40,17 +42,20 @@ class Breach:
     artefact: str
     action: str  # of its promotion: promote | canary
     promotion_id: int
-    sign: str  # audits | escapes | collapse | suspicion
+    sign: str  # audits | escapes | collapse | suspicion | corrections | lost_categories
     words: str
     figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The artefact in force that is looked at, and since which run it decides."""
+    """The artefact in force that is looked at, and since which run it decides together with what is in force now."""
 
+    kind: str
     row: Mapping[str, Any]
     first_run: int
+    came_last: bool  # nothing else was put in force after it
+    decided: str  # what tells its decisions from others, in the column of that kind: the model, or the hash of the policy
 
     @property
     def artefact(self) -> str:
@@ -65,14 +70,14 @@ def check(home: Home) -> Breach | None:
 
 def find_breach(con: duckdb.DuckDBPyConnection, policy: Policy) -> Breach | None:
     """See `check`; `con` shows the lake's and the operational tables."""
-    for kind in KINDS:
-        fallen = fallen_before(con, kind)
-        for watched in _in_force(con, kind):
-            # Whoever puts back what went back by itself has seen its first signs; people's answers still count.
-            for sign in SIGNS if watched.artefact not in fallen else SIGNS[:2]:
-                for words, figures in sign(con, watched, policy):
-                    name = sign.__name__.strip("_")
-                    return Breach(kind, watched.artefact, watched.row["action"], watched.row["promotion_id"], name, words, figures)
+    found = sorted((one for kind in KINDS for one in _in_force(con, kind)), key=lambda one: -int(one.row["promotion_id"]))
+    for watched in found:
+        # Whoever puts back what went back by itself has seen its first signs; people's answers still count.
+        seen = SEEN[watched.kind] if watched.came_last and watched.artefact not in fallen_before(con, watched.kind) else ()
+        for sign in (*ANSWERED[watched.kind], *seen):
+            for words, figures in sign(con, watched, policy):
+                name = sign.__name__.strip("_")
+                return Breach(watched.kind, watched.artefact, watched.row["action"], watched.row["promotion_id"], name, words, figures)
     return None
 
 
@@ -97,22 +102,36 @@ def _in_force(con: duckdb.DuckDBPyConnection, kind: str) -> Iterator[Watched]:
     # A model that a run fitted for itself was not promoted by anyone: there is no promise to break.
     promoted = champion is not None and champion["action"] == "promote" and (champion["actor"] != OWN or champion["proposal_id"] is not None)
     for row in [*(row for row in rows[:1] if row["action"] == "canary"), *([champion] if champion and promoted else [])]:
-        first = _first_run(con, kind, row)
+        first, came_last = _first_run(con, kind, row)
         # The first model of a catalog took nobody's place.
-        if first > 1:
-            yield Watched(row, first)
+        if first > 1 and (decided := _decided(con, kind, row, first)):
+            yield Watched(kind, row, first, came_last, decided)
 
 
-def _first_run(con: duckdb.DuckDBPyConnection, kind: str, row: Mapping[str, Any]) -> int:
-    """Since which run without a break it decides; 0 where it does not."""
+def _decided(con: duckdb.DuckDBPyConnection, kind: str, row: Mapping[str, Any], first: int) -> str:
+    """What the decisions of an artefact bear; empty where it decided nothing yet."""
+    if kind != "policy":
+        return str(row["model_id"])
+    found = con.execute("""
+        SELECT policy FROM decisions_log WHERE kind = 'product' AND NOT gone AND run = ? GROUP BY policy ORDER BY count(*) DESC, policy LIMIT 1
+    """, [first]).fetchone()  # fmt: skip
+    return str(found[0]) if found else ""
+
+
+def _first_run(con: duckdb.DuckDBPyConnection, kind: str, row: Mapping[str, Any]) -> tuple[int, bool]:
+    """Since which run without a break it decides together with what decides with it now (0: it does not); and whether that is as long as it decides."""
     is_canary = row["action"] == "canary"
     name, decided = ("canary", f"{row['model_id']} for {row['scope'] or '*'}") if is_canary else (kind, row["model_id"])
-    first = 0
+    first, beside = 0, None
     for run, manifest_json in con.execute("SELECT run, manifest_json FROM snapshots ORDER BY run DESC").fetchall():
-        if json.loads(manifest_json)["models"].get(name) != decided:
-            break
-        first = run
-    return first
+        models = json.loads(manifest_json)["models"]
+        others = [models.get(other) for other in KINDS[kind]]
+        if models.get(name) != decided:
+            return first, True
+        if others != (beside or others):
+            return first, False
+        first, beside = run, others
+    return first, True
 
 
 # --- signs ----------------------------------------------------------------------------------------------------------
@@ -123,18 +142,18 @@ _JUDGED = f"""
         WHERE o.reason_code = '{AUDIT}' AND o.action IN ('same', 'different', 'new', 'other') AND s.run >= $first
           AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)),
     judged AS (
-        SELECT said.*, d.action AS decided, d.model, d.counterpart_offer_id AS decided_by FROM said JOIN decisions_log d
+        SELECT said.*, d.action AS decided, d.model, d.policy FROM said JOIN decisions_log d
           ON d.offer_id = said.offer_id AND d.kind = 'product' AND d.run <= said.run AND d.decided_by = 'machine'
         QUALIFY row_number() OVER (PARTITION BY said.override_id ORDER BY d.run DESC) = 1)
     SELECT count(*), count(*) FILTER ((decided = 'linked' AND action NOT IN ('same', 'other')) OR (decided = 'new_product' AND action IN ('same', 'other')))
-    FROM judged WHERE model = $model AND decided IN ('linked', 'new_product')
+    FROM judged WHERE {{column}} = $decided AND decided IN ('linked', 'new_product')
 """
 
 
 def _audits(con: duckdb.DuckDBPyConnection, watched: Watched, policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
     """Audited decisions of the artefact lie below the floor, at the upper bound."""
     floor = policy.promise.precision if policy.promise else USUAL_FLOOR
-    ((n, wrong),) = con.execute(_JUDGED, {"first": watched.first_run, "model": watched.artefact}).fetchall()
+    ((n, wrong),) = con.execute(_of(watched, _JUDGED), {"first": watched.first_run, "decided": watched.decided}).fetchall()
     bound = upper_bound(n - wrong, n)
     if n >= LEAST_AUDITS and bound < floor:
         words = (
@@ -171,7 +190,7 @@ def _escapes(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) 
 
 
 _MATCHED = """
-    WITH mine AS (SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine' AND model = $model),
+    WITH mine AS (SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine' AND {column} = $decided),
          earlier AS (SELECT offer_id, arg_max(product_id, run) AS product_id, arg_max(action, run) AS action, arg_max(gone, run) AS gone
                   FROM decisions_log WHERE kind = 'product' AND run < $first GROUP BY offer_id),
          sizes_now AS (SELECT product_id, count(*) AS size FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL GROUP BY product_id),
@@ -185,7 +204,7 @@ _MATCHED = """
 
 def _collapse(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
     """Of the offers it decides, many fewer share a product with another one than just before."""
-    ((n, now, before, won, lost),) = con.execute(_MATCHED, {"first": watched.first_run, "model": watched.artefact}).fetchall()
+    ((n, now, before, won, lost),) = con.execute(_of(watched, _MATCHED), {"first": watched.first_run, "decided": watched.decided}).fetchall()
     if n < LEAST_DECISIONS or before == 0:
         return
     fallen = (before - now) / n
@@ -208,7 +227,57 @@ def _suspicion(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy
         yield f"its first run looks too good or too bad to be true: {', '.join(sorted(fresh))}", {"suspicions": sorted(fresh)}
 
 
-SIGNS: tuple[Callable[[duckdb.DuckDBPyConnection, Watched, Policy], Iterator[tuple[str, dict[str, Any]]]], ...] = (_audits, _escapes, _collapse, _suspicion)
+_CORRECTED = """
+    WITH wrote AS (SELECT offer_id, bool_or(run >= $first) AS fresh FROM decisions_log
+                   WHERE kind = 'category' AND action = 'accepted' AND decided_by = 'machine' AND NOT gone GROUP BY offer_id),
+         placed AS (SELECT d.product_id, bool_or(w.fresh) AS fresh FROM wrote w JOIN decisions d ON d.offer_id = w.offer_id AND d.kind = 'product'
+                    WHERE d.product_id IS NOT NULL GROUP BY d.product_id),
+         corrected AS (SELECT DISTINCT o.product_id FROM overrides o JOIN snapshots s USING (snapshot_id)
+                       WHERE o.field = 'category' AND o.action = 'set' AND o.value IS DISTINCT FROM o.said AND s.run >= $first
+                         AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL))
+    SELECT count(*) FILTER (fresh), count(*) FILTER (fresh AND c.product_id IS NOT NULL), count(*) FILTER (NOT fresh),
+           count(*) FILTER (NOT fresh AND c.product_id IS NOT NULL) FROM placed LEFT JOIN corrected c USING (product_id)
+"""
+
+
+def _corrections(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """People correct the categories that it set more often than those that stood before it."""
+    ((ours, back, theirs, theirs_back),) = con.execute(_CORRECTED, {"first": watched.first_run}).fetchall()
+    if back < LEAST_ESCAPES or not theirs:
+        return
+    chance = fisher(back, ours, theirs_back, theirs)
+    if chance < LIKELY_P and back / ours > theirs_back / theirs:
+        words = f"people corrected {back} of {ours} categories set since run {watched.first_run} and {theirs_back} of {theirs} of before (chance {chance:.4f})"
+        yield words, {"products": ours, "corrected": back, "control": theirs, "control_corrected": theirs_back, "chance": round(chance, 6)}
+
+
+_CATEGORISED = """
+    WITH earlier AS (SELECT offer_id, arg_max(action, run) AS action, arg_max(gone, run) AS gone
+                     FROM decisions_log WHERE kind = 'category' AND run < $first GROUP BY offer_id),
+         both_times AS (SELECT d.action = 'accepted' AS now, e.action = 'accepted' AS before FROM decisions d
+                        JOIN earlier e ON e.offer_id = d.offer_id AND NOT e.gone WHERE d.kind = 'category' AND d.decided_by = 'machine')
+    SELECT count(*), count(*) FILTER (now), count(*) FILTER (before), count(*) FILTER (now AND NOT before), count(*) FILTER (before AND NOT now)
+    FROM both_times
+"""
+
+
+def _lost_categories(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of the offers it read, many fewer have a category that is sure enough than just before."""
+    ((n, now, before, won, lost),) = con.execute(_CATEGORISED, {"first": watched.first_run}).fetchall()
+    if n >= LEAST_DECISIONS and (before - now) / n >= COLLAPSE and (lost - won) / math.sqrt(max(lost + won, 1)) >= SURE_Z:
+        words = f"the share of {n:,} offers with a sure category fell from {100 * before / n:.1f} % to {100 * now / n:.1f} % with run {watched.first_run}"
+        yield words, {"offers": n, "sure": now, "sure_before": before}
+
+
+def _of(watched: Watched, query: str) -> str:
+    """A query about the decisions of an artefact, which bear it in the column of its kind."""
+    return query.replace("{column}", "policy" if watched.kind == "policy" else "model")
+
+
+Sign = Callable[[duckdb.DuckDBPyConnection, Watched, Policy], Iterator[tuple[str, dict[str, Any]]]]
+# Signs that people's answers give, and those that are seen without them.
+ANSWERED: Mapping[str, tuple[Sign, ...]] = {"match": (_audits, _escapes), "policy": (_audits,), "infer": (_corrections,)}
+SEEN: Mapping[str, tuple[Sign, ...]] = {"match": (_collapse, _suspicion), "policy": (_collapse, _suspicion), "infer": (_lost_categories,)}
 
 
 def fisher(one: int, of_one: int, other: int, of_other: int) -> float:

@@ -79,7 +79,7 @@ Index("overrides_of_actor", OVERRIDES.c.actor, OVERRIDES.c.at)
 PROMOTIONS = _table(
     "promotions", "learn",
     Column("promotion_id", Integer, primary_key=True, autoincrement=True),
-    Column("kind", String(40), nullable=False),  # of artefact: match | infer | policy | mapping | taxonomy | dictionary
+    Column("kind", String(40), nullable=False),  # of artefact: match | infer | policy | mapping | taxonomy
     Column("model_id", String(64), nullable=False),  # the artefact's hash: a folder of text files under models/
     Column("previous", String(64)),
     Column("action", String(16), nullable=False),  # promote | rollback | shadow | canary | stop (a shadow or canary)

@@ -1,0 +1,79 @@
+"""A policy and what is known of categories are watched like a model: what breaks its promise goes back by itself, and only that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from tried import content, home_of
+
+from endcap import flow
+from endcap.decide import in_force
+from endcap.govern.postmortems import all_postmortems
+from endcap.infer.known import Known
+from endcap.learn.watch import check
+from endcap.ops.database import now
+from endcap.ops.home import Home
+from endcap.ops.tables import OVERRIDES, PROMOTIONS
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def promoted(home: Home, kind: str, artefact: str) -> None:
+    """A row of the record of promotions, as the gate writes it."""
+    row = {"kind": kind, "model_id": artefact, "previous": home.manifest().models.get(kind), "action": "promote", "actor": "tester", "reason": "a test"}
+    with home.engine.begin() as connection:
+        connection.execute(insert(PROMOTIONS).values(**row, data_version="", at=now()))
+
+
+def taken_in(home: Home) -> list[str]:
+    """Run; out: what it said loudly."""
+    said: list[str] = []
+    flow.run(home_of(home.catalog.root).catalog, say=said.append)
+    return [line for line in said if "taken out of force" in line]
+
+
+def test_a_policy_under_which_the_match_rate_collapses_goes_back_and_the_model_stays(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    before, champion = content(home), home.champion("match")
+    promoted(home, "policy", in_force.store(home, "policy", {"accept": 0.9999, "review": 0.9998}))
+    (said,) = taken_in(home)
+    assert "the policy" in said and "match rate" in said
+    home = home_of(copy_of_demo)
+    assert content(home) == before and home.champion("match") == champion and "policy" not in home.manifest().models
+    assert [row["cause"] for row in all_postmortems(home)] == ["guard_rail"] and check(home) is None and taken_in(home) == []
+
+
+def test_knowledge_that_people_correct_goes_back(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    known = Known.load(home.model_folder(home.manifest().models["infer"]))
+    paths, meanings = [category.path for category in known.categories.house], dict(known.categories.meanings or {})
+    # One supplier's paths all mean the category beside the right one.
+    feed = max({key[0] for key in meanings}, key=lambda name: sum(key[0] == name for key in meanings))
+    moved = {key: (((found[0][0] + 1) % len(paths), 0.99),) for key, found in meanings.items() if key[0] == feed and found}
+    taught = replace(known, categories=replace(known.categories, meanings={**meanings, **moved}))
+    taught.save(home.model_folder(taught.known_id))
+    before, champion = content(home), home.champion("match")
+    promoted(home, "infer", taught.known_id)
+    assert taken_in(home) == [] and check(home_of(copy_of_demo)) is None, "nobody has said anything yet"
+    home = home_of(copy_of_demo)
+    with home.connect() as con:
+        changed = con.execute("""
+            SELECT d.product_id, min(d.offer_id), any_value(c.value) FROM decisions c JOIN decisions d ON d.offer_id = c.offer_id AND d.kind = 'product'
+            WHERE c.kind = 'category' AND c.run = (SELECT max(run) FROM decisions_log) AND d.product_id IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT 12
+        """).fetchall()  # fmt: skip
+    common = {"action": "set", "actor": "ann", "team": "", "reason_code": "", "note": "", "identity_hash": 0, "at": now(), "field": "category"}
+    snapshot = str((home.snapshot() or {})["snapshot_id"])
+    rows = [common | {"offer_id": offer, "product_id": product, "said": said, "value": next(one for one in paths if one != said), "snapshot_id": snapshot}
+            for product, offer, said in changed]  # fmt: skip
+    with home.engine.begin() as connection:
+        connection.execute(insert(OVERRIDES), rows)
+    found = check(home)
+    assert found is not None and (found.kind, found.sign, found.figures["corrected"]) == ("infer", "corrections", 12)
+    (said,) = taken_in(home)
+    assert "people corrected 12 of" in said
+    home = home_of(copy_of_demo)
+    assert home.champion("match") == champion and home.champion("infer") == known.known_id == home.manifest().models["infer"]
+    assert content(home)["facts"] == before["facts"] and check(home) is None
