@@ -50,7 +50,7 @@ class Validation:
         """One sentence for people, with the first reason."""
         shoppers, why = self.figures["shoppers"], "; ".join(self.figures["judgement"]["reasons"][:3])
         return (
-            f"{self.verdict} for {self.kind} {self.artefact} beside {self.champion} on {self.figures['cases']} cases: {why}. "
+            f"{self.verdict} for {self.kind} {self.artefact} beside {self.champion or 'the settings as they are'} on {self.figures['cases']} cases: {why}. "
             f"{shoppers['changed']:,} of {shoppers['offers']:,} offers would change side, {shoppers['merged']} products merge and {shoppers['split']} split"
         )
 
