@@ -163,6 +163,16 @@ def test_a_demo_in_which_people_answered_is_not_made_again(copy_of_demo: Path) -
     assert database.read_bytes().startswith(b"no database")
 
 
+def test_a_delivery_in_the_wrong_place_is_named(tmp_path: Path) -> None:
+    make(tmp_path, GOOD.encode())
+    (tmp_path / "inbox" / "2026-01-01" / "acme.csv").rename(tmp_path / "inbox" / "acme.csv")
+    for verb in ("plan", "run"):
+        said = " ".join(endcap(verb, "--dir", tmp_path).stdout.split())
+        assert "1 file of the inbox belongs to no feed, acme.csv for one; feeds ask for {date}/acme.csv" in said
+    (tmp_path / "inbox" / "acme.csv").unlink()
+    assert "no feed" not in endcap("plan", "--dir", tmp_path).stdout + endcap("run", "--dir", tmp_path).stdout
+
+
 def test_an_older_delivery_does_not_undo_a_newer_one(tmp_path: Path) -> None:
     make(tmp_path, GOOD.encode(), date="2026-01-05")
     assert endcap("run", "--dir", tmp_path).code == 0
