@@ -373,7 +373,8 @@ $("item").addEventListener("click", (event) => {
 });
 $("note-box").addEventListener("keydown", (event) => {
   if (event.target instanceof HTMLTextAreaElement || !REASONS[event.key]) return;
-  document.querySelector(`input[name=reason][value=${REASONS[event.key][0]}]`).checked = true;
+  state.reason = REASONS[event.key][0];
+  document.querySelector(`input[name=reason][value=${state.reason}]`).checked = true;
   $("note-box").close();
 });
 $("note-box").addEventListener("close", () => {
