@@ -23,6 +23,7 @@ from endcap.decide.promised import thresholds
 from endcap.decide.restoring import look_back
 from endcap.decide.switched import offers_off
 from endcap.feeds import Arrival, read_delivery
+from endcap.feeds.arrivals import strays
 from endcap.feeds.release import released_now
 from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
@@ -127,7 +128,7 @@ def run(
         manifest = home.manifest()
         if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
-        results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home)]
+        results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home, strays(home.catalog) if deliveries else "")]
         if groups and went_back(home, say):
             results.append(_run_once(home, [], accept, say))
         results[-1].notices.extend(follow_up(home, changed=bool(groups)))
@@ -151,7 +152,7 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
         "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
-        "policy": home.catalog.policy.model_dump(mode="json"),
+        "policy": home.catalog.policy.model_dump(mode="json"), "strays": strays(home.catalog),
         "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed else "a run would change nothing",
     }  # fmt: skip
 
@@ -341,10 +342,11 @@ def catalog_totals(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(zip(("products", "offers", "linked", "new_products", "to_review"), found or (0,) * 5, strict=True))
 
 
-def _nothing_to_do(home: Home) -> RunResult:
+def _nothing_to_do(home: Home, passed_over: str) -> RunResult:
     snapshot = home.snapshot()
     with home.connect() as con:
         totals = catalog_totals(con)
+    passed = [passed_over] if passed_over else []
     if snapshot is None:
-        return RunResult(None, None, 0, False, [], totals, [], [], [], 0.0)
-    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, [], [], [], 0.0)
+        return RunResult(None, None, 0, False, [], totals, passed, [], [], 0.0)
+    return RunResult(snapshot["snapshot_id"], snapshot["content_hash"], snapshot["run"], False, [], totals, passed, [], [], 0.0)

@@ -360,7 +360,8 @@ def _load(file: Path) -> Any:
     try:
         return load_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"the settings file is not readable YAML: {' '.join(str(error).split())}", where=str(file), todo="correct that line") from None
+        words = " ".join(str(error).split()).replace('in "<unicode string>", line', "in line")
+        raise BadInput(f"the settings file is not readable YAML: {words}", where=str(file), todo="correct that line") from None
 
 
 def load_yaml(text: str) -> Any:

@@ -149,6 +149,30 @@ def test_demo_does_not_empty_a_folder_it_did_not_make(tmp_path: Path) -> None:
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+def test_a_demo_in_which_people_answered_is_not_made_again(copy_of_demo: Path) -> None:
+    assert "1 answers kept" in endcap("review", "--dir", copy_of_demo, "--limit", "1", given="y\n").stdout
+    database = copy_of_demo / "catalog" / "ops.sqlite"
+    ran = endcap("demo", "--dir", copy_of_demo)
+    assert ran.code == 2 and "1 answers and proposals of people" in one_sentence(ran)
+    assert database.exists() and (copy_of_demo / "endcap.yaml").exists()
+    for beside in copy_of_demo.glob("catalog/ops.sqlite-*"):
+        beside.unlink()
+    database.write_bytes(b"no database at all" * 100)
+    ran = endcap("demo", "--dir", copy_of_demo)
+    assert ran.code == 2 and "nobody can tell" in one_sentence(ran)
+    assert database.read_bytes().startswith(b"no database")
+
+
+def test_a_delivery_in_the_wrong_place_is_named(tmp_path: Path) -> None:
+    make(tmp_path, GOOD.encode())
+    (tmp_path / "inbox" / "2026-01-01" / "acme.csv").rename(tmp_path / "inbox" / "acme.csv")
+    for verb in ("plan", "run"):
+        said = " ".join(endcap(verb, "--dir", tmp_path).stdout.split())
+        assert "1 file of the inbox belongs to no feed, acme.csv for one; feeds ask for {date}/acme.csv" in said
+    (tmp_path / "inbox" / "acme.csv").unlink()
+    assert "no feed" not in endcap("plan", "--dir", tmp_path).stdout + endcap("run", "--dir", tmp_path).stdout
+
+
 def test_an_older_delivery_does_not_undo_a_newer_one(tmp_path: Path) -> None:
     make(tmp_path, GOOD.encode(), date="2026-01-05")
     assert endcap("run", "--dir", tmp_path).code == 0

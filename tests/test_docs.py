@@ -302,12 +302,13 @@ def prepare(folder: Path) -> Prepared:
         truth = dict(con.execute(f"SELECT offer_id, product FROM read_csv('{folder}/truth/offers.csv', header = true, all_varchar = true)").fetchall())
         items = [item for item in waiting(con, 0) if item.candidates and item.candidates[0].counterpart_offer_id]
         linked = con.execute("SELECT offer_id, product_id FROM decisions WHERE action = 'linked' ORDER BY offer_id LIMIT 1").fetchone()
+        other = con.execute("SELECT max(offer_id) FROM decisions WHERE product_id = ? AND offer_id <> ?", list(linked[::-1]) if linked else []).fetchone()
         held = con.execute("SELECT feed, date FROM deliveries WHERE state = 'held' ORDER BY date DESC, feed LIMIT 1").fetchone()
         snapshots = [row[0] for row in con.execute("SELECT snapshot_id FROM snapshots ORDER BY run").fetchall()]
         gold = con.execute("SELECT left_id, right_id FROM pairs ORDER BY left_id, right_id LIMIT 4").fetchall()
     lines = [f"{left},{right},{int(truth[left] == truth[right])}" for left, right in gold]
     (folder / "gold.csv").write_text("\n".join(["left_id,right_id,same", *lines]) + "\n", encoding="utf-8")
-    assert linked and held
+    assert linked and held and other
     for item in items[:ANSWERS]:
         answer(home, item, "same" if truth[item.offer_id] == truth[item.candidates[0].counterpart_offer_id] else "different", actor="tester")
     with home.writer():
@@ -318,7 +319,7 @@ def prepare(folder: Path) -> Prepared:
     file = min((folder / "inbox").rglob("*.csv")).relative_to(folder)
     return Prepared(
         folder,
-        {"OFFER": linked[0], "PRODUCT": linked[1], "MODEL": second, "OLD": snapshots[-2], "NEW": snapshots[-1],
+        {"OFFER": linked[0], "OTHER": other[0], "PRODUCT": linked[1], "MODEL": second, "OLD": snapshots[-2], "NEW": snapshots[-1],
          "FEED": held[0], "DATE": held[1], "FILE": f"demo/{file}", "FOLDER": "new-folder", "GOLD": "demo/gold.csv", "NAME": "tester", "DIR": "new-folder"},
     )  # fmt: skip
 

@@ -364,6 +364,9 @@ def test_a_promoted_policy_decides_from_the_next_run_on_and_goes_back_to_the_fil
     decided = _actions(home)
     assert decided.count("linked") > 20
     number = validated(home, kind="threshold", set={"accept": 1.0, "review": 0.1})
+    for stage in ("shadow", "canary"):
+        with pytest.raises(BadInput, match="a policy cannot run beside the champion"):
+            promotion.promote(home, number, actor="ann", stage=stage, scope="share:0.05")
     planned = flow.plan(home.catalog)
     assert planned["words"] == "a run would change nothing" and planned["policy"]["accept"] == 0.85
     promotion.promote(home, number, actor="ann")
@@ -378,6 +381,8 @@ def test_a_promoted_policy_decides_from_the_next_run_on_and_goes_back_to_the_fil
     assert in_force(home).policy.accept == 1.0, "what was promoted before stays in it"
     promotion.rollback(home, actor="ann", reason="back", kind="policy")
     promotion.rollback(home, actor="ann", reason="back further", kind="policy")
+    back = postmortems.all_postmortems(home)[0]
+    assert back["details"]["affected_offers"] > 0, "a policy is known by what was decided while it was in force"
     flow.run(home.catalog)
     assert in_force(home).policy == home.catalog.policy and _actions(home) == decided
     with pytest.raises(BadInput, match="no earlier policy"):

@@ -189,6 +189,8 @@ def test_typing_a_note_decides_nothing_and_the_reason_is_stored(desk: Desk) -> N
     page.keyboard.press("Escape")
     assert title(page) == before and desk.stored() == []
     page.keyboard.press("r")
+    page.locator("#note-box").press("c")
+    page.keyboard.press("r")
     page.locator("#note-box").press("p")
     page.keyboard.press("n")
     sent(page)
@@ -228,7 +230,18 @@ def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) ->
     page.reload()
     ready(page)
     page.keyboard.press(" ")
-    page.get_by_role("button", name=f"All {largest['count']}: different").click()
+    everything = page.get_by_role("button", name=f"All {largest['count']}: different")
+    expect(everything).to_be_visible()
+    for key in ("s", "f", "1", "u"):
+        page.keyboard.press(key)
+    expect(everything).to_be_visible()
+    assert desk.stored() == [], "a key never decides the item that the batch covers"
+    page.keyboard.press("Escape")
+    ready(page)
+    page.keyboard.press(" ")
+    expect(everything).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.locator("#left")).to_contain_text("Different")
     sent(page)
     rows = desk.stored()
     assert {row["offer_id"] for row in rows} <= set(largest["offer_ids"]) and len({row["group_id"] for row in rows}) == 1

@@ -115,6 +115,9 @@ def loop(
                 f"round {one['round']}, {one['answers']} answers, {arm}: automation {told['automation']:.1%}, escapes {told['escapes']:.2%}, "
                 f"to review {told['to_review']:,}, {kept}"
             )
+        if same := one.get("same_automation"):
+            escapes = ", ".join(f"{arm} {same[arm]:.2%}" for arm in played)
+            typer.echo(f"round {one['round']}, both over their surest {same['automation']:.1%} of all: escapes {escapes}")
 
 
 def _show(figures: dict[str, Any], as_json: bool) -> None:

@@ -304,6 +304,8 @@ def report(
         print_json(row)
     else:
         typer.echo(f"loop {row['loop_id']}, {row['owner']}'s: {row['title']}")
+        if not (row["counterpart_offer_id"] or row["field"]):
+            typer.echo("it names no other offer and no value, so that no replay can verify it; `endcap report OFFER OTHER --expect same|different` does")
 
 
 Loop = Annotated[int, typer.Argument(help="The loop's number.")]
@@ -326,7 +328,9 @@ def loops_list(
         typer.echo("no reported problem; `endcap report` opens a loop")
     for row in rows:
         again = f", reopened {row['reopened']} times" if row["reopened"] else ""
-        typer.echo(f"{row['loop_id']:>4}  {row['state']:<12} {row['opened_at'][:10]}  {row['owner']:<12} {row['title']}  ({row['reports']} reports{again})")
+        reports = "1 report" if row["reports"] == 1 else f"{row['reports']} reports"
+        case = f"  [{_case_of(row)}]" if _case_of(row) else ""
+        typer.echo(f"{row['loop_id']:>4}  {row['state']:<12} {row['opened_at'][:10]}  {row['owner']:<12} {row['title']}{case}  ({reports}{again})")
 
 
 def loops_show(number: Loop, folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
@@ -381,11 +385,22 @@ def loops_close(
     _print_loop(close(Home(read_catalog(folder, home=home)), number, actor=actor(by), cause=cause, comment=comment), as_json)
 
 
+def _case_of(row: dict[str, Any]) -> str:
+    """What a loop is about, in words; empty where it names no offer and no product."""
+    if row["counterpart_offer_id"]:
+        return f"{row['offer_id']} and {row['counterpart_offer_id']} should be {row['expected']}"
+    if row["field"]:
+        return f"{row['product_id']}: {row['field']} should be {row['value']}"
+    return str(row["offer_id"] or row["product_id"] or "")
+
+
 def _print_loop(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(row)
         return
     typer.echo(f"loop {row['loop_id']} is {row['state']}: {row['title']}")
+    if _case_of(row):
+        typer.echo(_case_of(row))
     for name in ("opened", "acknowledged", "decided", "released", "in_snapshot", "verified", "closed"):
         if row[f"{name}_at"]:
             typer.echo(f"{row[f'{name}_at']}  {name.replace('_', ' ')}")

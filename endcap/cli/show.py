@@ -165,6 +165,8 @@ def print_runs(results: list[RunResult]) -> None:
     for result in results:
         if not result.changed:
             out.print(f"nothing new: no delivery, answer or model since snapshot {result.snapshot_id or '(none yet)'}")
+            for notice in result.notices:
+                out.print(f"NOTICED    {notice}")
             continue
         if result.deliveries:
             print_deliveries(result.deliveries, f"{result.deliveries[0]['date']}  ->  snapshot {result.snapshot_id}", out)
@@ -201,6 +203,8 @@ def print_plan(planned: dict[str, Any]) -> None:
     for delivery in planned["deliveries"]:
         out.print(f"{delivery['date']}  {delivery['feed']:<16} {delivery['mbytes']:>8.1f} MB")
     out.print(planned["words"])
+    if planned["strays"] and not planned["deliveries"]:
+        out.print(planned["strays"])
 
 
 def print_snapshots(listed: list[dict[str, Any]]) -> None:

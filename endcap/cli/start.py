@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +27,7 @@ def demo(
 ) -> None:
     """Make a world of suppliers and run it into a catalog.
 
-    Offline, in well under a minute; the same seed gives the same catalog.
+    Offline, in about a minute; the same seed gives the same catalog. Made again in the same folder it begins anew, unless people have answered there.
     """
     from endcap import flow, sandbox
     from endcap.cli import show
@@ -71,7 +73,24 @@ def _clear_demo(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise BadInput("that folder is not empty and was not made by `endcap demo`", where=str(folder), todo="name another with --dir")
+        kept = _said_by_people(folder)
+        if kept:
+            raise BadInput(f"this demo holds {kept} answers and proposals of people", where=str(folder), todo="name another with --dir, or remove the folder")
         shutil.rmtree(folder)
+
+
+def _said_by_people(folder: Path) -> int:
+    """How many answers and proposals a demo holds; a demo that was cut short before it had a database holds none."""
+    file = folder / "catalog" / "ops.sqlite"
+    if not file.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as con:
+            return int(con.execute("SELECT (SELECT count(*) FROM overrides) + (SELECT count(*) FROM proposals WHERE NOT automatic)").fetchone()[0])
+    except sqlite3.Error as problem:
+        if "no such table" in str(problem):
+            return 0
+        raise BadInput(f"nobody can tell whether people answered in this demo: {problem}", where=str(file), todo="name another with --dir") from None
 
 
 def make_sandbox(

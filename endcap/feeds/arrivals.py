@@ -12,6 +12,7 @@ from endcap.problems import BadInput
 from endcap.settings import Catalog
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,18 @@ def _files(catalog: Catalog, feed: str) -> list[tuple[str, Path]]:
         if match and file.is_file() and _is_date(match["date"]):
             files.append((match["date"], file))
     return sorted(files)
+
+
+def strays(catalog: Catalog) -> str:
+    """In words, the files of the inbox that no feed asks for, which a run passes over; empty where there are none."""
+    inbox = catalog.inbox_path
+    asked = {file for feed in catalog.feeds for _date, file in _files(catalog, feed)}
+    found = sorted(file for file in inbox.rglob("*") if file.is_file() and file not in asked and not file.name.startswith("."))
+    if not found:
+        return ""
+    places = ", ".join(feed.file for feed in list(catalog.feeds.values())[:SHOWN]) or "nothing, as there is no feed yet; see `endcap feed add`"
+    many = "1 file of the inbox belongs" if len(found) == 1 else f"{len(found):,} files of the inbox belong"
+    return f"{many} to no feed, {found[0].relative_to(inbox).as_posix()} for one; feeds ask for {places}, where {{date}} is a day such as 2024-01-31"
 
 
 def _as_glob(pattern: str) -> str:

@@ -22,9 +22,11 @@ QUESTIONS = (
     "What changes, who does it, by when?",
 )  # fmt: skip
 
-# What the artefact decided otherwise than the decision before it, by offer.
+# What the artefact decided otherwise than the decision before it, by offer. Only a matching model stands at its decisions by name; of any other
+# kind it is what the machine decided while it was in force.
 _AFFECTED = """
-    WITH mine AS (SELECT * FROM decisions_log WHERE kind = 'product' AND model = $artefact AND run > $after AND NOT gone),
+    WITH mine AS (SELECT * FROM decisions_log WHERE kind = 'product' AND run > $after AND NOT gone
+                  AND CASE WHEN $kind = 'match' THEN model = $artefact ELSE decided_by = 'machine' END),
     was AS (SELECT l.offer_id, arg_max(l.action, l.run) AS action, arg_max(l.product_id, l.run) AS product_id
             FROM decisions_log l WHERE l.kind = 'product' AND l.run <= $after GROUP BY l.offer_id)
     SELECT m.offer_id, w.action, w.product_id, m.action, m.product_id, m.run FROM mine m LEFT JOIN was w USING (offer_id)
@@ -84,7 +86,7 @@ def _filled_in(home: Home, entry: Mapping[str, Any], of: Mapping[str, Any] | Non
     with home.engine.connect() as connection:
         after = connection.execute(select(RUNS.c.run).where(RUNS.c.snapshot_id == of["data_version"]).order_by(RUNS.c.run.desc())).scalar()
     with home.connect() as con:
-        changed = con.execute(_AFFECTED, {"artefact": of["model_id"], "after": after or 0}).fetchall()
+        changed = con.execute(_AFFECTED, {"artefact": of["model_id"], "kind": of["kind"], "after": after or 0}).fetchall()
     offers = sorted({row[0] for row in changed})
     names = ("offer_id", "action_before", "product_before", "action", "product", "run")
     return {

@@ -23,6 +23,8 @@ from endcap.problems import BadInput, Held
 SHIP = "SHIP"
 # What may be tried on the side without having proved itself: more evidence is what a shadow is for.
 TRIABLE = {"shadow": ("SHIP", "HOLD"), "canary": ("SHIP",), "promote": ("SHIP",)}
+# The kinds that a run computes beside the champion; of any other nothing would be computed.
+ON_TRIAL = ("match",)
 STATE = {"shadow": "shadow", "canary": "canary", "promote": "promoted"}
 
 
@@ -40,6 +42,9 @@ def promote(
     if stage == "canary":
         check_scope(scope or "", canary=True)
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
+    if stage != "promote" and kind not in ON_TRIAL:
+        todo = f"only a matching model can; `endcap validate {row['proposal_id']}` shows what would change"
+        raise BadInput(f"a {kind} cannot run beside the champion", where=f"--{stage}", todo=todo)
     champion = _champion(home, kind)
     if artefact == champion:
         raise BadInput(f"{artefact} is the champion already", where=stage, todo="see `endcap model history`")

@@ -51,7 +51,9 @@ def before(home: Home, kind: str) -> str:
     if len(artefacts) == 1 and (learnt := next(row["previous"] for row in reversed(history(home, kind)) if row["action"] == "promote")):
         return str(learnt)
     if len(artefacts) < 2:
-        raise BadInput(f"there is no earlier {'model' if kind == KIND else kind} to go back to", where=str(home.path), todo="see `endcap model history`")
+        others = [one for one in in_force.KINDS if one != kind and any(row["action"] == "promote" for row in history(home, one))]
+        todo = f"what was promoted of another kind goes back with --kind {' or '.join(others)}" if others else "see `endcap model history`"
+        raise BadInput(f"there is no earlier {'model' if kind == KIND else kind} to go back to", where=str(home.path), todo=todo)
     return artefacts[-2]
 
 

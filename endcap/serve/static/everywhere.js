@@ -74,7 +74,9 @@ function act(verb, key) {
 function back(event) {
   if (inField(event.target)) return event.target.blur();
   const panel = document.querySelector(".panel:not([hidden])");
+  const asked = document.querySelector("main [data-back]");
   if (panel) panel.querySelector("[data-close]").click();
+  else if (asked) asked.click();
   else [...document.querySelectorAll("main .trail a")].at(-1)?.click();
 }
 

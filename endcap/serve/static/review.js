@@ -19,7 +19,7 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0] };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null };
 const outbox = new Outbox({ onOutcome: heard, onState: tell });
 
 function tell(what, words = "") {
@@ -117,6 +117,7 @@ function say(words) {
 
 function show() {
   const item = state.items[0];
+  state.batch = null;
   count();
   if (!item) return showNothing();
   $("item").replaceChildren(...draw(item, shownKey, state.conflicts.get(item.offer_id)));
@@ -253,8 +254,8 @@ function togglePanel(open = $("panel").hidden) {
   if (open) beside();
 }
 
-function announce(action) {
-  say({ same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off", escalate: "Left to a lead" }[action]);
+function announce(action, n = 1) {
+  say((n > 1 ? `All ${n}: ` : "") + { same: "Same", different: "Different", other: "Another candidate", new: "New product", skip: "Put off", escalate: "Left to a lead" }[action]);
 }
 
 async function undo(offerId = null) {
@@ -304,18 +305,21 @@ async function batch() {
 function askBatch(group, items) {
   const sure = [...items].sort((one, other) => (one.choices[0]?.likeness ?? 0) - (other.choices[0]?.likeness ?? 0));
   const samples = [...new Set([...sure.slice(0, 2), ...items.filter((_, place) => place % Math.ceil(items.length / 5) === 0)])].slice(0, 7);
-  const all = (action) => el("button", { type: "button", "data-batch": action }, `All ${items.length}: ${action}`);
+  state.batch = items;
+  const left = items.length - samples.length;
+  const all = (action) => el("button", { type: "button", "data-batch": action }, `All ${items.length}: ${action} `, el("kbd", {}, shownKey(action)));
   $("item").replaceChildren(
     el("h2", {}, `${items.length} items with the same evidence`), el("p", { class: "why" }, group.group),
     el("ul", { class: "samples" }, ...samples.map((item) => el("li", {}, el("span", { dir: "auto" }, item.offer.title), el("span", { class: "quiet", dir: "auto" }, item.choices[0]?.nearest?.title ?? "no product")))),
-    el("div", { class: "verbs" }, all("same"), all("different"), all("new"), el("button", { type: "button", "data-batch": "" }, "Back")));
-  $("item").onclick = (event) => {
-    const action = event.target.closest("[data-batch]")?.dataset.batch;
-    if (action === undefined) return;
-    $("item").onclick = null;
-    if (action) decideAll(items, action);
-    else show();
-  };
+    left > 0 ? el("p", { class: "quiet" }, `and ${left} more like these`) : "",
+    el("div", { class: "verbs" }, all("same"), all("different"), all("new"), el("button", { type: "button", "data-batch": "", "data-back": "" }, "Back ", el("kbd", {}, "Esc"))));
+}
+
+// While a batch is asked, a key means the whole batch or nothing: the item behind it is not on the screen.
+function actOnBatch(action) {
+  const items = state.batch;
+  if (["same", "different", "new"].includes(action)) decideAll(items, action);
+  else if (!action || action === "batch") show();
 }
 
 function decideAll(items, action) {
@@ -329,6 +333,7 @@ function decideAll(items, action) {
   state.waiting -= fit.length;
   outbox.add(decisions);
   show();
+  announce(action, fit.length);
 }
 
 function settleConflict(theirs) {
@@ -356,7 +361,8 @@ function askReason() {
 }
 
 function act(verb, key = "") {
-  if (["same", "different", "new", "skip", "escalate"].includes(verb)) decide(verb);
+  if (state.batch && verb !== "decided") actOnBatch(verb);
+  else if (["same", "different", "new", "skip", "escalate"].includes(verb)) decide(verb);
   else if (verb === "choose") Number(key) === 1 ? decide("same") : decide("other", Number(key) - 1);
   else if (verb === "undo") undo();
   else if (verb === "reason") askReason();
@@ -376,13 +382,15 @@ $("last").addEventListener("click", (event) => {
 $("panel").addEventListener("click", (event) => { if (event.target.closest("[data-close]")) togglePanel(false); });
 $("item").addEventListener("click", (event) => {
   const pressed = event.target.closest("button");
-  if (pressed?.dataset.empty) fill(pressed.dataset.empty);
+  if (pressed?.dataset.batch !== undefined) actOnBatch(pressed.dataset.batch);
+  else if (pressed?.dataset.empty) fill(pressed.dataset.empty);
   else if (pressed?.dataset.verb) act(pressed.dataset.verb);
   else if (pressed?.dataset.choose) act("choose", pressed.dataset.choose);
 });
 $("note-box").addEventListener("keydown", (event) => {
   if (event.target instanceof HTMLTextAreaElement || !REASONS[event.key]) return;
   state.reason = REASONS[event.key][0];
+  document.querySelector(`input[name=reason][value=${state.reason}]`).checked = true;
   $("note-box").close();
 });
 $("note-box").addEventListener("close", () => {
