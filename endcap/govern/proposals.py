@@ -233,8 +233,14 @@ def _text_of(home: Home, name: str) -> str | None:
 
 def _check_next(row: dict[str, Any], state: str) -> None:
     if state not in NEXT[row["state"]]:
-        can = ", ".join(one for one in NEXT[row["state"]] if one not in _OPEN) or "nothing: it has ended"
+        can = ", ".join(_led_to(one, row["proposal_id"]) for one in NEXT[row["state"]] if one not in _OPEN) or "nothing: it has ended"
         raise BadInput(f"proposal {row['proposal_id']} is {row['state']} and cannot become {state}", where="proposals", todo=f"what can follow is {can}")
+
+
+def _led_to(state: str, proposal_id: int) -> str:
+    """A state that can follow, with the command that leads to it where it is one's own to give."""
+    command = {"accepted": "proposals accept", "validated": "validate", "promoted": "promote"}.get(state)
+    return f"{state} (`endcap {command} {proposal_id}`)" if command else state
 
 
 def _one(connection: Connection, proposal_id: int) -> dict[str, Any]:
