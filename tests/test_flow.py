@@ -212,6 +212,7 @@ def _assert_answers_hold(home: Home, said: dict[tuple[str, str], bool]) -> None:
         assert (products[0] == products[1] is not None) if same else (products[0] is None or products[0] != products[1]), (offer_id, counterpart, same)
 
 
+@pytest.mark.nightly
 def test_a_released_delivery_is_taken_in(copy_of_demo: Path) -> None:
     shutil.rmtree(copy_of_demo / "catalog")
     endcap("run", "--until", "2026-03-04", "--dir", copy_of_demo)

@@ -59,6 +59,7 @@ def test_many_answers_teach_columns_that_decide_in_production(copy_of_demo: Path
         assert con.execute("SELECT count(*) FROM pairs WHERE model = ?", [result.model_id]).fetchall() == [(0,)]
 
 
+@pytest.mark.nightly
 def test_a_damaged_champion_gives_way_to_the_last_good_one_loudly(copy_of_demo: Path) -> None:
     home = answered(copy_of_demo, 60)
     first = str(home.champion("match"))

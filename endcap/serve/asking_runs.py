@@ -23,11 +23,13 @@ ORDER = {"held": 0, "silent": 1, "waiting": 2, "served": 3}
 
 def runs(reading: Reading) -> answers.Runs:
     """The newest attempts first."""
+    reading.bring_up()
     return answers.Runs(snapshot=reading.snapshot_id, runs=_rows(reading)[:MOST_RUNS])
 
 
 def run(reading: Reading, home: Home | None, attempt_id: int) -> answers.RunPage:
     """One attempt; the difference to the snapshot before where both are still kept. Raises NotFound."""
+    reading.bring_up()
     rows = _rows(reading)
     place = next((at for at, row in enumerate(rows) if row.attempt_id == attempt_id), None)
     if place is None:
