@@ -24,6 +24,7 @@ class ProposalRow(BaseModel):
     metric: str
     effect: str
     artefact: str | None
+    artefact_kind: str | None = Field(description="Of what kind it is: match, infer, policy, mapping or taxonomy.")
     verdict: str | None
     created_at: str
     decided_at: str | None
