@@ -140,17 +140,6 @@ def test_a_single_edge_does_not_hold_two_groups_together() -> None:
     edges = [edge("a:1", "b:1", 0.99), edge("c:1", "d:1", 0.98), edge("b:1", "c:1", 0.97)]
     assert groups(rule(inputs(offers, edges), POLICY)) == {frozenset({"a:1", "b:1"}), frozenset({"c:1", "d:1"})}
     assert len(groups(rule(inputs(offers, [*edges, edge("a:1", "d:1", 0.96)]), POLICY))) == 1
-    second = edge("a:1", "d:1", POLICY.review)  # alike, but not sure by itself
-    assert len(groups(rule(inputs(offers, [*edges, second]), POLICY))) == 1
-    unlike = edge("a:1", "d:1", POLICY.review - 0.01)
-    assert len(groups(rule(inputs(offers, [*edges, unlike]), POLICY))) == 2
-
-
-def test_offers_that_say_little_keep_no_like_one_out() -> None:
-    offers = [offer(f"{feed}:1") for feed in "abcd"]
-    group = [edge("a:1", "b:1", 0.99), edge("a:1", "c:1", 0.98), edge("b:1", "c:1", 0.97)]
-    joined = [edge("a:1", "d:1", 0.9), edge("b:1", "d:1", 0.5), edge("c:1", "d:1", 0.3)]  # all edges are .57 alike, each offer's best one .65
-    assert len(groups(rule(inputs(offers, [*group, *joined]), POLICY))) == 1
 
 
 def test_a_person_s_word_holds_against_the_score_until_the_source_changes() -> None:

@@ -143,13 +143,13 @@ class Clusters:
 
     def _weak(self, left: Cluster, right: Cluster) -> Refusal | None:
         between = self._between(left, right)
-        mean = _mean_of_best(between)
+        mean = sum(edge.score for edge in between) / len(between)
         if mean < (self._policy.accept + self._policy.review) / 2:
             return Refusal("weak_support", f"the other offers of the product are less alike ({mean:.2f} on average)")
         strong = sum(edge.score >= self._accept(edge) for edge in between)
-        alike = sum(edge.score >= self._policy.review for edge in between)
-        if left.size > 1 and right.size > 1 and (strong < 1 or alike < 2):
+        if left.size > 1 and right.size > 1 and strong < 2:
             return Refusal("bridge", "one pair alone would hold two groups of offers together")
+        alike = sum(edge.score >= self._policy.review for edge in between)
         if max(left.size, right.size) >= CHAIN and alike < 2:
             return Refusal("bridge", f"of the product's {max(left.size, right.size)} offers only one resembles it")
         return None
@@ -177,12 +177,3 @@ class Clusters:
             into.stated[name] = into.stated.get(name, set()) | values
         for offer_id in gone.members:
             self._of[offer_id] = into
-
-
-def _mean_of_best(between: Iterable[Edge]) -> float:
-    """Mean over the offers of how alike each is to the most alike one across: in a large product not every offer tells as much as every other."""
-    best: dict[str, float] = {}
-    for edge in between:
-        for offer_id in (edge.left_id, edge.right_id):
-            best[offer_id] = max(best.get(offer_id, 0.0), edge.score)
-    return sum(best[offer_id] for offer_id in sorted(best)) / len(best)

@@ -181,10 +181,8 @@ def _escapes(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) 
     if watched.row["action"] != "canary":
         return
     ((ours, back, theirs, theirs_back),) = con.execute(_ESCAPES, {"first": watched.first_run, "model": watched.artefact}).fetchall()
-    if back < LEAST_ESCAPES or not theirs:
-        return
-    chance = fisher(back, ours, theirs_back, theirs)
-    if chance < LIKELY_P and back / ours > theirs_back / theirs:
+    chance = _more_often(ours, back, theirs, theirs_back)
+    if chance is not None:
         words = f"people took back {back} of {ours} decisions of the canary and {theirs_back} of {theirs} of the champion beside it (chance {chance:.4f})"
         yield words, {"decisions": ours, "taken_back": back, "control": theirs, "control_taken_back": theirs_back, "chance": round(chance, 6)}
 
@@ -205,10 +203,7 @@ _MATCHED = """
 def _collapse(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
     """Of the offers it decides, many fewer share a product with another one than just before."""
     ((n, now, before, won, lost),) = con.execute(_of(watched, _MATCHED), {"first": watched.first_run, "decided": watched.decided}).fetchall()
-    if n < LEAST_DECISIONS or before == 0:
-        return
-    fallen = (before - now) / n
-    if fallen >= COLLAPSE and (lost - won) / math.sqrt(max(lost + won, 1)) >= SURE_Z:
+    if _fell(n, now, before, won, lost):
         words = f"the match rate of the {n:,} offers it decides fell from {100 * before / n:.1f} % to {100 * now / n:.1f} % with run {watched.first_run}"
         yield words, {"offers": n, "matched": now, "matched_before": before}
 
@@ -243,10 +238,8 @@ _CORRECTED = """
 def _corrections(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
     """People correct the categories that it set more often than those that stood before it."""
     ((ours, back, theirs, theirs_back),) = con.execute(_CORRECTED, {"first": watched.first_run}).fetchall()
-    if back < LEAST_ESCAPES or not theirs:
-        return
-    chance = fisher(back, ours, theirs_back, theirs)
-    if chance < LIKELY_P and back / ours > theirs_back / theirs:
+    chance = _more_often(ours, back, theirs, theirs_back)
+    if chance is not None:
         words = f"people corrected {back} of {ours} categories set since run {watched.first_run} and {theirs_back} of {theirs} of before (chance {chance:.4f})"
         yield words, {"products": ours, "corrected": back, "control": theirs, "control_corrected": theirs_back, "chance": round(chance, 6)}
 
@@ -264,9 +257,22 @@ _CATEGORISED = """
 def _lost_categories(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy) -> Iterator[tuple[str, dict[str, Any]]]:
     """Of the offers it read, many fewer have a category that is sure enough than just before."""
     ((n, now, before, won, lost),) = con.execute(_CATEGORISED, {"first": watched.first_run}).fetchall()
-    if n >= LEAST_DECISIONS and (before - now) / n >= COLLAPSE and (lost - won) / math.sqrt(max(lost + won, 1)) >= SURE_Z:
+    if _fell(n, now, before, won, lost):
         words = f"the share of {n:,} offers with a sure category fell from {100 * before / n:.1f} % to {100 * now / n:.1f} % with run {watched.first_run}"
         yield words, {"offers": n, "sure": now, "sure_before": before}
+
+
+def _more_often(ours: int, back: int, theirs: int, theirs_back: int) -> float | None:
+    """The chance (Fisher's exact test) of `back` of `ours` taken back where people take back `theirs_back` of `theirs`; None where that proves nothing."""
+    if back < LEAST_ESCAPES or not theirs or back / ours <= theirs_back / theirs:
+        return None
+    chance = fisher(back, ours, theirs_back, theirs)
+    return chance if chance < LIKELY_P else None
+
+
+def _fell(n: int, now: int, before: int, won: int, lost: int) -> bool:
+    """Whether of n offers so many fewer do well that it is no chance (sign test of those that changed)."""
+    return n >= LEAST_DECISIONS and (before - now) / n >= COLLAPSE and (lost - won) / math.sqrt(max(lost + won, 1)) >= SURE_Z
 
 
 def _of(watched: Watched, query: str) -> str:
