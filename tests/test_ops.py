@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from conftest import empty_database
 from sqlalchemy import Engine, create_engine, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
-from endcap.ops import audit
+from endcap.ops import audit, database
 from endcap.ops.database import open_database, writing
 from endcap.ops.tables import AUDIT, HEAD, METADATA, OVERRIDES
 from endcap.problems import BadInput
@@ -77,7 +79,7 @@ def test_a_database_of_a_newer_version_is_refused_in_a_sentence(address: str) ->
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '999'"))
     engine.dispose()
-    open_database.cache_clear()
+    database._opened.cache_clear()
     with pytest.raises(BadInput, match=r"newer version \(step 999.*update endcap"):
         open_database(address)
 
@@ -112,6 +114,20 @@ def test_eight_writers_lose_nothing_and_the_chain_stays_whole(address: str) -> N
         keys = connection.execute(select(OVERRIDES.c.key)).scalars().all()
     assert len(keys) == len(set(keys)) == 200
     engine.dispose()
+
+
+def test_of_eight_that_open_a_new_file_at_once_none_is_refused(tmp_path: Path) -> None:
+    def opened(file: Path, together: Barrier) -> str:
+        with closing(sqlite3.connect(file, check_same_thread=False)) as connection:
+            together.wait()
+            database._make_durable(connection, None)
+            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+    for turn in range(60):
+        together = Barrier(8)
+        with ThreadPoolExecutor(8) as pool:
+            modes = pool.map(opened, [tmp_path / f"{turn}.db"] * 8, [together] * 8)
+            assert list(modes) == ["wal"] * 8
 
 
 def test_what_fails_half_way_leaves_nothing(engine: Engine) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,12 +24,19 @@ LOCK_WAIT_S = 30
 WRITERS = 0x656E64636170
 WRITES = "endcap_writes"
 _WATCHERS: WeakKeyDictionary[Engine, PoolProxiedConnection] = WeakKeyDictionary()
+_TURNS: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 _WATCHING = Lock()
+_OPENING = Lock()
+
+
+def open_database(url: str) -> Engine:
+    """This process's one engine for an address, its tables brought up to this version. Raises BadInput when it cannot be opened, or is newer."""
+    with _OPENING:
+        return _opened(url)
 
 
 @cache
-def open_database(url: str) -> Engine:
-    """The engine for an address, its tables brought up to this version. Raises BadInput when it cannot be opened, or is of a newer version."""
+def _opened(url: str) -> Engine:
     try:
         engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), hide_parameters=True)  # what was bound is in no error's words
         if engine.dialect.name == "sqlite":
@@ -52,12 +61,20 @@ def open_database(url: str) -> Engine:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that no other writer's overlaps: it commits where the block ends well, and else leaves nothing."""
-    with engine.connect() as connection:
+    with _turn_of(engine), engine.connect() as connection:
         connection = connection.execution_options(**{WRITES: True})
         with connection.begin():
             if connection.dialect.name != "sqlite":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
             yield connection
+
+
+def _turn_of(engine: Engine) -> AbstractContextManager[object]:
+    """A turn among the writers of this process. SQLite keeps no order among those who wait: on a slow disk one may wait in vain."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    with _WATCHING:
+        return _TURNS.setdefault(engine, Lock())
 
 
 def mark_of(engine: Engine) -> object:
@@ -86,6 +103,19 @@ def _begin(connection: Connection) -> None:
 
 def _make_durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_S * 1000}")
+    _keep_a_log(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _keep_a_log(connection: Any) -> None:
+    """WAL mode. Of several that turn it on in a new file at once SQLite refuses all but one, at once and whatever the wait; so they ask again."""
+    until = monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+        sleep(0.01)
