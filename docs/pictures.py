@@ -61,7 +61,7 @@ def take_terminal(folder: Path) -> None:
 
 def take_pages(browser: Browser, folder: Path, into: Path, wanted: Sequence[tuple[str, str, str]], height: int = 900, width: int = 1180) -> list[Path]:
     """Serve the catalog, come in by the printed link, and take (path, file name, light or dark) each; the files are returned in order."""
-    command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(folder), "--port", str(PORT)]
+    command = [str(Path(sys.executable).with_name("endcap")), "serve", "--development", "--dir", str(folder), "--port", str(PORT)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout is not None
     link = server.stdout.readline().removeprefix("open ").split()[0]

@@ -59,7 +59,7 @@ class Desk:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [str(Path(sys.executable).with_name("endcap")), "serve", "--dir", str(self.folder), "--port", str(self.port)]
+        command = [str(Path(sys.executable).with_name("endcap")), "serve", "--development", "--dir", str(self.folder), "--port", str(self.port)]
         self.server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.server.stdout is not None
         line = self.server.stdout.readline()

@@ -132,6 +132,7 @@ def serve(
     home: Home_ = None,
     port: Annotated[int, typer.Option(help="Port on loopback.", min=0, max=65535)] = 8321,
     seconds: Annotated[float, typer.Option(help="Stop by itself after so many seconds; 0 means never.", min=0)] = 0,
+    development: Annotated[bool, typer.Option("--development", help="Have /style too, a page of all components.")] = False,
 ) -> None:
     """Serve pages and API on loopback.
 
@@ -140,7 +141,8 @@ def serve(
     from endcap.ops.home import Home
     from endcap.serve.serving import serve_home
 
-    serve_home(Home(read_catalog(folder, home=home)), port=port, name=actor(""), seconds=seconds, say=say, first=first_question(folder))
+    found = Home(read_catalog(folder, home=home))
+    serve_home(found, port=port, name=actor(""), seconds=seconds, say=say, first=first_question(folder), development=development)
 
 
 def shelves(as_json: Json = False) -> None:

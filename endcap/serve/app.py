@@ -25,11 +25,11 @@ from endcap.serve.reading import Home, Readings
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: Limits | None = None) -> FastAPI:
+def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: Limits | None = None, *, development: bool = False) -> FastAPI:
     """The application over one catalog.
 
     In: the catalog's home, the gate that tells who asks, and the host names it answers to (others are refused, so that no foreign page can
-    read it through a name that leads here), and how much one actor may ask. Out: an ASGI application.
+    read it through a name that leads here), how much one actor may ask, and whether the style page is served. Out: an ASGI application.
     """
     app = FastAPI(
         title="endcap", version=endcap.__version__, description="A product catalog at one snapshot, and the review of what waits for a person.",
@@ -38,7 +38,7 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     )  # fmt: skip
     readings = Readings(home)
     app.state.home, app.state.gate, app.state.readings, app.state.limits = home, gate, readings, limits or Limits()
-    app.state.provider = provider_of(home.catalog)
+    app.state.provider, app.state.development = provider_of(home.catalog), development
     app.state.pictures = pictures_of(home.catalog, home.path)
     handlers = ((NotFound, on_not_found), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
     for kind, handler in handlers:

@@ -28,7 +28,7 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     ("GET", "/api/v1/health"): OPEN,
     **{("GET", page): "viewer" for page in (
         "/", "/products", "/review", "/deliveries", "/quarantine/{delivery_id}", "/metrics", "/p/{product_id}", "/o/{offer_id:path}",
-        "/runs", "/runs/{attempt_id}", "/feeds", "/feeds/{feed}", "/pictures/{offer_id:path}",
+        "/runs", "/runs/{attempt_id}", "/feeds", "/feeds/{feed}", "/pictures/{offer_id:path}", "/style",
     )},
     **{("GET", f"/api/v1/{path}"): "viewer" for path in (
         "overview", "products", "products/{product_id}", "offers/{offer_id:path}", "pairs", "review", "metrics", "snapshots", "deliveries",

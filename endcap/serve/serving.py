@@ -25,16 +25,16 @@ ADDRESS = "127.0.0.1"
 MOST_HEAD_BYTES = 1024 * 1024
 
 
-def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Callable[[str], None], first: str = "") -> None:
+def serve_home(home: Home, *, port: int, name: str, seconds: float = 0, say: Callable[[str], None], first: str = "", development: bool = False) -> None:
     """Serve a catalog on loopback; returns when it is stopped (Ctrl-C, or by itself after `seconds` where they are not 0).
 
     Port 0 takes a free one. `say` is told the address once it answers, with a link by which `name`, who started it, comes in once; the queue
-    then begins with the question about the offer `first`, where it is named and still waits.
+    then begins with the question about the offer `first`, where it is named and still waits. In `development` there is a page of all components.
     Raises BadInput when the port is taken.
     """
     with _listening(port) as listening:
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}"
-        app = make_app(home, HomeGate(home))
+        app = make_app(home, HomeGate(home), development=development)
         server = uvicorn.Server(config_of(app))
         begin = f"&first={quote(first)}" if first else ""
         say(f"open {address}/enter?once={access.make_link(home.engine, name, 'admin')}{begin}")

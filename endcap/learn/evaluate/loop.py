@@ -34,8 +34,6 @@ ARMS = ("learn", "control")
 AUDITED, AGAIN, AT_RANDOM = 0.4, 0.1, 0.8
 # What a reviewer is believed to get wrong before any question was asked twice, and how many answers that belief weighs.
 USUAL_ERROR, BELIEF = 0.05, 10.0
-# The learning arm decides nearly all, and leaves to sureness which of its decisions are done alone.
-DECIDED_FROM = 0.6
 # Fewer answers of either kind teach the pair scorer nothing; sure pairs stand beside them as `endcap train` has it.
 LEAST_PAIRS, LEAST_EACH, SURE, SURE_WEIGHT, SURE_PER_LABEL, FOLDS = 20, 3, 0.02, 0.25, 20, 5
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -64,7 +62,6 @@ class Arm:
     labels: dict[tuple[str, str], bool] = field(default_factory=dict)
     audits: dict[int, tuple[tuple[str, str | None], bool]] = field(default_factory=dict)  # row -> (decision judged, said right)
     asked: set[int] = field(default_factory=set)
-    generous: bool = False
 
     @property
     def learns(self) -> bool:
@@ -204,9 +201,7 @@ def _answered(arm: Arm, opened: set[str], seed: int) -> None:
     better = _challenger(arm, seed) if arm.learns else None
     if better is not None:
         arm.model, arm.pairs = better, rescore(arm.pairs, better)
-    everything = better is not None or (arm.learns and not arm.generous)
-    arm.generous = arm.learns
-    _decide(arm, None if everything else opened)
+    _decide(arm, opened if better is None else None)
     if not arm.learns or not arm.lessons:
         return
     told, error = sureness.together([evidence for evidence, _right in arm.lessons]), _error_of(arm)
@@ -218,11 +213,9 @@ def _answered(arm: Arm, opened: set[str], seed: int) -> None:
 
 def _decide(arm: Arm, opened: set[str] | None) -> None:
     """Decide the given offers, or all, and look at what came of it."""
-    world, policy = arm.world, arm.world.catalog.policy
-    if arm.generous:
-        policy = policy.model_copy(update={"accept": DECIDED_FROM, "review": DECIDED_FROM})
+    world = arm.world
     ids = world.offers["offer_id"].combine_chunks() if opened is None else pa.array(sorted(opened), pa.string())
-    arm.decisions = arm.memory.decide(world.offers, arm.pairs, ids, arm.model.model_id, answers=arm.overrides, policy=policy)
+    arm.decisions = arm.memory.decide(world.offers, arm.pairs, ids, arm.model.model_id, answers=arm.overrides)
     arm.truth = judge(arm.decisions, world.truth)
     arm.evidence = sureness.gather(world.offers, arm.pairs, arm.decisions)
     arm.chance = arm.evidence.believed

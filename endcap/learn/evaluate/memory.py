@@ -12,7 +12,7 @@ from endcap import schema
 from endcap.decide import decide
 from endcap.ops.tables import OVERRIDES
 from endcap.schema import arrow_schema
-from endcap.settings import Catalog, Policy
+from endcap.settings import Catalog
 
 _NUMBERS = ("override_id", "undoes", "identity_hash")
 _OVERRIDES = pa.schema([(column.name, pa.int64() if column.name in _NUMBERS else pa.string()) for column in OVERRIDES.columns])
@@ -29,12 +29,10 @@ class MemoryCatalog:
         for noun in (schema.Decision, schema.Product):
             self._con.register(noun.TABLE, arrow_schema(noun).empty_table())
 
-    def decide(
-        self, offers: pa.Table, pairs: pa.Table, open_ids: pa.Array, model_id: str, *, answers: Sequence[Mapping[str, Any]] = (), policy: Policy | None = None
-    ) -> pa.Table:  # fmt: skip
+    def decide(self, offers: pa.Table, pairs: pa.Table, open_ids: pa.Array, model_id: str, *, answers: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
         """All decisions on products as they stand after one more run, in the order of offer ids.
 
-        `open_ids` are the offers to be decided; `answers` all overrides so far, as rows by column; a `policy` stands in for the catalog's own.
+        `open_ids` are the offers to be decided; `answers` all overrides so far, as rows by column.
         """
         self.run += 1
         con = self._con
@@ -42,9 +40,8 @@ class MemoryCatalog:
             con.register(name, rows)
         con.register("decisions_log", con.sql("SELECT * FROM decisions").to_arrow_table())
         overrides = pa.Table.from_pylist([dict.fromkeys(_OVERRIDES.names) | dict(answer) for answer in answers], schema=_OVERRIDES)
-        settings = self.catalog if policy is None else self.catalog.model_copy(update={"policy": policy})
         decided = decide(
-            con, settings, open_ids=open_ids, touched_ids=open_ids, vanished_ids=pa.array([], pa.string()), overrides=overrides, model_id=model_id,
+            con, self.catalog, open_ids=open_ids, touched_ids=open_ids, vanished_ids=pa.array([], pa.string()), overrides=overrides, model_id=model_id,
             run=self.run,
         )  # fmt: skip
         for noun, fresh in ((schema.Decision, decided.decisions), (schema.Product, decided.products)):
