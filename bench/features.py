@@ -1,6 +1,6 @@
 """Pair features at scale: pairs a CPU second of each feature and of the scorers, and what it costs to learn from 6,000 labels.
 
-python bench/features.py [--offers 20000] [--seed 7]
+python bench/features.py [--offers 20000] [--candidates 10] [--seed 7]
 
 Features over columns are computed once for all that share a pass (see endcap.match.pairs); that pass is timed by itself.
 """
@@ -31,13 +31,14 @@ def main() -> None:
     """Print pairs a CPU second, each feature by itself and all together, then scoring and learning."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--offers", type=int, default=20_000)
+    parser.add_argument("--candidates", type=int, default=Matching().candidates, help="how many an offer has")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     offers, product_of = read_world(given.offers, given.seed)
     catalog = read_catalog(offers)
     rows = asked_rows(catalog, offers["offer_id"].combine_chunks())
-    graph = find_candidates(catalog.index, rows, Matching().candidates)
-    pairs = candidate_pairs(catalog, graph, rows, Matching().candidates)
+    graph = find_candidates(catalog.index, rows, given.candidates)
+    pairs = candidate_pairs(catalog, graph, rows, given.candidates)
     print(f"{pairs.size:,} pairs of {rows.size:,} offers")
     features = compute_features(pairs, feature_names())
     for name, passed in PASSES.items():

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap import shelf
+from endcap.decide.inputs import SURE_FACT
 from endcap.infer import find_facts, learn_known, load_known
 from endcap.infer.attributes import OfferText, best
 from endcap.infer.brands import Brands, brand_key, learn_brands
@@ -283,6 +284,19 @@ def test_without_taxonomy_the_suppliers_own_level_is_named_as_such_and_capped() 
 def test_a_path_never_seen_is_mapped_by_its_words(known: Known) -> None:
     offers = pa.Table.from_pylist([offer("delta", 1, "Nr. 7", category_path="Getränke > Bohnenkaffee")], schema=arrow_schema(Offer))
     assert values(find_facts(offers, known, run=1), "category") == {"delta:1": "Food > Coffee"}
+
+
+@pytest.mark.parametrize(
+    ("title", "sure"),
+    [
+        ("Flour 7.5 kg", True), ("Flour 7 5kg", False), ("Cream 50 ml, sample 5 ml", False), ("Drive 64 GB", True), ("Phone 7 64 GB", True),
+        ("Table 195 cm", False), ("Table 195 cm x 55 cm", False),
+    ],
+)  # fmt: skip
+def test_an_amount_that_may_mean_something_else_forbids_no_link(title: str, sure: bool) -> None:
+    """Two shops that write '7 5kg', or one of a table's measures each, do not contradict each other."""
+    (found,) = ATTRIBUTES["quantity"].find(OfferText(title=title), NOTHING)
+    assert (found.confidence >= SURE_FACT) == sure
 
 
 def test_details_quantity_text_and_title_are_read(known: Known) -> None:

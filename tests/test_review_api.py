@@ -120,11 +120,12 @@ def test_a_page_sends_strangers_to_sign_in_and_a_program_gets_a_sentence(home: H
 @pytest.mark.parametrize("headers", [
     {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"sec-fetch-site": "none"}, {}, {"origin": "http://evil.example"}, {"origin": "null"},
 ])  # fmt: skip
-@pytest.mark.parametrize("path", [path for (method, path) in LEAST_ROLE if method == "POST"])
-def test_a_write_from_another_site_is_refused(home: Home, headers: dict[str, str], path: str) -> None:
+def test_no_write_from_another_site_is_taken(home: Home, headers: dict[str, str]) -> None:
     client = client_of(home, "rita", "admin")
     del client.headers["sec-fetch-site"]
-    assert client.post(path, json={}, headers=headers).status_code == 403
+    writes = [path for (method, path) in LEAST_ROLE if method == "POST"]
+    answered = {path: client.post(path, json={}, headers=headers).status_code for path in writes}
+    assert set(answered.values()) == {403} and len(answered) >= 20, answered
     assert client.get(NEXT).status_code == 200 and stored(home) == [], "the session lives and nothing was stored"
 
 

@@ -21,7 +21,7 @@ from endcap.match.reading import CODE, WORD
 from endcap.match.room import Room, room_for
 
 # Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
-COMPARED, MOST_READ = 96, 3072
+COMPARED, MOST_READ = 64, 3072
 
 
 class Effort(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,18 @@ from endcap.units import Quantity, find_pack_counts, find_quantities, shown
 if TYPE_CHECKING:
     from endcap.infer.known import Known
 
-VERSION = 1
+VERSION = 2
 DETAILS = ("quantity", "content", "inhalt", "contents", "net_content", "volume", "weight", "capacity", "size", "groesse")
 # What a buyer counts first: content, then capacity, then measures; a unit not named here is no content.
 _IMPORTANCE = {unit: rank for rank, unit in enumerate(("g", "ml", "wash", "GB", "sheet", "mm", "W", "mAh", "Wh", "lm"))}
 _CONTENT = ("g", "ml", "wash", "GB")
 _QUANTITY_TEXT, _DETAIL, _TITLE, _AGREEMENT = 0.93, 0.92, 0.9, 0.99
 _SAME, _GROSS = 0.015, 1.4
+# What a text says less surely: one of several amounts, a number that may be the decimals of the one before it ('7 5 kg'), one measure of a
+# thing that has several, and what is no content.
+_SEVERAL, _DECIMALS, _LENGTH, _OTHER = 0.65, 0.65, 0.75, 0.8
+_NUMBER_BEFORE = re.compile(r"(?<![\w.,])\d{1,2} $")
+_GENERATIONS = 6  # '5g' beside a capacity is a network
 
 
 def find(offer: OfferText, known: Known) -> list[Found]:
@@ -46,15 +52,19 @@ def _main(text: str | None, field: str, confidence: float) -> Found | None:
     if not text:
         return None
     quantities = [quantity for quantity in find_quantities(text) if quantity.unit in _IMPORTANCE]
+    if any(quantity.unit == "GB" for quantity in quantities):
+        quantities = [quantity for quantity in quantities if quantity.unit != "g" or quantity.value > _GENERATIONS]
     if not quantities:
         return None
     unit = min((quantity.unit for quantity in quantities), key=_IMPORTANCE.__getitem__)
     same = [quantity for quantity in quantities if quantity.unit == unit]
     chosen = _chosen(same, unit)
     if len({quantity.value for quantity in same}) > 1:
-        confidence *= 0.65
+        confidence *= _SEVERAL
+    if unit != "GB" and _NUMBER_BEFORE.search(text[: chosen.start]):
+        confidence *= _DECIMALS
     if _IMPORTANCE[unit] > _IMPORTANCE["GB"]:
-        confidence *= 0.8
+        confidence *= _LENGTH if unit == "mm" else _OTHER
     return Found(shown(chosen.value), unit, round(confidence, 4), field, chosen.start, chosen.end)
 
 
@@ -72,4 +82,5 @@ CASES: list[tuple[dict[str, Any], str | None]] = [
     ({"title": "SSD 2TB"}, "2000"),
     ({"title": "Käse 200g", "quantity_text": "226 gramm"}, "200"),
     ({"title": "Wattepads, 140 St"}, None),
+    ({"title": "phone 64gb 5g"}, "64"),
 ]
