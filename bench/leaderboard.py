@@ -13,7 +13,7 @@ import statistics
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ cut tuned; Splink 5 83.9 / 59.4; pyJedAI's best preset 89.3 on the first.
 
 @dataclass(frozen=True)
 class Row:
-    """One line: which figure of which command; `seeds` is False where nothing is random."""
+    """One line: which figure of which command, with `/` into what it holds; `seeds` is False where nothing is random."""
 
     what: str
     data: str
@@ -84,7 +84,13 @@ ROWS: list[Row] = [
             ("gtin-multisource", ("--source", "source", "--hide", "gtin,gtin_valid,date")),
         )
         for labels in ("none", "500")
-        for name, figure, goal in (("pairwise F1", "pairwise_f1", ""), ("B-cubed F1", "b_cubed_f1", ""), ("late offers that found a product", "new_found", ""))
+        for name, figure, goal in (
+            ("pairwise F1", "pairwise_f1", ""), ("B-cubed F1", "b_cubed_f1", ""), ("late offers that found a product", "new_found", ""),
+            *(
+                (f"links {one} to {other}, F1", f"links/{one} - {other}/f1", "") for one, other in (("dm", "dmDe"), ("dm", "reweDe"), ("dmDe", "reweDe"))
+                if data == "gtin-multisource"
+            ),
+        )
     ),
 ]  # fmt: skip
 
@@ -105,7 +111,7 @@ def main() -> None:
 
 def _line(row: Row, data: Path) -> str:
     runs = [_evaluate(row.arguments, row.seeds, data, seed) for seed in (SEEDS if row.seeds else SEEDS[:1])]
-    figures = [100 * run[row.figure] for run in runs]
+    figures = [100 * reduce(lambda found, name: found[name], row.figure.split("/"), run) for run in runs]
     command = f"`endcap evaluate {row.arguments[0]} DATA/{row.arguments[1]} {' '.join(row.arguments[2:])}{' --seed 7' if row.seeds else ''}`"
     cells = (
         row.what, row.data, row.goal, f"**{statistics.mean(figures):.1f}**", f"{min(figures):.1f} to {max(figures):.1f}" if row.seeds else "", command,

@@ -296,11 +296,15 @@ def eight(served: Served) -> list[Figure]:
     said = Counter(state for one in told.values() for state in one.states.values())
     stored = {key for one in told.values() for key, state in one.states.items() if state in ("stored", "repeated")}
     rows = served.rows("SELECT key, offer_id, action, override_id, undoes FROM overrides WHERE actor LIKE 'reviewer %'")
-    there = Counter(key for key, _offer, action, _id, _undoes in rows if action != "undo")
+    # What a second reviewer answers blind is kept with the question alone; where it disagrees a lead is asked, by an override that nobody sent.
+    blind = served.rows("SELECT key FROM blind_asks WHERE key IS NOT NULL AND asked_of LIKE 'reviewer %'")
+    there = Counter(key for key, _offer, action, _id, _undoes in rows if action != "undo" and key is not None)
+    unsaid = set(there) - stored
+    there.update(stored.intersection(key for (key,) in blind) - set(there))
     gone = {undoes for *_rest, undoes in rows if undoes is not None}
-    standing = Counter(offer for _key, offer, action, number, _undoes in rows if action not in ("undo", "skip") and number not in gone)
+    standing = Counter(offer for key, offer, action, number, _undoes in rows if key is not None and action not in ("undo", "skip") and number not in gone)
     lost = sum(there[key] != 1 for key in stored)
-    doubled = sum(n - 1 for n in there.values() if n > 1) + sum(n - 1 for n in standing.values() if n > 1) + len(set(there) - stored)
+    doubled = sum(n - 1 for n in there.values() if n > 1) + sum(n - 1 for n in standing.values() if n > 1) + len(unsaid)
     posts, reads = ([one for each in told.values() for one in getattr(each, name)] for name in ("posts", "reads"))
     undone, refused = sum(one.undone for one in told.values()), sum(one.refused for one in told.values())
     words = f"eight reviewers, {len(stored) / spent:.0f} answers a second"

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
@@ -57,10 +58,17 @@ def initials(title: str | None) -> str:
     return "".join(word[0].upper() for word in words[:2])
 
 
+def coded(text: str | None) -> Markup:
+    """A sentence in which what stands between two backticks is shown as code; everything is escaped."""
+    pieces = (text or "").split("`")
+    told = [Markup("<code>{}</code>").format(piece) if place % 2 and place < len(pieces) - 1 else escape(piece) for place, piece in enumerate(pieces)]
+    return Markup().join(told)
+
+
 def moment(text: str | None) -> str:
     """'2024-05-01T10:02:03Z' as '2024-05-01 10:02 UTC'."""
     return UNKNOWN if not text else f"{text[:10]} {text[11:16]} UTC" if len(text) >= 16 else text
 
 
 _ENVIRONMENT = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-_ENVIRONMENT.filters.update(number=number, percent=percent, price=price, web_address=web_address, in_path=in_path, moment=moment, initials=initials)
+_ENVIRONMENT.filters.update(number=number, percent=percent, price=price, web_address=web_address, in_path=in_path, moment=moment, initials=initials, coded=coded)
