@@ -14,8 +14,8 @@ from endcap.ops import access
 
 pytestmark = pytest.mark.xdist_group("browser")
 PAGES = (
-    "/", "/products", "/review", "/review?kind=category", "/review?kind=value", "/feeds", "/runs", "/deliveries", "/metrics", "/products?q=zzzzzz", "/p/none", "/style",
-    "/nosuch",
+    "/", "/products", "/review", "/review?kind=category", "/review?kind=value", "/feeds", "/runs", "/deliveries", "/metrics", "/products?q=zzzzzz", "/p/none",
+    "/style", "/nosuch",
 )  # fmt: skip
 PASSWORD = "correct horse battery"
 

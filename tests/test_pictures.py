@@ -22,7 +22,8 @@ def test_every_page_is_taken_light_and_dark_and_none_is_blank(demo: Demo, browse
     into = Path(os.environ.get("SCREENSHOTS", tmp_path))
     into.mkdir(parents=True, exist_ok=True)
     product = pictures.busiest(demo.folder)
-    pages = {"style": "/style", "review": "/review", "categories": "/review?kind=category", "product": f"/p/{product}", "products": "/products", "feeds": "/feeds",
+    pages = {"style": "/style",
+             "review": "/review", "categories": "/review?kind=category", "product": f"/p/{product}", "products": "/products", "feeds": "/feeds",
              "feed": "/feeds/bazaar-one", "runs": "/runs", "run": "/runs/1", "overview": "/", "deliveries": "/deliveries", "metrics": "/metrics",
              "nothing": "/p/none"}  # fmt: skip
     wanted = [(path, f"{name}_{scheme}_{width}.png", scheme) for name, path in pages.items() for scheme in ("light", "dark")]

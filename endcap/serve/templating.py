@@ -71,4 +71,4 @@ def moment(text: str | None) -> str:
 
 
 _ENVIRONMENT = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-_ENVIRONMENT.filters.update(number=number, percent=percent, price=price, web_address=web_address, in_path=in_path, moment=moment, initials=initials, coded=coded)
+_ENVIRONMENT.filters.update({filter_.__name__: filter_ for filter_ in (number, percent, price, web_address, in_path, moment, initials, coded)})
