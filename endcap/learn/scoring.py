@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import schema
-from endcap.match import Model, match_offers, rescore
+from endcap.match import Model, match_offers, rescore, with_first_columns
 from endcap.match.live import live_in
 from endcap.settings import Matching
 
@@ -23,7 +23,7 @@ def scored_by(con: duckdb.DuckDBPyConnection, rows: pa.Table, model: Model, matc
     if not rows.num_rows:
         return rows
     if model.stack is None:
-        return rescore(_with_shelf_features(rows, model, run), model)
+        return rescore(_first(con, rows, model, run), model)
     asked = pc.unique(pa.concat_arrays([rows[name].combine_chunks() for name in ("left_id", "right_id")]))
     named = rows.select(["left_id", "right_id"])
     found = match_offers(live_in(con), asked, matching=matching, model=model, run=run, cache=cache, former=named).pairs
@@ -54,8 +54,8 @@ def shown(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> Iterato
         con.unregister(f"{table}_beside")
 
 
-def _with_shelf_features(rows: pa.Table, model: Model, run: int) -> pa.Table:
-    """Learned columns stand behind those of the shelf and are left out."""
-    features = pc.list_slice(rows["features"], 0, len(model.shelf_names), return_fixed_size_list=False)
-    rows = rows.set_column(rows.schema.get_field_index("features"), WANTED.field("features"), features.cast(WANTED.field("features").type))
+def _first(con: duckdb.DuckDBPyConnection, rows: pa.Table, model: Model, run: int) -> pa.Table:
+    """Rows of `run` with the columns that the model knows without labels; those learned by another stand behind and are left out."""
+    offers = pc.unique(pa.concat_arrays([rows[name].combine_chunks() for name in ("left_id", "right_id")])) if model.apart else pa.array([], pa.string())
+    rows = with_first_columns(rows, model, live_in(con).fetch(offers))
     return rows.set_column(rows.schema.get_field_index("run"), WANTED.field("run"), pa.repeat(pa.scalar(run, pa.int64()), rows.num_rows))

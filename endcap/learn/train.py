@@ -208,10 +208,10 @@ def _check_enough(pairs: pa.Table, answers: int, where: Path) -> None:
 
 
 def features_of(table: pa.Table, model: Model | None = None) -> np.ndarray:
-    """Stored features float32 [n, f]; with a model only those of the shelf, which learned columns stand behind."""
+    """Stored features float32 [n, f]; with a model only those known without labels, which learned columns stand behind."""
     flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     features: np.ndarray = flat.astype(np.float32).reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0), np.float32)
-    return features[:, : len(model.shelf_names)] if model else features
+    return features[:, : len(model.first_names)] if model else features
 
 
 def _booleans(table: pa.Table, name: str) -> np.ndarray:
@@ -245,7 +245,9 @@ def fit_challenger(lessons: Lessons, champion: Model, audited: pa.Table, seed: i
 
 def without_learned(champion: Model) -> Model:
     """The champion as the base that labels correct: without the columns it learned."""
-    return champion if champion.stack is None else Model("unsupervised", champion.shelf_names, (champion.base_part,), champion.settings)
+    if champion.stack is None:
+        return champion
+    return Model("unsupervised", champion.first_names, (champion.base_part,), champion.settings, apart=champion.apart)
 
 
 def without_slips(weights: np.ndarray, scores: np.ndarray, judged: np.ndarray, same: np.ndarray) -> np.ndarray:
@@ -311,9 +313,8 @@ def _fit_many(offers: pa.Table, lessons: Lessons, champion: Model, audited: pa.T
     rows, wide = np.unique(held).astype(np.int32), catalog.matching.candidates
     pairs = candidate_pairs(read, find_candidates(read.index, rows, wide), rows, wide, held)
     places = places_of(pairs, held)
-    model, columns = fit_stacked(
-        pairs, compute_features(pairs, champion.shelf_names), places[:taught_by], same, weights, seed=seed, base=champion, asked=places[taught_by:]
-    )  # fmt: skip
+    first = champion.first_columns(pairs, compute_features(pairs, champion.shelf_names))
+    model, columns = fit_stacked(pairs, first, places[:taught_by], same, weights, seed=seed, base=champion, asked=places[taught_by:])
     folds = _beside(_folds(lessons, seed, FOLDS_OF_MANY), same.size)
     scores, judged = scores_by_folds(model, columns[places[:taught_by]], same, folds, FOLDS_OF_MANY, seed=seed, weights=weights)
     at_audits = model.score(columns[places[taught_by:]]) if audited.num_rows else np.zeros(0)

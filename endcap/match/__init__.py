@@ -1,7 +1,8 @@
 """The match room: offers go in, scored pairs of offers that may be the same product come out.
 
 match_offers(offers, changed, matching=..., model=..., run=...)   the stage of the flow; `offers` as a table or as Live
-fit_unsupervised, fit_labelled, fit_stacked, Model, rescore       the scorer
+fit_unsupervised, fit_labelled, fit_stacked, Model                the scorer
+rescore, with_first_columns                                       stored pairs under another model
 explain_pair                                                      why a pair has its score
 find_reach                                                        whether any two offers would be compared, and how they score
 """
@@ -13,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from endcap.match.explain import Bar, explain_pair
-    from endcap.match.matching import Matched, match_offers, rescore
+    from endcap.match.matching import Matched, match_offers, rescore, with_first_columns
     from endcap.match.reach import REACH_COLUMNS, Reach, find_reach
     from endcap.match.score import Model, fit_labelled, fit_stacked, fit_unsupervised
     from endcap.match.store import THIN, Live
 
 __all__ = [
     "REACH_COLUMNS", "THIN", "Bar", "Live", "Matched", "Model", "Reach", "explain_pair", "find_reach", "fit_labelled", "fit_stacked", "fit_unsupervised",
-    "match_offers", "rescore",
+    "match_offers", "rescore", "with_first_columns",
 ]  # fmt: skip
 _HOMES = {
-    "Bar": "explain", "explain_pair": "explain", "Matched": "matching", "match_offers": "matching", "rescore": "matching",
+    "Bar": "explain", "explain_pair": "explain", "Matched": "matching", "match_offers": "matching", "rescore": "matching", "with_first_columns": "matching",
     "REACH_COLUMNS": "reach", "Reach": "reach", "find_reach": "reach",
     "Model": "score", "fit_labelled": "score", "fit_stacked": "score", "fit_unsupervised": "score", "Live": "store", "THIN": "store",
 }  # fmt: skip

@@ -36,12 +36,15 @@ class Difference:
 
     def column(self, pairs: Pairs) -> np.ndarray:
         """float32 [n]: above zero speaks for one product."""
+        return self.between(pairs.index.tokens, pairs.left, pairs.right)
+
+    def between(self, tokens: Tokens, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The same of pairs of rows of `tokens`."""
         weights = np.zeros(SIZE, np.float32)
         weights[self.places] = self.thousandths * np.float32(STEP)
-        tokens = pairs.index.tokens
         return np.asarray(
             _apply(
-                np.asarray(pairs.left), np.asarray(pairs.right), tokens.hashes.start, tokens.hashes.values, tokens.flags.values,
+                np.asarray(left), np.asarray(right), tokens.hashes.start, tokens.hashes.values, tokens.flags.values,
                 tokens.grams.start, tokens.grams.values, weights,
             )
         )  # fmt: skip
@@ -59,14 +62,16 @@ class Difference:
         return cls(numbers[:, 0].copy(), numbers[:, 1].copy())
 
 
-def fit_difference(pairs: Pairs, labels: np.ndarray, weights: np.ndarray, *, seed: int) -> Difference:
-    """Fit on labels (1 = same product) of pairs, weighted; deterministic for a seed."""
-    start, places, values = _gather(pairs.index.tokens, np.asarray(pairs.left), np.asarray(pairs.right))
+def fit_difference(
+    tokens: Tokens, left: np.ndarray, right: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, seed: int, cost: float = COST
+) -> Difference:  # fmt: skip
+    """Fit on labels (1 = same product) of pairs of rows, weighted; deterministic for a seed. A small `cost` follows them less closely."""
+    start, places, values = _gather(tokens, np.asarray(left), np.asarray(right))
     signs = np.where(np.asarray(labels) > 0.5, 1.0, -1.0)
     order = np.stack([np.random.default_rng((seed, number)).permutation(signs.size) for number in range(ROUNDS)])
     # Numbered anew without the places that never occur, the weights lie close together.
     met, number = np.unique(places, return_inverse=True)
-    found = _descend(start, number.astype(np.int32), values, signs, np.asarray(weights, dtype=np.float64) * COST, order, np.zeros(met.size))
+    found = _descend(start, number.astype(np.int32), values, signs, np.asarray(weights, dtype=np.float64) * cost, order, np.zeros(met.size))
     thousandths = np.rint(found / STEP).astype(np.int64)
     kept = np.flatnonzero(thousandths)
     return Difference(met[kept], thousandths[kept])

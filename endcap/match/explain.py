@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from endcap import shelf
+from endcap.match.apart import TOLD_APART
+from endcap.match.apart import WORDS as APART_WORDS
 from endcap.match.index import Counts, Index, build_index, count_tokens, gram_rarities, number_tokens, view_index
 from endcap.match.record import Record, record_at
 from endcap.match.score import Model
@@ -42,7 +44,7 @@ def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, feat
     Raises ValueError where a model with learned columns is given no features.
     """
     one, other = read_records([left, right])
-    if features is None and model.stack is not None:
+    if features is None and (model.stack or model.apart):
         raise ValueError("learned columns are not known from two offers alone")
     values = [shelf.component("features", name).compare(one, other) for name in model.names] if features is None else list(features)
     return _bars(one, other, model, values, model.contributions(np.array([values], dtype=np.float32))[0].tolist())
@@ -68,6 +70,8 @@ def _bars(one: Record, other: Record, model: Model, values: Sequence[float], con
 
 def _words(name: str, one: Record, other: Record, value: float) -> str:
     """What a column says of two offers: a feature in its own words, a learned column by its name and value."""
+    if name == TOLD_APART:
+        return f"{APART_WORDS}: {value:.2f}"
     if name not in LEARNED_WORDS:
         return str(shelf.component("features", name).words(one, other, value))
     return LEARNED_WORDS[name] + (": nothing to go by" if math.isnan(value) else f": {value:.2f}")

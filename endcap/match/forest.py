@@ -60,11 +60,9 @@ class _Tree:
 
 
 def read_forest(*texts: str) -> Forest:
-    """The trees of one or more LightGBM texts, asked together. Raises ValueError on trees of another kind."""
+    """The trees of one or more LightGBM texts, asked together; some may know the first columns only. Raises ValueError on trees of another kind."""
     trees = [tree for text in texts for tree in _read_trees(text)]
-    features = {_read_field(text.partition("\n\nTree=")[0], "max_feature_idx") for text in texts}
-    if len(features) != 1:
-        raise ValueError("the trees look at different features")
+    last = max(int(_read_field(text.partition("\n\nTree=")[0], "max_feature_idx")) for text in texts)
     asked = [(feature, unknown) for tree in trees for feature, unknown in zip(tree.features, tree.unknown, strict=True)]
     columns = sorted(set(asked))
     known: dict[tuple[int, int], set[float]] = {column: set() for column in columns}
@@ -86,7 +84,7 @@ def read_forest(*texts: str) -> Forest:
         starts.append(len(nodes))
     table = np.array(nodes, dtype=np.int64).reshape(-1, 3)
     return Forest(
-        int(features.pop()) + 1, np.array(columns, dtype=np.int64).reshape(-1, 2), np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        last + 1, np.array(columns, dtype=np.int64).reshape(-1, 2), np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         np.array([threshold for found in places for threshold in found], dtype=np.float64), np.array(starts, dtype=np.int64), table[:, 0].copy(),
         table[:, 1].astype(np.uint16), table[:, 2].astype(np.uint16), leaves,
     )  # fmt: skip

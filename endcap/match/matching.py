@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import shelf
+from endcap.match.apart import find_twins, fit_apart
 from endcap.match.block import Candidates, find_candidates, find_near, share_key
 from endcap.match.cache import synced_store
 from endcap.match.conflict import find_conflicts
+from endcap.match.difference import Difference
 from endcap.match.index import Index, build_index
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model, feature_names, fit_unsupervised
@@ -97,6 +99,18 @@ def live_offers(offers: pa.Table) -> Live:
         return offers.take(pc.index_in(offer_ids, value_set=offers["offer_id"].combine_chunks())) if len(offer_ids) < offers.num_rows else offers
 
     return Live(offers.select(list(THIN)), fetch)
+
+
+def with_first_columns(pairs: pa.Table, model: Model, offers: pa.Table) -> pa.Table:
+    """The same pairs (schema Pair) with the columns that the model knows without labels, those of the shelf as stored; `offers` are all of theirs."""
+    flat = np.asarray(pc.list_flatten(pairs["features"]).to_numpy(), dtype=np.float32)
+    features = flat.reshape(pairs.num_rows, -1)[:, : len(model.shelf_names)]
+    if model.apart is not None:
+        sides = [np.asarray(pc.index_in(pairs[name], value_set=offers["offer_id"].combine_chunks()).to_numpy()) for name in ("left_id", "right_id")]
+        features = np.hstack([features, model.apart.between(read_tokens(offers), *sides)[:, None]])
+    kind = arrow_schema(Pair).field("features")
+    offsets = pa.array(np.arange(pairs.num_rows + 1, dtype=np.int32) * features.shape[1])
+    return pairs.set_column(pairs.schema.get_field_index("features"), kind, pa.ListArray.from_arrays(offsets, pa.array(features.ravel()), type=kind.type))
 
 
 def rescore(pairs: pa.Table, model: Model) -> pa.Table:
@@ -274,8 +288,14 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
         mixed = (store.postings.keys[rows] ^ np.uint64(matching.seed)) * np.uint64(0x9E3779B97F4A7C15)
         rows = np.sort(rows[np.argsort(mixed ^ (mixed >> np.uint64(32)), kind="stable")[: matching.fit_offers]])
     if rows.size:
-        pairs, _ = view_pairs(store, find_pairs(store, rows, matching.candidates, known=graph))
-        return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed)
+        pairs, places = view_pairs(store, find_pairs(store, rows, matching.candidates, known=graph))
+
+        def tell(scores: np.ndarray) -> Difference | None:
+            twins = find_twins(store.postings, rows, matching.seed)
+            seen = np.unique(np.concatenate([places.ravel(), twins.ravel()]))
+            return fit_apart(store.view(seen).tokens, np.searchsorted(seen, places), scores, np.searchsorted(seen, twins), seed=matching.seed)
+
+        return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed, tell=tell)
     return fit_unsupervised(np.zeros((0, len(feature_names())), dtype=np.float32), seed=matching.seed)
 
 
@@ -304,7 +324,14 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
     if graph is None or not np.isin(rows, graph.rows).all():
         graph = find_candidates(catalog.index, rows, matching.candidates)
     pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
-    return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed)
+
+    def tell(scores: np.ndarray) -> Difference | None:
+        if catalog.index.postings is None:
+            raise ValueError("this index holds offers to be compared, not to be searched")
+        twins = find_twins(catalog.index.postings, rows, matching.seed)
+        return fit_apart(catalog.index.tokens, np.stack([pairs.left, pairs.right], axis=1), scores, twins, seed=matching.seed)
+
+    return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed, tell=tell)
 
 
 def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:

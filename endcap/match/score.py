@@ -5,15 +5,16 @@ in what they state, are seeds for a teacher that sees only what the offers say; 
 only where the pair stands among its rivals; the two are multiplied, at a discount since they are not quite independent. With
 enough GTINs, shared and contradicting ones teach one teacher that sees all but the GTINs, each half answering for the other.
 Then GTINs are added as evidence, at the rate at which they agree with sure answers, and a student learns the result from all
-features. The seed rule of co-training hides its context features, and that of GTINs its GTINs, from the teacher it labels.
+features. The seed rule of co-training hides its context features, and that of GTINs its GTINs, from the teacher it labels. To what the
+student says is added what tells the offers of one feed apart (`apart`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ import numpy as np
 
 from endcap import shelf
 from endcap.match import trees
+from endcap.match.apart import SHARE, TOLD_APART
+from endcap.match.difference import Difference
 from endcap.match.forest import Forest, read_forest
 from endcap.match.pairs import Pairs
 from endcap.match.stack import LEARNED, Stack, fit_stack
 from endcap.problems import BadInput
 
 FORMAT = "endcap pair scorer 2"
-SETTINGS_FILE, TREES_FILE = "model.json", "trees_{}.txt"
+SETTINGS_FILE, TREES_FILE, APART_FILE = "model.json", "trees_{}.txt", "apart.txt"
 # A clear nearest is nearer than its runner-up by this share of its similarity, from both sides.
 CLEAR_MARGIN = 0.1
 # Two views of one pair are not independent: their joint log-odds count this much (chosen on sandbox worlds without GTINs).
@@ -56,12 +59,13 @@ class Model:
     parts: tuple[str, ...]  # LightGBM text models
     settings: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)  # what was counted while fitting
-    stack: Stack | None = None  # columns learned from labels, behind those of the shelf
+    stack: Stack | None = None  # columns learned from labels, behind all others
+    apart: Difference | None = None  # what makes the column behind those of the shelf
 
     @cached_property
     def model_id(self) -> str:
         """Short hash of the content."""
-        content = [self._described(), *self.parts, *(self.stack.texts().values() if self.stack else ())]
+        content = [self._described(), *self.parts, *self._texts().values()]
         return hashlib.sha256("\0".join(content).encode()).hexdigest()[:12]
 
     @cached_property
@@ -79,17 +83,28 @@ class Model:
         return self.stack.base if self.stack else self.parts[0]
 
     @property
+    def first_names(self) -> tuple[str, ...]:
+        """Those of `names` that are known without labels, in their order: all that labels may correct."""
+        return self.names[: len(self.names) - len(LEARNED)] if self.stack else self.names
+
+    @property
     def shelf_names(self) -> tuple[str, ...]:
         """The features of the shelf among `names`, in their order."""
-        return self.names[: len(self.names) - len(LEARNED)] if self.stack else self.names
+        return self.first_names[:-1] if self.apart else self.first_names
+
+    def first_columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
+        """float32 [n, len(first_names)] from shelf features."""
+        return features if self.apart is None else np.hstack([features, self.apart.column(pairs)[:, None]])
 
     def columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
         """float32 [n, len(names)] from shelf features: with a stack, `pairs` must hold all candidate pairs of every offer to be judged."""
-        return features if self.stack is None else np.hstack([features, self.stack.columns(pairs, features)])
+        first = self.first_columns(pairs, features)
+        return first if self.stack is None else np.hstack([first, self.stack.columns(pairs, first)])
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
         """float64 [n] from features float32 [n, f]."""
-        return self.forest.log_odds(features) * self._share
+        odds = self.forest.log_odds(features[:, : self.forest.features]) * self._share
+        return odds + SHARE * features[:, len(self.names) - 1] if self._adds else odds
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of being the same product, float64 [n], from features float32 [n, f]."""
@@ -105,8 +120,23 @@ class Model:
         """float64 [n, f + 1]: what each feature adds to the log-odds, and last what no feature explains; a row sums to `log_odds`."""
         total = np.zeros((features.shape[0], len(self.names) + 1))
         for booster in self._boosters:
-            total += np.asarray(booster.predict(features, pred_contrib=True, num_threads=1))
-        return total * self._share
+            width = booster.num_feature()  # trees without labels do not know what stands behind their columns
+            told = np.asarray(booster.predict(features[:, :width], pred_contrib=True, num_threads=1))
+            total[:, :width] += told[:, :width]
+            total[:, -1] += told[:, -1]
+        total *= self._share
+        if self._adds:
+            total[:, len(self.names) - 1] += SHARE * features[:, len(self.names) - 1]
+        return total
+
+    @property
+    def _adds(self) -> bool:
+        """Whether what tells products apart is added to what the trees say; the trees over learned columns weigh it themselves."""
+        return self.apart is not None and self.stack is None
+
+    def _texts(self) -> dict[str, str]:
+        """What the columns behind the shelf's are made of, by file name."""
+        return {**({APART_FILE: self.apart.to_text()} if self.apart else {}), **(self.stack.texts() if self.stack else {})}
 
     @property
     def _share(self) -> float:
@@ -118,7 +148,7 @@ class Model:
         folder.mkdir(parents=True, exist_ok=True)
         for place, part in enumerate(self.parts):
             (folder / TREES_FILE.format(place)).write_text(part, encoding="utf-8", newline="\n")
-        for name, text in (self.stack.texts() if self.stack else {}).items():
+        for name, text in self._texts().items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
         (folder / SETTINGS_FILE).write_text(json.dumps({"model_id": self.model_id, **json.loads(self._described())}, indent=1) + "\n", encoding="utf-8")
 
@@ -132,8 +162,9 @@ class Model:
                 raise BadInput("this is not a pair scorer of endcap", where=where, todo="name another model or fit a new one with `endcap train`")
             parts = tuple((folder / TREES_FILE.format(place)).read_text(encoding="utf-8") for place in range(int(given["parts"])))
             texts = {name: (folder / name).read_text(encoding="utf-8") for name in given["stack"]}
+            apart = Difference.from_text(texts.pop(APART_FILE)) if APART_FILE in texts else None
             stack = Stack.from_texts(texts) if texts else None
-            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"], stack)
+            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"], stack, apart)
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("the pair scorer cannot be read", where=where, todo="name another model or fit a new one with `endcap train`") from None
         if model.model_id != given.get("model_id"):
@@ -152,8 +183,7 @@ class Model:
         return model
 
     def _described(self) -> str:
-        stacked = list(self.stack.texts()) if self.stack else []
-        about = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts), "stack": stacked}
+        about = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts), "stack": list(self._texts())}
         return json.dumps({**about, "settings": self.settings, "numbers": self.numbers}, sort_keys=True)
 
 
@@ -162,12 +192,20 @@ def feature_names() -> tuple[str, ...]:
     return shelf.names("features")
 
 
-def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *, seed: int) -> Model:
+def fit_unsupervised(
+    features: np.ndarray, names: Sequence[str] | None = None, *, seed: int, tell: Callable[[np.ndarray], Difference | None] | None = None
+) -> Model:  # fmt: skip
     """Fit without labels from the features float32 [n, f] of candidate pairs; see the head of this file.
 
-    Raises BadInput when no pair stands out, so that there is nothing to learn from.
+    `tell` says, from the scores of these pairs, what tells products apart (see `apart`); it is left out where nobody does.
     """
-    names = tuple(names or feature_names())
+    model = _fit_trees(features, tuple(names or feature_names()), seed)
+    apart = tell(model.score(features)) if tell is not None and features.shape[0] else None
+    return model if apart is None else replace(model, names=(*model.names, TOLD_APART), apart=apart)
+
+
+def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int) -> Model:
+    """The trees without labels."""
     rows = np.random.default_rng(seed).permutation(features.shape[0])[:FIT_PAIRS]
     features = features[np.sort(rows)]
     gtin = features[:, names.index("gtin")]
@@ -186,28 +224,28 @@ def fit_unsupervised(features: np.ndarray, names: Sequence[str] | None = None, *
 
 
 def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model | None = None) -> Model:
-    """Fit on labels (1 = same product) of pairs with shelf features float32 [n, f].
+    """Fit on labels (1 = same product) of pairs with features float32 [n, f] of the shelf, or of `base.first_names`.
 
     With a `base` the trees correct its part that was fitted without labels, so that few labels cannot make it forget what it knows.
     Raises BadInput when all labels say the same.
     """
-    names = base.shelf_names if base else feature_names()
+    names, apart = (base.first_names, base.apart) if base else (feature_names(), None)
     labels = np.asarray(labels, dtype=np.float64)
     _check_both(labels)
     parts = (base.base_part,) if base else ()
-    start = Model("unsupervised", names, parts).log_odds(features) if parts else None
+    start = Model("unsupervised", names, parts, apart=apart).log_odds(features) if parts else None
     part = _grow(features, labels, names, np.ones(len(names), dtype=bool), seed, rounds=100, leaves=7, weights=weights, start=start)
     settings = {"seed": seed, "trees": 100, "leaves": 7}
-    return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())})
+    return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())}, apart=apart)
 
 
 def fit_stacked(
     pairs: Pairs, features: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int, base: Model,
     asked: np.ndarray | None = None,
 ) -> tuple[Model, np.ndarray]:  # fmt: skip
-    """(model, its columns float32 [n, len(names)] of all given pairs) from many labels: trees over the shelf's features and learned columns.
+    """(model, its columns float32 [n, len(names)] of all given pairs) from many labels: trees over `base.first_names` and learned columns.
 
-    `pairs` with shelf features [n, f] hold all candidate pairs of the labelled offers, `labelled` the places of labelled ones among them.
+    `pairs` with features of these names [n, f] hold all candidate pairs of the labelled offers, `labelled` the places of labelled ones among them.
     Columns of labelled pairs are from parts that have not seen their product; where `asked` names places, the learned columns of pairs
     neither labelled nor asked for are NaN.
     Raises BadInput when all labels say the same.
@@ -217,7 +255,7 @@ def fit_stacked(
     weights = np.ones(labels.size) if weights is None else np.asarray(weights, dtype=np.float64)
     stack, learned = fit_stack(pairs, features, labelled, labels, weights, base.base_part, seed=seed, asked=asked)
     columns = np.hstack([features, learned])
-    return _weigh(stack, columns[labelled], labels, weights, seed), columns
+    return _weigh(Model("stacked", (*base.first_names, *LEARNED), (), stack=stack, apart=base.apart), columns[labelled], labels, weights, seed), columns
 
 
 def refit(model: Model, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int) -> Model:
@@ -225,15 +263,14 @@ def refit(model: Model, columns: np.ndarray, labels: np.ndarray, weights: np.nda
     if model.stack is None:
         return fit_labelled(columns, labels, weights, seed=seed, base=model)
     _check_both(np.asarray(labels))
-    return _weigh(model.stack, columns, np.asarray(labels, dtype=np.float64), weights, seed)
+    return _weigh(model, columns, np.asarray(labels, dtype=np.float64), weights, seed)
 
 
-def _weigh(stack: Stack, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, seed: int) -> Model:
-    """The last trees, over the shelf's features and the learned columns."""
-    names = (*feature_names(), *LEARNED)
-    parts = [trees.grow(columns, labels, names, REPEATS * seed + repeat, trees=200, leaves=15, weights=weights, least=10) for repeat in range(REPEATS)]
+def _weigh(model: Model, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, seed: int) -> Model:
+    """The model with its last trees, over all columns."""
+    parts = [trees.grow(columns, labels, model.names, REPEATS * seed + repeat, trees=200, leaves=15, weights=weights, least=10) for repeat in range(REPEATS)]
     counts = {"labels": float(labels.size), "same": float(labels.sum())}
-    return Model("stacked", names, tuple(parts), {"seed": seed, "trees": 200, "leaves": 15, "repeats": REPEATS}, counts, stack)
+    return replace(model, parts=tuple(parts), settings={"seed": seed, "trees": 200, "leaves": 15, "repeats": REPEATS}, numbers=counts)
 
 
 def _check_both(labels: np.ndarray) -> None:
@@ -242,16 +279,17 @@ def _check_both(labels: np.ndarray) -> None:
 
 
 def _check_features(names: tuple[str, ...], where: str) -> None:
-    unknown = sorted(set(names) - set(feature_names()) - set(LEARNED))
+    unknown = sorted(set(names) - set(feature_names()) - set(LEARNED) - {TOLD_APART})
     if unknown:
         raise BadInput(f"the pair scorer needs features that are not on the shelf: {', '.join(unknown)}", where=where, todo="install the plugin that has them")
 
 
 def _check_trees(model: Model, where: str) -> None:
     """LightGBM ends the process on some texts that are not its own, so that they are read here before it sees them."""
-    head, end = f"\nfeature_names={' '.join(model.names)}\n", "\nend of trees\n"
+    heads = [f"\nfeature_names={' '.join(names)}\n" for names in (model.names, model.shelf_names)]
+    end = "\nend of trees\n"
     try:
-        known = all(head in part and end in part for part in model.parts) and model.forest.features == len(model.names)
+        known = all(end in part and any(head in part for head in heads) for part in model.parts) and model.forest.features <= len(model.names)
     except (ValueError, IndexError):
         known = False
     if not known:
@@ -325,6 +363,6 @@ def _grow(
     weights: np.ndarray | None = None, start: np.ndarray | None = None,
 ) -> str:  # fmt: skip
     """Boosted trees for targets 0..1 as LightGBM text; features outside the view are left out of every split."""
-    directions = [shelf.component("features", name).DIRECTION for name in names]
+    directions = [1 if name == TOLD_APART else shelf.component("features", name).DIRECTION for name in names]
     seen = np.where(view, features, np.float32(0.0))
     return trees.grow(seen, target, names, seed, trees=rounds, leaves=leaves, directions=directions, weights=weights, start=start)

@@ -15,6 +15,7 @@ import numpy as np
 
 from endcap import shelf
 from endcap.match import memory, trees
+from endcap.match.apart import first_odds
 from endcap.match.difference import Difference, fit_difference
 from endcap.match.forest import Forest, read_forest
 from endcap.match.memory import Memory, remember
@@ -77,8 +78,8 @@ class Stack:
         return read_forest(self.content)
 
     def columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
-        """float32 [n, len(LEARNED)] from pairs and their shelf features; `pairs` must hold all candidate pairs of every offer to be judged."""
-        first = self._base_trees.log_odds(features)
+        """float32 [n, len(LEARNED)] from pairs and their features known without labels; `pairs` must hold all candidate pairs of every offer to be judged."""
+        first = first_odds(self._base_trees, features)
         difference = self.difference.column(pairs)
         content = self._content_trees.log_odds(_content_features(pairs, features, difference))
         known = self.memory.columns(pairs, lambda asked, _products: self._content_score(asked))
@@ -100,7 +101,7 @@ def fit_stack(
 ) -> tuple[Stack, np.ndarray]:  # fmt: skip
     """(stack, its columns float32 [n, len(LEARNED)] of all pairs, those of labelled pairs from parts that have not seen their product).
 
-    `pairs` with shelf features [n, f] hold all candidate pairs of the labelled offers; `labelled` are places among them, with labels and
+    `pairs` with features known without labels [n, f] hold all candidate pairs of the labelled offers; `labelled` are places among them, with labels and
     weights beside. Where `asked` names places, the columns of pairs neither labelled nor asked for are not sought: NaN.
     """
     told = _at(pairs, labelled)
@@ -130,7 +131,7 @@ def fit_stack(
         return found
 
     remembered = known.columns(asked_for, score)
-    first = read_forest(base).log_odds(features)
+    first = first_odds(read_forest(base), features)
     columns = np.full((pairs.size, len(LEARNED)), np.nan, np.float32)
     columns[wanted] = _joined(first[wanted], _standing(pairs, first)[wanted], difference, content, remembered)
     return stack, columns
@@ -157,7 +158,8 @@ def _fit_parts(
     """(what all but each fold teach, what all teach, the difference of each pair by the part that has not seen it)."""
     every = np.ones(labels.size, dtype=bool)
     used = [*(fold != number for number in range(FOLDS)), every]
-    differences = [fit_difference(_at(told, np.flatnonzero(some)), labels[some], weights[some], seed=seed) for some in used]
+    tokens, left, right = told.index.tokens, np.asarray(told.left), np.asarray(told.right)
+    differences = [fit_difference(tokens, left[some], right[some], labels[some], weights[some], seed=seed) for some in used]
     kept_out = np.zeros(labels.size, np.float32)
     for number, difference in enumerate(differences[:FOLDS]):
         kept_out[fold == number] = difference.column(_at(told, np.flatnonzero(fold == number)))

@@ -17,7 +17,7 @@ import pyarrow as pa
 from endcap.match.block import find_candidates
 from endcap.match.matching import Catalog, candidate_pairs, compute_features, fit_catalog, places_of, read_catalog
 from endcap.match.pairs import Pairs
-from endcap.match.score import Model, feature_names
+from endcap.match.score import Model
 from endcap.problems import BadInput
 from endcap.schema import Offer, arrow_schema
 from endcap.settings import Matching
@@ -83,7 +83,7 @@ def read_matches(folder: Path, tables: Tables) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Judged:
-    """All candidate pairs of two tables with those asked about among them, and their shelf features."""
+    """All candidate pairs of two tables with those asked about among them, and what is known of them without labels."""
 
     pairs: Pairs
     features: np.ndarray  # float32 [n, f]
@@ -99,7 +99,8 @@ def judge_all(tables: Tables, matching: Matching, asked: Sequence[tuple[str, str
     rows = np.arange(tables.catalog.index.size, dtype=np.int32)
     graph = find_candidates(tables.catalog.index, rows, matching.candidates)
     pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates, np.stack(tables.rows(asked), axis=1))
-    return Judged(pairs, compute_features(pairs, feature_names()), fit_catalog(tables.catalog, matching, graph))
+    base = fit_catalog(tables.catalog, matching, graph)
+    return Judged(pairs, base.first_columns(pairs, compute_features(pairs, base.shelf_names)), base)
 
 
 def read_csv(file: Path, needed: Sequence[Sequence[str]]) -> list[dict[str, str]]:
