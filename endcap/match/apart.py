@@ -20,13 +20,15 @@ from endcap.match.tokens import Tokens
 TOLD_APART = "told_apart"
 WORDS = "words and letters that only one has, as those of one supplier's offers tell"
 # What the column adds to the log-odds, and how closely the model follows what it is taught (chosen on sandbox worlds 101 and 102).
-SHARE, COST = 1.0, 0.1
+SHARE, COST = 1.5, 0.1
 # Of a sample of offers, so many neighbours of which any may be of their own feed; the alike ones are twins.
-SAMPLE, NEIGHBOURS, ALIKE = 10_000, 8, 0.5
+SAMPLE, NEIGHBOURS, ALIKE = 10_000, 8, 0.6
 EFFORT = Effort(postings=600, gram_postings=200, read=256, compared=24)
 # Pairs this sure teach what does not tell products apart; of others as many, and of twins at most twice as many.
 SURE, TWINS_A_SURE = 0.05, 2
 ENOUGH = 50
+# What is learned counts half where it is learned from so many sure pairs.
+BELIEF = 500.0
 
 
 def find_twins(postings: Postings, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -55,7 +57,8 @@ def fit_apart(tokens: Tokens, pairs: np.ndarray, scores: np.ndarray, twins: np.n
     taught = np.concatenate([pairs[sure], pairs[other], twins])
     same = np.zeros(taught.shape[0])
     same[: sure.size] = 1.0
-    return fit_difference(tokens, taught[:, 0], taught[:, 1], same, np.ones(same.size), seed=seed, cost=COST)
+    found = fit_difference(tokens, taught[:, 0], taught[:, 1], same, np.ones(same.size), seed=seed, cost=COST)
+    return found.times(sure.size / (sure.size + BELIEF))
 
 
 def first_odds(trees: Forest, features: np.ndarray) -> np.ndarray:

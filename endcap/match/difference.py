@@ -49,6 +49,12 @@ class Difference:
             )
         )  # fmt: skip
 
+    def times(self, factor: float) -> Difference:
+        """The same weights, each by a factor."""
+        thousandths = np.rint(self.thousandths * factor).astype(np.int64)
+        kept = np.flatnonzero(thousandths)
+        return Difference(self.places[kept], thousandths[kept])
+
     def to_text(self) -> str:
         """One line a weight: place, thousandths."""
         return "".join(f"{place} {value}\n" for place, value in zip(self.places.tolist(), self.thousandths.tolist(), strict=True))
