@@ -118,7 +118,7 @@ def test_a_canary_with_learned_columns_decides(start: Path, tmp_path: Path) -> N
     catalog = read_catalog(offers)
     rows = np.arange(catalog.index.size, dtype=np.int32)
     pairs = candidate_pairs(catalog, find_candidates(catalog.index, rows, 10), rows, 10)
-    features = compute_features(pairs, base.shelf_names)
+    features = base.first_columns(pairs, compute_features(pairs, base.shelf_names))
     labelled = np.arange(pairs.size)
     stacked, _columns = fit_stacked(pairs, features, labelled, (base.score(features) > 0.5).astype(float), seed=7, base=base)
     stacked.save(home.model_folder(stacked.model_id))

@@ -59,7 +59,8 @@ def stacked(world: pa.Table, matched: Matched) -> Model:
     pairs = candidate_pairs(catalog, find_candidates(catalog.index, rows, 5), rows, 5)
     product = np.array([int(one.split(":")[1]) for one in catalog.offer_ids.to_pylist()])
     labels = (product[pairs.left] == product[pairs.right]).astype(float)
-    model, _columns = fit_stacked(pairs, compute_features(pairs, matched.model.shelf_names), np.arange(pairs.size), labels, seed=1, base=matched.model)
+    features = matched.model.first_columns(pairs, compute_features(pairs, matched.model.shelf_names))
+    model, _columns = fit_stacked(pairs, features, np.arange(pairs.size), labels, seed=1, base=matched.model)
     return model
 
 

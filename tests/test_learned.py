@@ -32,8 +32,11 @@ class World:
         self.pairs: Pairs = candidate_pairs(catalog, find_candidates(catalog.index, rows, 5), rows, 5)
         product = np.array([int(str(one).split(":")[1]) for one in catalog.offer_ids.to_pylist()])
         self.labels = (product[self.pairs.left] == product[self.pairs.right]).astype(float)
-        self.features = compute_features(self.pairs, feature_names())
         self.base = fit_catalog(catalog, Matching())
+        self.features = self.base.first_columns(self.pairs, compute_features(self.pairs, feature_names()))
+
+    def difference(self) -> Difference:
+        return fit_difference(self.pairs.index.tokens, self.pairs.left, self.pairs.right, self.labels, np.ones(self.pairs.size), seed=1)
 
     @property
     def every(self) -> np.ndarray:
@@ -50,15 +53,15 @@ def constant(pairs: Pairs, _products: np.ndarray) -> np.ndarray:
 
 
 def test_the_difference_is_the_same_from_both_sides_and_learns(world: World) -> None:
-    found = fit_difference(world.pairs, world.labels, np.ones(world.pairs.size), seed=1)
+    found = world.difference()
     column = found.column(world.pairs)
     np.testing.assert_allclose(column, found.column(world.pairs.mirrored()), atol=1e-5)
     assert column[world.labels == 1].mean() > 0 > column[world.labels == 0].mean()
-    assert fit_difference(world.pairs, world.labels, np.ones(world.pairs.size), seed=1).to_text() == found.to_text()
+    assert world.difference().to_text() == found.to_text()
 
 
 def test_the_difference_is_text_and_refuses_other_text(world: World) -> None:
-    found = fit_difference(world.pairs, world.labels, np.ones(world.pairs.size), seed=1)
+    found = world.difference()
     again = Difference.from_text(found.to_text())
     np.testing.assert_array_equal(again.column(world.pairs), found.column(world.pairs))
     for text in ("5 1\n3 1\n", "-1 3\n", "one two\n"):

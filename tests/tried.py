@@ -38,7 +38,7 @@ def challenger(home: Home, *, wrong: float = 0.0, seed: int = 7, times: int = 1)
     with home.connect() as con:
         rows = con.execute("SELECT left_id, right_id, features, conflict FROM pairs ORDER BY left_id, right_id").fetchall()
     base = Model.load(home.model_folder(str(home.champion("match"))))
-    features = np.array([row[2][: len(base.shelf_names)] for row in rows], dtype=np.float32)
+    features = np.array([row[2][: len(base.first_names)] for row in rows], dtype=np.float32)
     same = np.array([left in truth and truth.get(left) == truth.get(right) for left, right, *_rest in rows])
     flipped = np.random.default_rng(seed).random(same.size) < wrong
     model = fit_labelled(features, np.where(flipped, ~same, same).astype(float), seed=seed, base=base)
