@@ -102,7 +102,9 @@ class Model:
         return first if self.stack is None else np.hstack([first, self.stack.columns(pairs, first)])
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
-        """float64 [n] from features float32 [n, f]."""
+        """float64 [n] from features float32 [n, len(names)]. Raises ValueError on others."""
+        if features.ndim != 2 or features.shape[1] != len(self.names):
+            raise ValueError(f"this scorer looks at {len(self.names)} columns, not {features.shape[1:]}")
         odds = self.forest.log_odds(features[:, : self.forest.features]) * self._share
         return odds + SHARE * features[:, len(self.names) - 1] if self._adds else odds
 
