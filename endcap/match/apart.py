@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from endcap.match.block import Effort, find_near
+from endcap.match.block import find_near
 from endcap.match.difference import Difference, fit_difference
 from endcap.match.forest import Forest
 from endcap.match.index import Postings
+from endcap.match.memory import EFFORT
 from endcap.match.tokens import Tokens
 
 TOLD_APART = "told_apart"
@@ -23,7 +24,6 @@ WORDS = "words and letters that only one has, as those of one supplier's offers 
 SHARE, COST = 1.5, 0.1
 # Of a sample of offers, so many neighbours of which any may be of their own feed; the alike ones are twins.
 SAMPLE, NEIGHBOURS, ALIKE = 10_000, 8, 0.6
-EFFORT = Effort(postings=600, gram_postings=200, read=256, compared=24)
 # Pairs this sure teach what does not tell products apart; of others as many, and of twins at most twice as many.
 SURE, TWINS_A_SURE = 0.05, 2
 ENOUGH = 50
