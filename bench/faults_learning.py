@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def forged_records(_world: World, tally: Tally, _wanted: int) -> None:
 
 def _validated(home: Home) -> int:
     good = Model.load(home.model_folder(str(home.champion("match"))))
-    other = Model(good.kind, good.names, good.parts, {"seed": 8}, good.numbers)
+    other = replace(good, settings={"seed": 8})
     other.save(home.model_folder(other.model_id))
     head = {
         "kind": "model", "title": "another seed", "hypothesis": "We believe that another seed for everything will change nothing because it scores alike.",

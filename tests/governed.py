@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def small_catalog(folder: Path, count: int = 40) -> Home:
 def another_model(home: Home, seed: int = 8) -> str:
     """A model that scores as the champion does and has another id."""
     good = Model.load(home.model_folder(str(home.champion("match"))))
-    second = Model(good.kind, good.names, good.parts, {"seed": seed}, good.numbers)
+    second = replace(good, settings={"seed": seed})
     second.save(home.model_folder(second.model_id))
     return second.model_id
 

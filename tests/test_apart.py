@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from endcap.match import Model, match_offers, rescore, with_first_columns
@@ -89,6 +90,16 @@ def test_few_twins_or_few_sure_pairs_teach_nothing(offers: pa.Table) -> None:
     assert fit_apart(tokens, pairs[1:], scores[1:], np.tile([[2, 3]], (ENOUGH, 1)), seed=7) is None
 
 
+def test_a_supplier_that_lists_its_products_twice_teaches_nothing() -> None:
+    once = tastes().to_pylist()
+    twice = [{**row, "offer_id": f"{row['offer_id']}/{copy}"} for row in once for copy in range(6)]
+    catalog = read_catalog(pa.Table.from_pylist(twice, schema=arrow_schema(Offer)))
+    assert catalog.index.postings is not None
+    twins = find_twins(catalog.index.postings, np.arange(catalog.index.size, dtype=np.int32), 7)
+    pairs, scores = np.tile([[0, 1]], (2 * ENOUGH, 1)), np.ones(2 * ENOUGH)
+    assert twins.shape[0] > ENOUGH and fit_apart(catalog.index.tokens, pairs, scores, twins, seed=7) is None
+
+
 def test_the_model_keeps_it_as_text_and_every_bar_sums_to_the_score(offers: pa.Table, tmp_path: Path) -> None:
     found = match_offers(offers, offers["offer_id"].combine_chunks(), matching=MATCHING, model=None, run=1)
     assert found.model.names[-1] == TOLD_APART and found.model.apart is not None
@@ -111,11 +122,16 @@ def test_stored_pairs_of_another_model_get_the_column_of_this_one(offers: pa.Tab
     found = match_offers(offers, ids, matching=MATCHING, model=None, run=1)
     plain = Model(found.model.kind, found.model.shelf_names, found.model.parts)
     before = match_offers(offers, ids, matching=MATCHING, model=plain, run=1).pairs
-    judged = rescore(with_first_columns(before, found.model, offers.sort_by("offer_id")), found.model)
+    other = pc.is_in(before["left_id"], value_set=ids.slice(0, 50))
+    mixed = pa.concat_tables([before.filter(pc.invert(other)), found.pairs.filter(pc.is_in(found.pairs["left_id"], value_set=ids.slice(0, 50)))])
+    assert len(set(pc.list_value_length(mixed["features"]).to_pylist())) == 2, "rows of two models are not of one length"
+    for rows in (before, mixed, before.slice(0, 0)):
+        shown = with_first_columns(rows, found.model, lambda: live_offers(offers), None)
+        assert set(pc.list_value_length(shown["features"]).to_pylist()) <= {len(found.model.names)} and shown.num_rows == rows.num_rows
+    judged = rescore(with_first_columns(mixed, found.model, lambda: live_offers(offers), None), found.model)
     again = match_offers(offers, ids, matching=MATCHING, model=found.model, run=1, former=before.select(["left_id", "right_id"])).pairs
     wanted = {(row["left_id"], row["right_id"]): row["score"] for row in again.to_pylist()}
     assert judged.num_rows and all(wanted[row["left_id"], row["right_id"]] == pytest.approx(row["score"], abs=1e-9) for row in judged.to_pylist())
-    assert set(before["features"].combine_chunks().value_lengths().to_pylist()) == {len(plain.names)}
 
 
 def test_an_index_that_grew_teaches_the_same(offers: pa.Table, tmp_path: Path) -> None:

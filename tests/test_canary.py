@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_a_shadow_is_compared_with_what_the_run_decides(start: Path, tmp_path: P
 def put_all_anew(home: Home) -> None:
     """Make the next run decide everything: a champion of the same trees under another name, beside which the shadow still runs."""
     model = Model.load(home.model_folder(str(home.champion("match"))))
-    same = Model(model.kind, model.names, model.parts, {"seed": 99}, model.numbers)
+    same = replace(model, settings={"seed": 99})
     same.save(home.model_folder(same.model_id))
     beside = home.on_trial("match")
     put(home, same.model_id, "promote")

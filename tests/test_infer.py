@@ -289,7 +289,8 @@ def test_a_path_never_seen_is_mapped_by_its_words(known: Known) -> None:
 @pytest.mark.parametrize(
     ("title", "sure"),
     [
-        ("Flour 7.5 kg", True), ("Flour 7 5kg", False), ("Cream 50 ml, sample 5 ml", False), ("Drive 64 GB", True), ("Phone 7 64 GB", True),
+        ("Flour 7.5 kg", True), ("Flour 7 5kg", False), ("Flour 7  5 kg", False), ("Set 6 330 ml", True),
+        ("Cream 50 ml, sample 5 ml", False), ("Drive 64 GB", True), ("Phone 7 64 GB", True),
         ("Table 195 cm", False), ("Table 195 cm x 55 cm", False),
     ],
 )  # fmt: skip

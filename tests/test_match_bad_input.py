@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -295,7 +296,7 @@ def home(live: Path, tmp_path: Path) -> Home:
 
 
 def of_another_catalog(folder: Path, good: Model) -> None:
-    other = Model(good.kind, good.names, good.parts, {"seed": 99}, good.numbers)
+    other = replace(good, settings={"seed": 99})
     shutil.rmtree(folder)
     other.save(folder)
 
@@ -317,7 +318,7 @@ def binary(folder: Path, good: Model) -> None:
 def test_a_spoilt_or_foreign_champion_is_refused_in_one_sentence_and_the_run_goes_on(spoil: Callable[[Path, Model], None], home: Home) -> None:
     first = str(home.champion("match"))
     good = Model.load(home.model_folder(first))
-    second = Model(good.kind, good.names, good.parts, {"seed": 8}, good.numbers)
+    second = replace(good, settings={"seed": 8})
     second.save(home.model_folder(second.model_id))
     promote(home, second.model_id, actor="tester", reason="a test")
     spoil(home.model_folder(second.model_id), good)
@@ -331,7 +332,7 @@ def test_what_is_no_model_is_not_promoted(home: Home) -> None:
     first = str(home.champion("match"))
     good = Model.load(home.model_folder(first))
     for parts in ((), ("not trees",), (good.parts[0][: len(good.parts[0]) // 2],)):
-        wrong = Model(good.kind, good.names, parts, {"seed": 8})
+        wrong = replace(good, parts=parts, settings={"seed": 8})
         wrong.save(home.model_folder(wrong.model_id))
         with pytest.raises(BadInput, match="no trees"):
             promote(home, wrong.model_id, actor="tester", reason="a test")

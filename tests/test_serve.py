@@ -21,7 +21,7 @@ from endcap.serve.problems_shown import HEADERS, SNAPSHOT_HEADER
 from endcap.serve.reading import Readings
 from endcap.serve.sample_catalog import SETTINGS, SNAPSHOT, TABLES, SampleGate, SampleHome
 from endcap.serve.serving import serve_home
-from endcap.serve.templating import web_address
+from endcap.serve.templating import coded, web_address
 
 SNAPSHOT_ID = SNAPSHOT["snapshot_id"]
 PAGES = [(name, case) for name, page in shelf.components("pages").items() for case in page.CASES]
@@ -448,3 +448,14 @@ def test_the_navigation_wraps_on_a_narrow_screen(client: TestClient) -> None:
     narrow = client.get("/static/endcap.css").text.split("@media (max-width: 860px)")[1]
     rule = re.search(r"\.top nav \{([^}]*)\}", narrow)
     assert rule and "flex-wrap: wrap" in rule[1] and "overflow" not in rule[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `endcap run` first", "run <code>endcap run</code> first"), ("5` long", "5` long"), ("`<b>` and <i>", "<code>&lt;b&gt;</code> and &lt;i&gt;"),
+        ("a `b` `", "a <code>b</code> `"), ("", ""), (None, ""),
+    ],
+)  # fmt: skip
+def test_words_between_backticks_are_code_and_everything_is_escaped(text: str | None, shown: str) -> None:
+    assert str(coded(text)) == shown

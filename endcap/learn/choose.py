@@ -18,7 +18,7 @@ UNCERTAIN_SHARE = 0.8
 
 
 def choose(features: np.ndarray, answer: Callable[[np.ndarray], np.ndarray], count: int, *, base: Model, seed: int) -> np.ndarray:
-    """Places of `count` pairs chosen for labelling among those with shelf features [n, f], in the order of asking.
+    """Places of `count` pairs chosen for labelling among those with features [n, f] of `base.first_names`, in the order of asking.
 
     `answer` gives the labels (1 = same) of places when they are asked; each batch is chosen by a scorer fitted on the answers before it.
     """

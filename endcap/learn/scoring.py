@@ -23,7 +23,8 @@ def scored_by(con: duckdb.DuckDBPyConnection, rows: pa.Table, model: Model, matc
     if not rows.num_rows:
         return rows
     if model.stack is None:
-        return rescore(_first(con, rows, model, run), model)
+        rows = with_first_columns(rows, model, lambda: live_in(con), cache)
+        return rescore(rows.set_column(rows.schema.get_field_index("run"), WANTED.field("run"), pa.array([run] * rows.num_rows, pa.int64())), model)
     asked = pc.unique(pa.concat_arrays([rows[name].combine_chunks() for name in ("left_id", "right_id")]))
     named = rows.select(["left_id", "right_id"])
     found = match_offers(live_in(con), asked, matching=matching, model=model, run=run, cache=cache, former=named).pairs
@@ -52,10 +53,3 @@ def shown(con: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> Iterato
     finally:
         con.execute(before.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
         con.unregister(f"{table}_beside")
-
-
-def _first(con: duckdb.DuckDBPyConnection, rows: pa.Table, model: Model, run: int) -> pa.Table:
-    """Rows of `run` with the columns that the model knows without labels; those learned by another stand behind and are left out."""
-    offers = pc.unique(pa.concat_arrays([rows[name].combine_chunks() for name in ("left_id", "right_id")])) if model.apart else pa.array([], pa.string())
-    rows = with_first_columns(rows, model, live_in(con).fetch(offers))
-    return rows.set_column(rows.schema.get_field_index("run"), WANTED.field("run"), pa.repeat(pa.scalar(run, pa.int64()), rows.num_rows))

@@ -7,6 +7,7 @@ those for categories and attributes are in learn/train_known.py. None decides an
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from endcap.learn.crossing import scores_by_folds
 from endcap.learn.labels import hold_flagged, labels_now, taught
 from endcap.learn.splits import Groups, Ties, by_time, folds_of, groups_of, read_ties, refuse_leaks, sides_of
 from endcap.learn.train_known import train_known
-from endcap.match import Model, fit_labelled, fit_stacked
+from endcap.match import Model, fit_labelled, fit_stacked, with_first_columns
 from endcap.match.block import find_candidates
+from endcap.match.live import live_in
 from endcap.match.matching import candidate_pairs, compute_features, places_of, read_catalog
 from endcap.match.score import STACK_LABELS, refit
 from endcap.match.tokens import COLUMNS
@@ -149,13 +151,18 @@ def _train_match(home: Home, manifest: Manifest, seed: int) -> TrainResult:
         labels = labels_now(con, manifest.run)
         con.register("labels_now", labels)
         changed = con.sql(_CHANGED.format(run=manifest.run)).to_arrow_table()
-        lessons = _lessons(con, labels, champion, manifest.run, seed, home.path)
+
+        def shown(rows: pa.Table) -> pa.Table:
+            """With the columns that labels may correct, whatever model wrote the rows."""
+            return with_first_columns(rows, champion, lambda: live_in(con), home.path / "cache")
+
+        lessons = _lessons(con, labels, shown, manifest.run, seed, home.path)
         many = lessons.pairs.num_rows >= STACK_LABELS
         offers = con.sql(f"SELECT {', '.join(MATCHED)} FROM offers ORDER BY offer_id").to_arrow_table() if many else None
-        audited = calibration.audited_pairs(con)
+        audited = shown(calibration.audited_pairs(con))
         fitted = fit_challenger(lessons, champion, audited, seed) if offers is None else _fit_many(offers, lessons, champion, audited, home.catalog, seed)
         challenger = calibration.calibrated(fitted.model, fitted.audited, _booleans(audited, "same"))
-        before = champion.score(features_of(lessons.pairs))
+        before = champion.score(lessons.features if champion.stack is None else features_of(lessons.pairs))
         figures = {**figures_of(lessons, fitted, before), "by_category": by_category(con, lessons, fitted, before)}
         figures |= calibration.figures_of(con, home.catalog.policy, audited, fitted.audited)
     challenger.save(home.model_folder(challenger.model_id))
@@ -181,7 +188,7 @@ def _store(
     home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
 
 
-def _lessons(con: duckdb.DuckDBPyConnection, labels: pa.Table, champion: Model, run: int, seed: int, where: Path) -> Lessons:
+def _lessons(con: duckdb.DuckDBPyConnection, labels: pa.Table, shown: Callable[[pa.Table], pa.Table], run: int, seed: int, where: Path) -> Lessons:
     con.register("taught", taught(labels))
     pairs = con.sql(_TAUGHT).to_arrow_table()
     _check_enough(pairs, sum(source != "shared_gtin" for source in labels["source"].to_pylist()), where)
@@ -191,7 +198,7 @@ def _lessons(con: duckdb.DuckDBPyConnection, labels: pa.Table, champion: Model, 
     ties = read_ties(con, named, run)
     same = _booleans(pairs, "same")
     groups = groups_of(pairs["left_id"].to_pylist(), pairs["right_id"].to_pylist(), same.tolist(), ties)
-    return Lessons(pairs, features_of(pairs, champion), same, pairs["weight"].to_numpy(), groups, ties, sure)
+    return Lessons(pairs, features_of(shown(pairs)), same, pairs["weight"].to_numpy(), groups, ties, shown(sure))
 
 
 def _check_enough(pairs: pa.Table, answers: int, where: Path) -> None:
@@ -207,11 +214,11 @@ def _check_enough(pairs: pa.Table, answers: int, where: Path) -> None:
         )  # fmt: skip
 
 
-def features_of(table: pa.Table, model: Model | None = None) -> np.ndarray:
-    """Stored features float32 [n, f]; with a model only those known without labels, which learned columns stand behind."""
+def features_of(table: pa.Table) -> np.ndarray:
+    """Features float32 [n, f] of pairs, as the table holds them."""
     flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     features: np.ndarray = flat.astype(np.float32).reshape(table.num_rows, -1) if table.num_rows else np.zeros((0, 0), np.float32)
-    return features[:, : len(model.first_names)] if model else features
+    return features
 
 
 def _booleans(table: pa.Table, name: str) -> np.ndarray:
@@ -231,7 +238,7 @@ class Fitted:
 
 def fit_challenger(lessons: Lessons, champion: Model, audited: pa.Table, seed: int) -> Fitted:
     """A challenger that corrects the trees without labels, from labels and the champion's surest pairs."""
-    features, same, weights = _with_sure(lessons, champion)
+    features, same, weights = _with_sure(lessons)
     labelled, base = lessons.same.size, without_learned(champion)
     folds = _folds(lessons, seed)
     scores, judged = scores_by_folds(base, features, same, _beside(folds, same.size), FOLDS, seed=seed, weights=weights)
@@ -239,7 +246,7 @@ def fit_challenger(lessons: Lessons, champion: Model, audited: pa.Table, seed: i
     trusted = without_slips(weights[:labelled], scores, judged, lessons.same)
     challenger = fit_labelled(features, same, np.concatenate([trusted, weights[labelled:]]), seed=seed, base=champion)
     newest = _newest(lessons, features, same, weights, base, seed)
-    told = challenger.score(features_of(audited, champion)) if audited.num_rows else np.zeros(0)
+    told = challenger.score(features_of(audited)) if audited.num_rows else np.zeros(0)
     return Fitted(challenger, scores, judged, told, newest)
 
 
@@ -256,12 +263,12 @@ def without_slips(weights: np.ndarray, scores: np.ndarray, judged: np.ndarray, s
     return np.where(judged & (right < SLIP), weights * SLIP_WEIGHT, weights)
 
 
-def _with_sure(lessons: Lessons, champion: Model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _with_sure(lessons: Lessons) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     features, same, weights = lessons.features, lessons.same.astype(np.float64), lessons.weights
     if not lessons.sure.num_rows:
         return features, same, weights
     return (
-        np.vstack([features, features_of(lessons.sure, champion)]),
+        np.vstack([features, features_of(lessons.sure)]),
         np.concatenate([same, _booleans(lessons.sure, "same").astype(np.float64)]),
         np.concatenate([weights, np.full(lessons.sure.num_rows, SURE_WEIGHT)]),
     )

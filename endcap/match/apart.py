@@ -15,7 +15,7 @@ from endcap.match.block import find_near
 from endcap.match.difference import Difference, fit_difference
 from endcap.match.forest import Forest
 from endcap.match.index import Postings
-from endcap.match.memory import EFFORT
+from endcap.match.memory import EFFORT, content_keys
 from endcap.match.tokens import Tokens
 
 TOLD_APART = "told_apart"
@@ -45,13 +45,22 @@ def find_twins(postings: Postings, rows: np.ndarray, seed: int) -> np.ndarray:
     return np.stack([one[alike], other[alike]], axis=1)
 
 
+def teaches(scores: np.ndarray) -> bool:
+    """Whether enough pairs are sure by these scores."""
+    return int((scores >= 1 - SURE).sum()) >= ENOUGH
+
+
 def fit_apart(tokens: Tokens, pairs: np.ndarray, scores: np.ndarray, twins: np.ndarray, *, seed: int) -> Difference | None:
-    """The model from scored pairs of two feeds [n, 2] and `twins` [m, 2], both rows of `tokens`; None where too few of either are known."""
-    twins = _ordered(tokens, twins)
+    """The model from scored pairs of two feeds [n, 2] and `twins` [m, 2], both rows of `tokens`; None where too few of either are known.
+
+    Twins that share a GTIN, or say the same, are a product that is listed twice; a catalog in which most twins are so teaches nothing.
+    """
+    told = _ordered(tokens, twins)
+    twins = told[~_listed_twice(tokens, told)]
     sure = np.flatnonzero(scores >= 1 - SURE)
     random = np.random.default_rng(seed)
     other = np.sort(random.permutation(np.flatnonzero(scores <= SURE))[: sure.size])
-    if min(sure.size, twins.shape[0]) < ENOUGH:
+    if min(sure.size, twins.shape[0]) < ENOUGH or 2 * twins.shape[0] < told.shape[0]:
         return None
     twins = twins[np.sort(random.permutation(twins.shape[0])[: TWINS_A_SURE * sure.size])]
     taught = np.concatenate([pairs[sure], pairs[other], twins])
@@ -65,6 +74,11 @@ def first_odds(trees: Forest, features: np.ndarray) -> np.ndarray:
     """float64 [n]: what trees over the first columns of features [n, f] say, with the column where it stands behind theirs, which is last."""
     odds = trees.log_odds(features[:, : trees.features])
     return odds + SHARE * features[:, -1] if features.shape[1] > trees.features else odds
+
+
+def _listed_twice(tokens: Tokens, twins: np.ndarray) -> np.ndarray:
+    gtin, content = tokens.gtin[twins], content_keys(tokens)[twins]
+    return ((gtin[:, 0] != 0) & (gtin[:, 0] == gtin[:, 1])) | (content[:, 0] == content[:, 1])
 
 
 def _ordered(tokens: Tokens, twins: np.ndarray) -> np.ndarray:

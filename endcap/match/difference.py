@@ -8,6 +8,7 @@ ICML 2008). Left and right are the same to it, so that a pair has one value.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -40,14 +41,19 @@ class Difference:
 
     def between(self, tokens: Tokens, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """The same of pairs of rows of `tokens`."""
-        weights = np.zeros(SIZE, np.float32)
-        weights[self.places] = self.thousandths * np.float32(STEP)
         return np.asarray(
             _apply(
-                np.asarray(left), np.asarray(right), tokens.hashes.start, tokens.hashes.values, tokens.flags.values,
-                tokens.grams.start, tokens.grams.values, weights,
+                np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64), tokens.hashes.start, tokens.hashes.values, tokens.flags.values,
+                tokens.grams.start, tokens.grams.values, self._weights,
             )
         )  # fmt: skip
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """float32 [SIZE], by place."""
+        weights = np.zeros(SIZE, np.float32)
+        weights[self.places] = self.thousandths * np.float32(STEP)
+        return weights
 
     def times(self, factor: float) -> Difference:
         """The same weights, each by a factor."""

@@ -40,8 +40,8 @@ def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, feat
     """Bars of a pair, the prior first and then the strongest; `left` and `right` are Offer rows as dicts.
 
     `features` are the pair's values in the model's order, as stored or as `reach` finds them. Without them they are computed
-    from the two offers alone, so that rarity and context mean little; only a model without learned columns can do so.
-    Raises ValueError where a model with learned columns is given no features.
+    from the two offers alone, so that rarity and context mean little; only a model of the shelf's features alone can do so.
+    Raises ValueError where another model is given no features.
     """
     one, other = read_records([left, right])
     if features is None and (model.stack or model.apart):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import shelf
-from endcap.match.apart import find_twins, fit_apart
+from endcap.match.apart import find_twins, fit_apart, teaches
 from endcap.match.block import Candidates, find_candidates, find_near, share_key
 from endcap.match.cache import synced_store
 from endcap.match.conflict import find_conflicts
@@ -101,13 +102,20 @@ def live_offers(offers: pa.Table) -> Live:
     return Live(offers.select(list(THIN)), fetch)
 
 
-def with_first_columns(pairs: pa.Table, model: Model, offers: pa.Table) -> pa.Table:
-    """The same pairs (schema Pair) with the columns that the model knows without labels, those of the shelf as stored; `offers` are all of theirs."""
-    flat = np.asarray(pc.list_flatten(pairs["features"]).to_numpy(), dtype=np.float32)
-    features = flat.reshape(pairs.num_rows, -1)[:, : len(model.shelf_names)]
-    if model.apart is not None:
-        sides = [np.asarray(pc.index_in(pairs[name], value_set=offers["offer_id"].combine_chunks()).to_numpy()) for name in ("left_id", "right_id")]
-        features = np.hstack([features, model.apart.between(read_tokens(offers), *sides)[:, None]])
+def with_first_columns(pairs: pa.Table, model: Model, live: Callable[[], Live], cache: Path | None) -> pa.Table:
+    """The same pairs (left_id, right_id and features of schema Pair) with the columns that the model knows without labels.
+
+    Those of the shelf are as stored, whatever models wrote the rows; what tells products apart is looked up in the index of `live` offers, which
+    must hold both of each pair and are read only where the model asks for it.
+    """
+    shelf_columns = pc.list_slice(pairs["features"], 0, len(model.shelf_names), return_fixed_size_list=False)
+    features = np.asarray(pc.list_flatten(shelf_columns).to_numpy(), dtype=np.float32).reshape(pairs.num_rows, len(model.shelf_names))
+    if model.apart is not None and pairs.num_rows:
+        store = synced_store(live(), cache)
+        rows = np.stack([store.rows_of(hash_bytes(pairs[name])) for name in ("left_id", "right_id")], axis=1)
+        seen = np.unique(rows)
+        told = model.apart.between(store.view(seen).tokens, *np.searchsorted(seen, rows).T)
+        features = np.hstack([features, told[:, None]])
     kind = arrow_schema(Pair).field("features")
     offsets = pa.array(np.arange(pairs.num_rows + 1, dtype=np.int32) * features.shape[1])
     return pairs.set_column(pairs.schema.get_field_index("features"), kind, pa.ListArray.from_arrays(offsets, pa.array(features.ravel()), type=kind.type))
@@ -291,6 +299,8 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
         pairs, places = view_pairs(store, find_pairs(store, rows, matching.candidates, known=graph))
 
         def tell(scores: np.ndarray) -> Difference | None:
+            if not teaches(scores):
+                return None
             twins = find_twins(store.postings, rows, matching.seed)
             seen = np.unique(np.concatenate([places.ravel(), twins.ravel()]))
             return fit_apart(store.view(seen).tokens, np.searchsorted(seen, places), scores, np.searchsorted(seen, twins), seed=matching.seed)
@@ -326,8 +336,8 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
     pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
 
     def tell(scores: np.ndarray) -> Difference | None:
-        if catalog.index.postings is None:
-            raise ValueError("this index holds offers to be compared, not to be searched")
+        if catalog.index.postings is None or not teaches(scores):
+            return None
         twins = find_twins(catalog.index.postings, rows, matching.seed)
         return fit_apart(catalog.index.tokens, np.stack([pairs.left, pairs.right], axis=1), scores, twins, seed=matching.seed)
 

@@ -52,7 +52,7 @@ PLATT = ("platt_slope", "platt_shift")
 
 @dataclass(frozen=True)
 class Model:
-    """Settings and numbers of a scorer: the log-odds of a pair are the sum of what its parts say, or their mean (see `_share`)."""
+    """Settings and numbers of a scorer: the log-odds of a pair are the sum of what its parts say, or their mean (see `_share`), and what `apart` adds."""
 
     kind: str  # unsupervised | lightgbm
     names: tuple[str, ...]  # features in the order of the columns
@@ -288,14 +288,18 @@ def _check_features(names: tuple[str, ...], where: str) -> None:
 
 def _check_trees(model: Model, where: str) -> None:
     """LightGBM ends the process on some texts that are not its own, so that they are read here before it sees them."""
-    heads = [f"\nfeature_names={' '.join(names)}\n" for names in (model.names, model.shelf_names)]
-    end = "\nend of trees\n"
     try:
-        known = all(end in part and any(head in part for head in heads) for part in model.parts) and model.forest.features <= len(model.names)
-    except (ValueError, IndexError):
+        known = all(_is_over(part, model) for part in model.parts) and (model.first_names[-1:] == (TOLD_APART,)) == (model.apart is not None)
+    except ValueError:
         known = False
     if not known:
         raise BadInput("the pair scorer holds no trees over its features", where=where, todo="roll back to another model or fit a new one")
+
+
+def _is_over(part: str, model: Model) -> bool:
+    """Whether trees, as text, look at all of a model's columns, or at those of the shelf where they were grown before the others came."""
+    widths = [len(names) for names in (model.names, model.shelf_names) if f"\nfeature_names={' '.join(names)}\n" in part]
+    return bool(widths) and read_forest(part).features == widths[0] and "\nend of trees\n" in part
 
 
 def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:

@@ -60,9 +60,9 @@ def initials(title: str | None) -> str:
 
 def coded(text: str | None) -> Markup:
     """A sentence in which what stands between two backticks is shown as code; everything is escaped."""
-    pieces = (text or "").split("`")
-    told = [Markup("<code>{}</code>").format(piece) if place % 2 and place < len(pieces) - 1 else escape(piece) for place, piece in enumerate(pieces)]
-    return Markup().join(told)
+    *pieces, last = (text or "").split("`")
+    told = [Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)]
+    return Markup().join([*told, escape("`" * (len(pieces) % 2) + last)])
 
 
 def moment(text: str | None) -> str:

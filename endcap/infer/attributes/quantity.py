@@ -23,7 +23,7 @@ _SAME, _GROSS = 0.015, 1.4
 # What a text says less surely: one of several amounts, a number that may be the decimals of the one before it ('7 5 kg'), one measure of a
 # thing that has several, and what is no content.
 _SEVERAL, _DECIMALS, _LENGTH, _OTHER = 0.65, 0.65, 0.75, 0.8
-_NUMBER_BEFORE = re.compile(r"(?<![\w.,])\d{1,2} $")
+_NUMBER_BEFORE, _SHORT_NUMBER = re.compile(r"(?<![\w.,])\d{1,2}\s+$"), re.compile(r"\d{1,2}(?![\d.,])")
 _GENERATIONS = 6  # '5g' beside a capacity is a network
 
 
@@ -61,7 +61,7 @@ def _main(text: str | None, field: str, confidence: float) -> Found | None:
     chosen = _chosen(same, unit)
     if len({quantity.value for quantity in same}) > 1:
         confidence *= _SEVERAL
-    if unit != "GB" and _NUMBER_BEFORE.search(text[: chosen.start]):
+    if unit != "GB" and _SHORT_NUMBER.match(chosen.text) and _NUMBER_BEFORE.search(text[: chosen.start]):
         confidence *= _DECIMALS
     if _IMPORTANCE[unit] > _IMPORTANCE["GB"]:
         confidence *= _LENGTH if unit == "mm" else _OTHER
