@@ -2,7 +2,7 @@
 
 A supplier lists each product once. Where two of its offers differ in 'mint' and 'coconut' alone, these words set products apart; where sure
 pairs of two feeds differ in 'fast delivery', those words say nothing. Both kinds, with pairs that are surely different, teach the linear model
-of `difference` (positive and unlabelled learning in the sense of Elkan and Noto, KDD 2008: what is taken for an answer is not quite one).
+of `difference` (distant supervision, Mintz et al., ACL 2009: what stands in for an answer is mostly, not always, right).
 """
 
 from __future__ import annotations
