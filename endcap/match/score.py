@@ -289,7 +289,9 @@ def _check_features(names: tuple[str, ...], where: str) -> None:
 def _check_trees(model: Model, where: str) -> None:
     """LightGBM ends the process on some texts that are not its own, so that they are read here before it sees them."""
     try:
-        known = all(_is_over(part, model) for part in model.parts) and (model.first_names[-1:] == (TOLD_APART,)) == (model.apart is not None)
+        known = (
+            bool(model.parts) and all(_is_over(part, model) for part in model.parts) and (model.first_names[-1:] == (TOLD_APART,)) == (model.apart is not None)
+        )
     except ValueError:
         known = False
     if not known:

@@ -108,9 +108,9 @@ async function save(field, value, more = {}) {
 
 async function done(answer, words, dialog) {
   if (answer.mistake) {
+    if (answer.status === 412) await load();  // what changed is at hand before it is said
     const shown = $(`${dialog}-mistake`);
     if ($(dialog).open) { shown.hidden = false; shown.textContent = answer.mistake; } else notice(answer.mistake);
-    if (answer.status === 412) await load();
     return;
   }
   $(dialog).close();
