@@ -161,8 +161,7 @@ def test_undo_goes_back_through_everything_across_a_reload(desk: Desk) -> None:
 
 
 def test_two_people_are_shown_different_items(desk: Desk) -> None:
-    hers, his = ready(desk.person("rita")), desk.person("karl")
-    his.wait_for_selector("#item > *")
+    hers, his = ready(desk.person("rita")), ready(desk.person("karl"))
     mine = set(hers.evaluate("fetch('/api/v1/review/next?n=100').then(a => a.json()).then(a => a.items.map(i => i.offer_id))"))
     theirs = set(his.evaluate("fetch('/api/v1/review/next?n=100').then(a => a.json()).then(a => a.items.map(i => i.offer_id))"))
     assert mine and not mine & theirs
