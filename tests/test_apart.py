@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from endcap.match import Model, match_offers, rescore, with_first_columns
-from endcap.match.apart import ENOUGH, TOLD_APART, find_twins, fit_apart
+from endcap.match.apart import ENOUGH, TOLD_APART, find_siblings, fit_apart
 from endcap.match.block import find_candidates
 from endcap.match.cache import synced_store
 from endcap.match.difference import Difference
@@ -60,18 +60,18 @@ def told(offers: pa.Table) -> Difference:
     pairs = pairs[pairs[:, 1] >= 0]
     number = np.array([one.split(":")[1] for one in catalog.offer_ids.to_pylist()])
     assert catalog.index.postings is not None
-    twins = find_twins(catalog.index.postings, rows, 7)
-    found = fit_apart(catalog.index.tokens, pairs, (number[pairs[:, 0]] == number[pairs[:, 1]]).astype(float), twins, seed=7)
+    siblings = find_siblings(catalog.index.postings, rows, 7)
+    found = fit_apart(catalog.index.tokens, pairs, (number[pairs[:, 0]] == number[pairs[:, 1]]).astype(float), siblings, seed=7)
     assert found is not None
     return found
 
 
-def test_twins_are_offers_of_one_feed(offers: pa.Table) -> None:
+def test_siblings_are_offers_of_one_feed(offers: pa.Table) -> None:
     catalog = read_catalog(offers)
     assert catalog.index.postings is not None
-    twins = find_twins(catalog.index.postings, np.arange(catalog.index.size, dtype=np.int32), 7)
-    feeds = catalog.index.feeds[twins]
-    assert twins.shape[0] > ENOUGH and (feeds[:, 0] == feeds[:, 1]).all() and (twins[:, 0] != twins[:, 1]).all()
+    siblings = find_siblings(catalog.index.postings, np.arange(catalog.index.size, dtype=np.int32), 7)
+    feeds = catalog.index.feeds[siblings]
+    assert siblings.shape[0] > ENOUGH and (feeds[:, 0] == feeds[:, 1]).all() and (siblings[:, 0] != siblings[:, 1]).all()
 
 
 def test_words_that_tell_one_suppliers_offers_apart_weigh_more_than_words_that_say_nothing(told: Difference) -> None:
@@ -83,7 +83,7 @@ def test_words_that_tell_one_suppliers_offers_apart_weigh_more_than_words_that_s
     assert values[0] > 0 > values[1] and turned == pytest.approx(values[0], abs=1e-5)
 
 
-def test_few_twins_or_few_sure_pairs_teach_nothing(offers: pa.Table) -> None:
+def test_few_siblings_or_few_sure_pairs_teach_nothing(offers: pa.Table) -> None:
     tokens = read_catalog(offers).index.tokens
     pairs, scores = np.tile([[0, 1]], (ENOUGH, 1)), np.ones(ENOUGH)
     assert fit_apart(tokens, pairs, scores, np.zeros((0, 2), np.int64), seed=7) is None
@@ -95,9 +95,9 @@ def test_a_supplier_that_lists_its_products_twice_teaches_nothing() -> None:
     twice = [{**row, "offer_id": f"{row['offer_id']}/{copy}"} for row in once for copy in range(6)]
     catalog = read_catalog(pa.Table.from_pylist(twice, schema=arrow_schema(Offer)))
     assert catalog.index.postings is not None
-    twins = find_twins(catalog.index.postings, np.arange(catalog.index.size, dtype=np.int32), 7)
+    siblings = find_siblings(catalog.index.postings, np.arange(catalog.index.size, dtype=np.int32), 7)
     pairs, scores = np.tile([[0, 1]], (2 * ENOUGH, 1)), np.ones(2 * ENOUGH)
-    assert twins.shape[0] > ENOUGH and fit_apart(catalog.index.tokens, pairs, scores, twins, seed=7) is None
+    assert siblings.shape[0] > ENOUGH and fit_apart(catalog.index.tokens, pairs, scores, siblings, seed=7) is None
 
 
 def test_the_model_keeps_it_as_text_and_every_bar_sums_to_the_score(offers: pa.Table, tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ class Fitted:
 def fit_challenger(lessons: Lessons, champion: Model, audited: pa.Table, seed: int) -> Fitted:
     """A challenger that corrects the trees without labels, from labels and the champion's surest pairs."""
     features, same, weights = _with_sure(lessons)
-    labelled, base = lessons.same.size, without_learned(champion)
+    labelled, base = lessons.same.size, champion.first
     folds = _folds(lessons, seed)
     scores, judged = scores_by_folds(base, features, same, _beside(folds, same.size), FOLDS, seed=seed, weights=weights)
     scores, judged = scores[:labelled], judged[:labelled]
@@ -248,13 +248,6 @@ def fit_challenger(lessons: Lessons, champion: Model, audited: pa.Table, seed: i
     newest = _newest(lessons, features, same, weights, base, seed)
     told = challenger.score(features_of(audited)) if audited.num_rows else np.zeros(0)
     return Fitted(challenger, scores, judged, told, newest)
-
-
-def without_learned(champion: Model) -> Model:
-    """The champion as the base that labels correct: without the columns it learned."""
-    if champion.stack is None:
-        return champion
-    return Model("unsupervised", champion.first_names, (champion.base_part,), champion.settings, apart=champion.apart)
 
 
 def without_slips(weights: np.ndarray, scores: np.ndarray, judged: np.ndarray, same: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import shelf
-from endcap.match.apart import find_twins, fit_apart, teaches
+from endcap.match.apart import find_siblings, fit_apart
 from endcap.match.block import Candidates, find_candidates, find_near, share_key
 from endcap.match.cache import synced_store
 from endcap.match.conflict import find_conflicts
@@ -299,11 +299,9 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
         pairs, places = view_pairs(store, find_pairs(store, rows, matching.candidates, known=graph))
 
         def tell(scores: np.ndarray) -> Difference | None:
-            if not teaches(scores):
-                return None
-            twins = find_twins(store.postings, rows, matching.seed)
-            seen = np.unique(np.concatenate([places.ravel(), twins.ravel()]))
-            return fit_apart(store.view(seen).tokens, np.searchsorted(seen, places), scores, np.searchsorted(seen, twins), seed=matching.seed)
+            siblings = find_siblings(store.postings, rows, matching.seed)
+            seen = np.unique(np.concatenate([places.ravel(), siblings.ravel()]))
+            return fit_apart(store.view(seen).tokens, np.searchsorted(seen, places), scores, np.searchsorted(seen, siblings), seed=matching.seed)
 
         return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed, tell=tell)
     return fit_unsupervised(np.zeros((0, len(feature_names())), dtype=np.float32), seed=matching.seed)
@@ -336,10 +334,10 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
     pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
 
     def tell(scores: np.ndarray) -> Difference | None:
-        if catalog.index.postings is None or not teaches(scores):
-            return None
-        twins = find_twins(catalog.index.postings, rows, matching.seed)
-        return fit_apart(catalog.index.tokens, np.stack([pairs.left, pairs.right], axis=1), scores, twins, seed=matching.seed)
+        if catalog.index.postings is None:
+            raise ValueError("this index holds offers to be compared, not to be searched")
+        siblings = find_siblings(catalog.index.postings, rows, matching.seed)
+        return fit_apart(catalog.index.tokens, np.stack([pairs.left, pairs.right], axis=1), scores, siblings, seed=matching.seed)
 
     return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed, tell=tell)
 

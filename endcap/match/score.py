@@ -23,7 +23,7 @@ import numpy as np
 
 from endcap import shelf
 from endcap.match import trees
-from endcap.match.apart import SHARE, TOLD_APART
+from endcap.match.apart import SHARE, TOLD_APART, teaches
 from endcap.match.difference import Difference
 from endcap.match.forest import Forest, read_forest
 from endcap.match.pairs import Pairs
@@ -54,7 +54,7 @@ PLATT = ("platt_slope", "platt_shift")
 class Model:
     """Settings and numbers of a scorer: the log-odds of a pair are the sum of what its parts say, or their mean (see `_share`), and what `apart` adds."""
 
-    kind: str  # unsupervised | lightgbm
+    kind: str  # unsupervised | lightgbm | stacked
     names: tuple[str, ...]  # features in the order of the columns
     parts: tuple[str, ...]  # LightGBM text models
     settings: dict[str, Any] = field(default_factory=dict)
@@ -82,6 +82,11 @@ class Model:
         """The trees that were fitted without labels, which labels correct."""
         return self.stack.base if self.stack else self.parts[0]
 
+    @cached_property
+    def first(self) -> Model:
+        """The scorer without labels that labels corrected; itself where none did."""
+        return self if self.kind == "unsupervised" else Model("unsupervised", self.first_names, (self.base_part,), apart=self.apart)
+
     @property
     def first_names(self) -> tuple[str, ...]:
         """Those of `names` that are known without labels, in their order: all that labels may correct."""
@@ -99,7 +104,7 @@ class Model:
     def columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
         """float32 [n, len(names)] from shelf features: with a stack, `pairs` must hold all candidate pairs of every offer to be judged."""
         first = self.first_columns(pairs, features)
-        return first if self.stack is None else np.hstack([first, self.stack.columns(pairs, first)])
+        return first if self.stack is None else np.hstack([first, self.stack.columns(pairs, first, self.first.log_odds(first))])
 
     def log_odds(self, features: np.ndarray) -> np.ndarray:
         """float64 [n] from features float32 [n, len(names)]. Raises ValueError on others."""
@@ -202,7 +207,8 @@ def fit_unsupervised(
     `tell` says, from the scores of these pairs, what tells products apart (see `apart`); it is left out where nobody does.
     """
     model = _fit_trees(features, tuple(names or feature_names()), seed)
-    apart = tell(model.score(features)) if tell is not None and features.shape[0] else None
+    scores = model.score(features) if tell is not None and features.shape[0] else np.zeros(0)
+    apart = tell(scores) if tell is not None and teaches(scores) else None
     return model if apart is None else replace(model, names=(*model.names, TOLD_APART), apart=apart)
 
 
@@ -235,7 +241,7 @@ def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray |
     labels = np.asarray(labels, dtype=np.float64)
     _check_both(labels)
     parts = (base.base_part,) if base else ()
-    start = Model("unsupervised", names, parts, apart=apart).log_odds(features) if parts else None
+    start = base.first.log_odds(features) if base else None
     part = _grow(features, labels, names, np.ones(len(names), dtype=bool), seed, rounds=100, leaves=7, weights=weights, start=start)
     settings = {"seed": seed, "trees": 100, "leaves": 7}
     return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())}, apart=apart)
@@ -255,7 +261,8 @@ def fit_stacked(
     labels = np.asarray(labels, dtype=np.float64)
     _check_both(labels)
     weights = np.ones(labels.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    stack, learned = fit_stack(pairs, features, labelled, labels, weights, base.base_part, seed=seed, asked=asked)
+    first = base.first.log_odds(features)
+    stack, learned = fit_stack(pairs, features, first, labelled, labels, weights, base.base_part, seed=seed, asked=asked)
     columns = np.hstack([features, learned])
     return _weigh(Model("stacked", (*base.first_names, *LEARNED), (), stack=stack, apart=base.apart), columns[labelled], labels, weights, seed), columns
 

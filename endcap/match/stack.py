@@ -15,7 +15,6 @@ import numpy as np
 
 from endcap import shelf
 from endcap.match import memory, trees
-from endcap.match.apart import first_odds
 from endcap.match.difference import Difference, fit_difference
 from endcap.match.forest import Forest, read_forest
 from endcap.match.memory import Memory, remember
@@ -70,16 +69,14 @@ class Stack:
         )  # fmt: skip
 
     @cached_property
-    def _base_trees(self) -> Forest:
-        return read_forest(self.base)
-
-    @cached_property
     def _content_trees(self) -> Forest:
         return read_forest(self.content)
 
-    def columns(self, pairs: Pairs, features: np.ndarray) -> np.ndarray:
-        """float32 [n, len(LEARNED)] from pairs and their features known without labels; `pairs` must hold all candidate pairs of every offer to be judged."""
-        first = first_odds(self._base_trees, features)
+    def columns(self, pairs: Pairs, features: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """float32 [n, len(LEARNED)] from pairs, their features and log-odds known without labels.
+
+        `pairs` must hold all candidate pairs of every offer to be judged.
+        """
         difference = self.difference.column(pairs)
         content = self._content_trees.log_odds(_content_features(pairs, features, difference))
         known = self.memory.columns(pairs, lambda asked, _products: self._content_score(asked))
@@ -96,13 +93,13 @@ def content_names() -> tuple[str, ...]:
 
 
 def fit_stack(
-    pairs: Pairs, features: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray, base: str, *, seed: int,
+    pairs: Pairs, features: np.ndarray, first: np.ndarray, labelled: np.ndarray, labels: np.ndarray, weights: np.ndarray, base: str, *, seed: int,
     asked: np.ndarray | None = None,
 ) -> tuple[Stack, np.ndarray]:  # fmt: skip
     """(stack, its columns float32 [n, len(LEARNED)] of all pairs, those of labelled pairs from parts that have not seen their product).
 
-    `pairs` with features known without labels [n, f] hold all candidate pairs of the labelled offers; `labelled` are places among them, with labels and
-    weights beside. Where `asked` names places, the columns of pairs neither labelled nor asked for are not sought: NaN.
+    `pairs` with features [n, f] and log-odds `first` [n] known without labels hold all candidate pairs of the labelled offers; `labelled` are places
+    among them, with labels and weights beside. Where `asked` names places, the columns of pairs neither labelled nor asked for are not sought: NaN.
     """
     told = _at(pairs, labelled)
     grouped = remember(pairs.index, told.left, told.right, np.where(weights >= TRUSTED, labels, 0.0))
@@ -131,7 +128,6 @@ def fit_stack(
         return found
 
     remembered = known.columns(asked_for, score)
-    first = first_odds(read_forest(base), features)
     columns = np.full((pairs.size, len(LEARNED)), np.nan, np.float32)
     columns[wanted] = _joined(first[wanted], _standing(pairs, first)[wanted], difference, content, remembered)
     return stack, columns
