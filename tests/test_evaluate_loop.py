@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from endcap.learn import sureness
-from endcap.learn.evaluate.loop import evaluate_loop
+from endcap.learn.evaluate.loop import evaluate_loop, is_better
 from endcap.learn.evaluate.truths import judge, place_of
 from endcap.problems import BadInput
 
@@ -61,6 +61,18 @@ def test_same_seed_same_figures_and_one_arm_alone(file: Path, played: dict[str, 
     alone = evaluate_loop(file, rounds=2, answers=40, arms=("control",))
     assert [one["control"] for one in alone["rounds"]] == [one["control"] for one in played["rounds"]]
     assert all("same_automation" not in one for one in alone["rounds"])
+
+
+def test_a_challenger_that_is_better_by_chance_is_not_taken() -> None:
+    same = np.tile([True, False], 60)
+    champion = np.where(same, 0.8, 0.2)
+    assert is_better(np.where(same, 0.9, 0.1), champion, same)
+    assert not is_better(champion, champion, same)
+    lucky = champion.copy()
+    lucky[:2] = 1.0, 0.0  # two answers of 120 nearer, one much farther
+    lucky[2] = 0.75
+    assert np.mean((lucky - same) ** 2) < np.mean((champion - same) ** 2)
+    assert not is_better(lucky, champion, same)
 
 
 def decided(rows: list[tuple[str, str, str | None]]) -> pa.Table:

@@ -36,6 +36,8 @@ AUDITED, AGAIN, AT_RANDOM = 0.4, 0.1, 0.8
 USUAL_ERROR, BELIEF = 0.05, 10.0
 # Fewer answers of either kind teach the pair scorer nothing; sure pairs stand beside them as `endcap train` has it.
 LEAST_PAIRS, LEAST_EACH, SURE, SURE_WEIGHT, SURE_PER_LABEL, FOLDS = 20, 3, 0.02, 0.25, 20, 5
+# Standard errors by which a challenger must be better.
+BEYOND_CHANCE = 1.28
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -253,8 +255,16 @@ def _challenger(arm: Arm, seed: int) -> Model | None:
     unseen = np.zeros(told.size)
     for fold in range(FOLDS):
         unseen[folds == fold] = fitted(folds != fold).score(features[told[folds == fold]])
-    better = np.mean((unseen - same) ** 2) < np.mean((scores[told] - same) ** 2) and ((unseen >= 0.5) == same).sum() >= ((scores[told] >= 0.5) == same).sum()
-    return fitted(np.ones(told.size, dtype=bool)) if better else None
+    return fitted(np.ones(told.size, dtype=bool)) if is_better(unseen, scores[told], same) else None
+
+
+def is_better(challenger: np.ndarray, champion: np.ndarray, same: np.ndarray) -> bool:
+    """Whether a challenger's scores float [n], of answers that it has not seen, are nearer to what was said, bool [n], than the champion's by more than chance.
+
+    Paired squared errors (Brier 1950), one-sided: of challengers that are no better one in ten is taken.
+    """
+    nearer = (champion - same) ** 2 - (challenger - same) ** 2
+    return bool(nearer.mean() > BEYOND_CHANCE * nearer.std(ddof=1) / np.sqrt(same.size))
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
