@@ -12,6 +12,7 @@ from gating import bad_champion, small_world, undone_within
 from tried import challenger, content, decisions_of, home_of, put
 
 from endcap import flow
+from endcap.decide.explain import explain
 from endcap.learn.shadow import offers_in
 from endcap.learn.watch import may_return
 from endcap.match import Model
@@ -128,7 +129,12 @@ def test_a_canary_with_learned_columns_decides(start: Path, tmp_path: Path) -> N
     flow.run(home.catalog)
     with home.connect() as con:
         rows_by = dict(con.execute("SELECT model, max(len(features)) FROM pairs GROUP BY model").fetchall())
+        of_both = con.execute("SELECT left_id FROM pairs GROUP BY left_id HAVING count(DISTINCT model) = 2 ORDER BY left_id LIMIT 3").fetchall()
     assert rows_by == {base.model_id: len(base.names), stacked.model_id: len(stacked.names)}
+    assert of_both, "some offers have pairs of both models"
+    for one in (candidate for (offer_id,) in of_both for candidate in explain(home, offer_id)["candidates"]):
+        odds = sum(bar["contribution"] for bar in one["bars"])
+        assert 1 / (1 + np.exp(-odds)) == pytest.approx(one["score"], abs=1e-6), "each is explained by the model that scored it"
     put(home, stacked.model_id, "stop")
     flow.run(home.catalog)
     assert content(home) == before

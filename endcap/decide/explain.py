@@ -15,9 +15,9 @@ from endcap.problems import BadInput
 CANDIDATES = 5
 
 _CANDIDATES = f"""
-    WITH near AS (SELECT right_id AS other_id, score, conflict, features FROM pairs WHERE left_id = $id
-                  UNION ALL SELECT left_id, score, conflict, features FROM pairs WHERE right_id = $id)
-    SELECT n.other_id, o.title, d.product_id, n.score, n.conflict, n.features
+    WITH near AS (SELECT right_id AS other_id, score, conflict, features, model FROM pairs WHERE left_id = $id
+                  UNION ALL SELECT left_id, score, conflict, features, model FROM pairs WHERE right_id = $id)
+    SELECT n.other_id, o.title, d.product_id, n.score, n.conflict, n.features, n.model
     FROM near n JOIN offers o ON o.offer_id = n.other_id LEFT JOIN decisions d ON d.offer_id = n.other_id AND d.kind = 'product'
     ORDER BY n.score DESC, n.other_id LIMIT {CANDIDATES}
 """
@@ -80,15 +80,14 @@ def _decision_words(decision: dict[str, Any]) -> str:
 
 
 def _candidates(home: Home, con: duckdb.DuckDBPyConnection, offer: dict[str, Any]) -> list[dict[str, Any]]:
-    model_id = home.manifest().models.get("match")
-    if model_id is None:
-        return []
-    model = Model.stored(home.model_folder(model_id), model_id)
+    """The nearest offers, each pair explained by the model that scored it: beside a canary there are two."""
+    rows = con.execute(_CANDIDATES, {"id": offer["offer_id"]}).fetchall()
+    models = {model_id: Model.stored(home.model_folder(model_id), model_id) for model_id in sorted({row[-1] for row in rows})}
     found = []
-    for other_id, title, product_id, score, conflict, features in con.execute(_CANDIDATES, {"id": offer["offer_id"]}).fetchall():
+    for other_id, title, product_id, score, conflict, features, model_id in rows:
         other = _one(con, "SELECT * FROM offers WHERE offer_id = ?", other_id) or {}
         left, right = sorted((offer, other), key=lambda one: str(one["offer_id"]))
-        bars = [asdict(bar) for bar in explain_pair(left, right, model, features)]
+        bars = [asdict(bar) for bar in explain_pair(left, right, models[model_id], features)]
         for bar in bars:
             bar["value"] = None if bar["value"] is None or bar["value"] != bar["value"] else bar["value"]
         found.append({"offer_id": other_id, "title": title, "product_id": product_id, "score": score, "conflict": conflict, "bars": bars})

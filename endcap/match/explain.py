@@ -36,18 +36,13 @@ class Bar:
     contribution: float
 
 
-def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, features: Sequence[float] | None = None) -> list[Bar]:
+def explain_pair(left: dict[str, Any], right: dict[str, Any], model: Model, features: Sequence[float]) -> list[Bar]:
     """Bars of a pair, the prior first and then the strongest; `left` and `right` are Offer rows as dicts.
 
-    `features` are the pair's values in the model's order, as stored or as `reach` finds them. Without them they are computed
-    from the two offers alone, so that rarity and context mean little; only a model of the shelf's features alone can do so.
-    Raises ValueError where another model is given no features.
+    `features` are the pair's values in the model's order, as stored or as `reach` finds them.
     """
     one, other = read_records([left, right])
-    if features is None and (model.stack or model.apart):
-        raise ValueError("learned columns are not known from two offers alone")
-    values = [shelf.component("features", name).compare(one, other) for name in model.names] if features is None else list(features)
-    return _bars(one, other, model, values, model.contributions(np.array([values], dtype=np.float32))[0].tolist())
+    return _bars(one, other, model, features, model.contributions(np.array([features], dtype=np.float32))[0].tolist())
 
 
 def explain_beside(asked: dict[str, Any], others: Sequence[dict[str, Any]], model: Model, features: Sequence[Sequence[float]]) -> list[list[Bar]]:
