@@ -75,6 +75,16 @@ def test_a_challenger_that_is_better_by_chance_is_not_taken() -> None:
     assert not is_better(lucky, champion, same)
 
 
+def test_a_challenger_that_learned_to_doubt_from_wrong_answers_is_not_taken() -> None:
+    dice = np.random.default_rng(7)
+    same = dice.random(600) < 0.5
+    said = same ^ (dice.random(600) < 0.2)
+    champion, doubting = np.where(same, 0.98, 0.02), np.where(same, 0.8, 0.2)
+    assert is_better(doubting, champion, said), "what is said is indeed nearer to .8 and .2"
+    assert not is_better(doubting, champion, said, 0.2)
+    assert is_better(champion, doubting, said, 0.2)
+
+
 def decided(rows: list[tuple[str, str, str | None]]) -> pa.Table:
     ids, actions, products = zip(*rows, strict=True)
     return pa.table({"offer_id": ids, "action": actions, "product_id": pa.array(products, pa.string())})

@@ -243,7 +243,8 @@ def _challenger(arm: Arm, seed: int) -> Model | None:
     agreed = np.asarray(pc.is_null(arm.pairs["conflict"]).to_numpy(zero_copy_only=False), dtype=bool) & ((scores < SURE) | (scores > 1 - SURE))
     agreed[told] = False
     sure = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(agreed))[: SURE_PER_LABEL * told.size])
-    trust = (1 - 2 * _error_of(arm)) ** 2
+    error = _error_of(arm)
+    trust = (1 - 2 * error) ** 2
 
     def fitted(seen: np.ndarray) -> Model:
         rows = np.concatenate([told[seen], sure])
@@ -255,16 +256,18 @@ def _challenger(arm: Arm, seed: int) -> Model | None:
     unseen = np.zeros(told.size)
     for fold in range(FOLDS):
         unseen[folds == fold] = fitted(folds != fold).score(features[told[folds == fold]])
-    return fitted(np.ones(told.size, dtype=bool)) if is_better(unseen, scores[told], same) else None
+    return fitted(np.ones(told.size, dtype=bool)) if is_better(unseen, scores[told], same, error) else None
 
 
-def is_better(challenger: np.ndarray, champion: np.ndarray, same: np.ndarray) -> bool:
+def is_better(challenger: np.ndarray, champion: np.ndarray, said: np.ndarray, error: float = 0.0) -> bool:
     """Whether a challenger's scores float [n], of answers that it has not seen, are nearer to what was said, bool [n], than the champion's by more than chance.
 
-    Paired squared errors (Brier 1950), one-sided: of challengers that are no better one in ten is taken.
+    Paired squared errors (Brier 1950), one-sided: of challengers that are no better one in ten is taken. Both are asked what a person who errs with chance
+    `error` would say (the forward correction of Patrini et al. 2017): else a scorer that has learned to doubt, from wrong answers, would look better.
     """
-    nearer = (champion - same) ** 2 - (challenger - same) ** 2
-    return bool(nearer.mean() > BEYOND_CHANCE * nearer.std(ddof=1) / np.sqrt(same.size))
+    expected = [scores * (1 - error) + (1 - scores) * error for scores in (champion, challenger)]
+    nearer = (expected[0] - said) ** 2 - (expected[1] - said) ** 2
+    return bool(nearer.mean() > BEYOND_CHANCE * nearer.std(ddof=1) / np.sqrt(said.size))
 
 
 # --- figures --------------------------------------------------------------------------------------------------------
