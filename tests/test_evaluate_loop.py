@@ -11,8 +11,11 @@ import pyarrow as pa
 import pytest
 
 from endcap.learn import sureness
-from endcap.learn.evaluate.loop import evaluate_loop, is_better
+from endcap.learn.evaluate.loop import evaluate_loop, is_beyond_chance
+from endcap.learn.evaluate.memory import MemoryCatalog
 from endcap.learn.evaluate.truths import judge, place_of
+from endcap.learn.evaluate.worlds import read_world
+from endcap.match import match_offers
 from endcap.problems import BadInput
 
 MATCHING_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "matching"
@@ -51,7 +54,7 @@ def test_rounds_of_both_arms_and_what_they_say(played: dict[str, Any]) -> None:
             assert rate["low"] <= rate["high"] <= figures["automation"] <= 1
             assert rate["true"] == pytest.approx(figures["automation"] * (1 - figures["escapes"]), abs=1e-3)
             assert figures["to_review"] + figures["by_person"] + round(figures["automation"] * 450) == pytest.approx(450, abs=1)
-            assert figures["audited"]["n"] <= 0.4 * one["answers"]
+            assert figures["audited"]["n"] <= 0.5 * one["answers"]
             assert (figures["promise"]["kept"] is None) == (figures["promise"]["missing"] > 0)
         assert one["same_automation"]["automation"] <= min(one["learn"]["automation"], one["control"]["automation"]) + 1e-4
     assert played["rounds"][-1]["control"]["model"] == played["rounds"][0]["control"]["model"]
@@ -63,26 +66,27 @@ def test_same_seed_same_figures_and_one_arm_alone(file: Path, played: dict[str, 
     assert all("same_automation" not in one for one in alone["rounds"])
 
 
-def test_a_challenger_that_is_better_by_chance_is_not_taken() -> None:
-    same = np.tile([True, False], 60)
-    champion = np.where(same, 0.8, 0.2)
-    assert is_better(np.where(same, 0.9, 0.1), champion, same)
-    assert not is_better(champion, champion, same)
-    lucky = champion.copy()
-    lucky[:2] = 1.0, 0.0  # two answers of 120 nearer, one much farther
-    lucky[2] = 0.75
-    assert np.mean((lucky - same) ** 2) < np.mean((champion - same) ** 2)
-    assert not is_better(lucky, champion, same)
-
-
-def test_a_challenger_that_learned_to_doubt_from_wrong_answers_is_not_taken() -> None:
+def test_what_mends_as_much_as_it_breaks_is_taken_at_most_once_in_ten() -> None:
     dice = np.random.default_rng(7)
-    same = dice.random(600) < 0.5
-    said = same ^ (dice.random(600) < 0.2)
-    champion, doubting = np.where(same, 0.98, 0.02), np.where(same, 0.8, 0.2)
-    assert is_better(doubting, champion, said), "what is said is indeed nearer to .8 and .2"
-    assert not is_better(doubting, champion, said, 0.2)
-    assert is_better(champion, doubting, said, 0.2)
+    taken = [is_beyond_chance(dice.choice([-1.0, 0.0, 1.0], size=30)) for _play in range(1000)]
+    assert np.mean(taken) <= 0.12
+    assert np.mean([is_beyond_chance(dice.choice([-1.0, 1.0], p=[0.2, 0.8], size=30)) for _play in range(100)]) > 0.9
+    assert not is_beyond_chance(np.array([5.0])) and not is_beyond_chance(np.zeros(30)) and not is_beyond_chance(np.array([]))
+
+
+def test_a_branch_of_a_catalog_in_memory_is_not_seen_in_it(file: Path) -> None:
+    world = read_world(file, truth="cluster_id", source="source", hide=(), seed=7)
+    ids = world.offers["offer_id"].combine_chunks()
+    matched = match_offers(world.offers, ids, matching=world.catalog.matching, model=None, run=1)
+    memory = MemoryCatalog(world.catalog, world.facts)
+    first = memory.decide(world.offers, matched.pairs, ids, "one")
+    branch = memory.branch()
+    none = matched.pairs.slice(0, 0)
+    apart = branch.decide(world.offers, none, ids, "two")
+    assert set(apart["action"].to_pylist()) == {"new_product"} and "linked" in first["action"].to_pylist()
+    again = memory.decide(world.offers, matched.pairs, ids.slice(0, 0), "one")
+    assert again["product_id"].equals(first["product_id"])
+    assert branch.decide(world.offers, none, ids.slice(0, 0), "two")["product_id"].equals(apart["product_id"])
 
 
 def decided(rows: list[tuple[str, str, str | None]]) -> pa.Table:
@@ -179,7 +183,7 @@ def test_abt_buy_learns_and_errors_do_it_no_harm(error: float) -> None:
     if not folder.is_dir():
         pytest.skip("the measuring data abt-buy-full is not on this machine")
     last = evaluate_loop(folder, error=error)["rounds"][-1]
-    # A few decisions more or less among those that are doubtful anyway are chance; the surest nine in ten are what learning is for.
+    # A few decisions more or less are chance: thirty random answers teach how sure decisions are, and wrong ones are few here.
     assert last["same_automation"]["learn"] <= last["same_automation"]["control"] * 1.25
     surest = {arm: last[arm]["escapes_by_automation"]["0.9"] for arm in ("learn", "control")}
-    assert surest["learn"] <= surest["control"] * (1.0 if error == 0 else 1.1), surest
+    assert surest["learn"] <= surest["control"] * 1.1, surest

@@ -1,7 +1,7 @@
 """The feedback loop with a simulated reviewer: round after round the machine decides, is audited, asks, and learns or does not.
 
 Both arms ask the same number of questions, chosen in the same way by what each believes of its own decisions, and in both the answers bind.
-Only the learning arm trains: a pair scorer (taken only where it is better on answers it has not seen), and how sure a decision is
+Only the learning arm trains: a pair scorer (taken only where a person finds more decisions mended than broken by it), and how sure a decision is
 (`learn.sureness`), by which it chooses what it does alone. It keeps to the automation that the catalog's own policy began with, so that learning
 shows as fewer escapes. Audits are drawn at random from the decisions made alone, with a known chance; they teach nothing and correct nothing.
 """
@@ -30,13 +30,14 @@ from endcap.match import Model, fit_labelled, match_offers, rescore
 from endcap.problems import BadInput
 
 ARMS = ("learn", "control")
-# Of the answers of a round: audits; of the rest: asked a second time, and asked at random so that what is learned holds for all decisions.
-AUDITED, AGAIN, AT_RANDOM = 0.4, 0.1, 0.8
+# Of the answers of a round: audits; of the rest: asked a second time, asked at random so that what is learned holds for all decisions, and kept for
+# decisions that a challenger would change.
+AUDITED, AGAIN, AT_RANDOM, DISPUTED = 0.5, 0.1, 0.2, 0.6
 # What a reviewer is believed to get wrong before any question was asked twice, and how many answers that belief weighs.
 USUAL_ERROR, BELIEF = 0.05, 10.0
 # Fewer answers of either kind teach the pair scorer nothing; sure pairs stand beside them as `endcap train` has it.
-LEAST_PAIRS, LEAST_EACH, SURE, SURE_WEIGHT, SURE_PER_LABEL, FOLDS = 20, 3, 0.02, 0.25, 20, 5
-# Standard errors by which a challenger must be better.
+LEAST_PAIRS, LEAST_EACH, SURE, SURE_WEIGHT, SURE_PER_LABEL = 20, 3, 0.02, 0.25, 20
+# Standard errors by which a challenger must gain.
 BEYOND_CHANCE = 1.28
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -95,8 +96,8 @@ def evaluate_loop(
     found = [_round(0, 0, played, precision, confidence)]
     for number in range(1, rounds + 1):
         for arm in played:
-            opened = _ask(arm, answers)
-            _answered(arm, opened, seed)
+            opened, kept = _ask(arm, answers)
+            _answered(arm, opened, kept, seed)
         found.append(_round(number, number * answers, played, precision, confidence))
     return {
         "dataset": world.name, "shape": world.shape, "offers": world.offers.num_rows, "true_products": len(set(world.truth.values())), "error": error,
@@ -134,19 +135,24 @@ def _settled(decisions: pa.Table) -> np.ndarray:
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
-def _ask(arm: Arm, count: int) -> set[str]:
-    """Audit, ask again, ask at random and ask what is doubtful; gives the offers that an answer binds."""
+def _ask(arm: Arm, count: int) -> tuple[set[str], int]:
+    """Audit, ask again, ask at random and ask what is doubtful; (offers that an answer binds, answers kept for what a challenger would change)."""
     audits = round(AUDITED * count)
     again = min(round(AGAIN * (count - audits)), len(arm.questions))
     fresh = count - audits - again
+    kept = round(DISPUTED * fresh) if arm.learns else 0
     for row in _drawn(arm, arm.alone(), audits):
         arm.audits[row] = (_judged(arm, row), arm.reviewer.says(bool(arm.truth.right[row])))
     for place in arm.random.permutation(len(arm.questions))[:again].tolist():
         decision, right = arm.questions[place]
         said_first = decision["said"]
         arm.said_twice.append(arm.reviewer.says(right) == said_first)
+    return _ask_to_teach(arm, round(AT_RANDOM * fresh), fresh - kept), kept
+
+
+def _ask_to_teach(arm: Arm, at_random: int, count: int) -> set[str]:
     opened: set[str] = set()
-    random, doubtful = _to_teach(arm, fresh)
+    random, doubtful = _to_teach(arm, at_random, count)
     for row in (*random, *doubtful):
         opened |= _learn_of(arm, row, sample=row in random)
     return opened
@@ -162,13 +168,13 @@ def _drawn(arm: Arm, rows: np.ndarray, count: int) -> list[int]:
     return sorted(arm.random.permutation(free)[:count].tolist())
 
 
-def _to_teach(arm: Arm, count: int) -> tuple[list[int], list[int]]:
-    """Rows to ask about: some drawn at random from all decisions, the others where the arm knows least whether the decision is right.
+def _to_teach(arm: Arm, at_random: int, count: int) -> tuple[list[int], list[int]]:
+    """`count` rows to ask about: some drawn at random from all decisions, the others where the arm knows least whether the decision is right.
 
     Only the random ones teach how sure decisions are: a sample of doubtful ones would say that all are doubtful.
     """
     every = arm.alone(arm.chance.size)
-    random = _drawn(arm, every, round(AT_RANDOM * count))
+    random = _drawn(arm, every, min(at_random, count))
     free = np.setdiff1d(every, np.array(sorted(arm.asked | arm.audits.keys() | set(random)), dtype=np.int64))
     order = np.lexsort((free, np.abs(arm.chance[free] - 0.5)))
     return random, free[order][: count - len(random)].tolist()
@@ -198,12 +204,15 @@ def _learn_of(arm: Arm, row: int, *, sample: bool) -> set[str]:
 # --- learning -------------------------------------------------------------------------------------------------------
 
 
-def _answered(arm: Arm, opened: set[str], seed: int) -> None:
-    """Take the answers in: what they bind, and in the learning arm what they teach."""
-    better = _challenger(arm, seed) if arm.learns else None
-    if better is not None:
-        arm.model, arm.pairs = better, rescore(arm.pairs, better)
-    _decide(arm, opened if better is None else None)
+def _answered(arm: Arm, opened: set[str], kept: int, seed: int) -> None:
+    """Take the answers in: what they bind, and in the learning arm what they teach, with `kept` more questions to be asked."""
+    trial = _challenge(arm, opened, seed) if arm.learns else None
+    if trial is None:
+        opened |= _ask_to_teach(arm, 0, kept)
+    elif _mends_more(arm, trial, kept, opened):
+        arm.model, arm.pairs, arm.memory = trial.model, trial.pairs, trial.memory
+        opened = set(arm.world.offers["offer_id"].to_pylist())
+    _decide(arm, opened)
     if not arm.learns or not arm.lessons:
         return
     told, error = sureness.together([evidence for evidence, _right in arm.lessons]), _error_of(arm)
@@ -213,10 +222,63 @@ def _answered(arm: Arm, opened: set[str], seed: int) -> None:
         arm.chance = learned.chance(arm.evidence)
 
 
-def _decide(arm: Arm, opened: set[str] | None) -> None:
-    """Decide the given offers, or all, and look at what came of it."""
+@dataclass(frozen=True)
+class Trial:
+    """The catalog as a challenger would decide it; rows are those of the arm."""
+
+    model: Model
+    pairs: pa.Table
+    memory: MemoryCatalog
+    decisions: pa.Table
+    standing: np.ndarray  # int [n]: 1 right, 0 waits for a person, -1 wrong
+
+
+def _challenge(arm: Arm, opened: set[str], seed: int) -> Trial | None:
+    """All decided anew by a challenger, beside the catalog; None where the answers teach none."""
+    model = _challenger(arm, seed)
+    if model is None:
+        return None
+    pairs, memory, world = rescore(arm.pairs, model), arm.memory.branch(), arm.world
+    decisions = memory.decide(world.offers, pairs, world.offers["offer_id"].combine_chunks(), model.model_id, answers=arm.overrides)
+    _decide(arm, opened)  # what the answers bind is bound in both
+    return Trial(model, pairs, memory, decisions, _standing(decisions, judge(decisions, world.truth)))
+
+
+def _standing(decisions: pa.Table, truth: Truth) -> np.ndarray:
+    return np.where(_settled(decisions), np.where(truth.right, 1, -1), 0)
+
+
+def _mends_more(arm: Arm, trial: Trial, count: int, opened: set[str]) -> bool:
+    """Ask about decisions that the challenger would change, drawn at random; whether what it mends is worth more than what it breaks.
+
+    The answers bind and teach as all do; offers that they bind are added to `opened`.
+    """
+    changed = np.zeros(arm.chance.size, dtype=bool)
+    for name in ("action", "product_id"):
+        mine, its = arm.decisions[name].combine_chunks(), trial.decisions[name].combine_chunks()
+        changed |= ~np.asarray(pc.fill_null(pc.equal(mine, its), False).to_numpy(zero_copy_only=False), dtype=bool) & ~np.asarray(
+            pc.and_(pc.is_null(mine), pc.is_null(its)).to_numpy(zero_copy_only=False), dtype=bool
+        )
+    accept = arm.world.catalog.policy.accept
+    worth = np.array([-accept / (1 - accept), 0.0, 1.0])  # wrong, waiting, right: alone pays from `policy.accept` on (Elkan 2001)
+    gained = worth[trial.standing + 1] - worth[_standing(arm.decisions, arm.truth) + 1]
+    asked = _drawn(arm, np.flatnonzero(changed), count)
+    said = np.array([gained[row] if arm.reviewer.says(True) else -gained[row] for row in asked])
+    for row in asked:
+        opened |= _learn_of(arm, row, sample=False)
+    opened |= _ask_to_teach(arm, 0, count - len(asked))
+    return is_beyond_chance(said)
+
+
+def is_beyond_chance(gains: np.ndarray) -> bool:
+    """Whether gains float [n] of a random sample are above 0 on average by more than chance, one-sided: of changes for nothing one in ten is taken."""
+    return bool(gains.size > 1 and gains.mean() > BEYOND_CHANCE * gains.std(ddof=1) / np.sqrt(gains.size))
+
+
+def _decide(arm: Arm, opened: set[str]) -> None:
+    """Decide the given offers and look at what came of it."""
     world = arm.world
-    ids = world.offers["offer_id"].combine_chunks() if opened is None else pa.array(sorted(opened), pa.string())
+    ids = pa.array(sorted(opened), pa.string())
     arm.decisions = arm.memory.decide(world.offers, arm.pairs, ids, arm.model.model_id, answers=arm.overrides)
     arm.truth = judge(arm.decisions, world.truth)
     arm.evidence = sureness.gather(world.offers, arm.pairs, arm.decisions)
@@ -231,7 +293,7 @@ def _error_of(arm: Arm) -> float:
 
 
 def _challenger(arm: Arm, seed: int) -> Model | None:
-    """A pair scorer taught by the answers, where it is better than the one in use on answers that it has not seen."""
+    """A pair scorer taught by the answers; None where they are too few."""
     keys = list(zip(arm.pairs["left_id"].to_pylist(), arm.pairs["right_id"].to_pylist(), strict=True))
     told = np.array([place for place, pair in enumerate(keys) if pair in arm.labels], dtype=np.int64)
     same = np.array([arm.labels[keys[place]] for place in told.tolist()], dtype=bool)
@@ -243,31 +305,10 @@ def _challenger(arm: Arm, seed: int) -> Model | None:
     agreed = np.asarray(pc.is_null(arm.pairs["conflict"]).to_numpy(zero_copy_only=False), dtype=bool) & ((scores < SURE) | (scores > 1 - SURE))
     agreed[told] = False
     sure = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(agreed))[: SURE_PER_LABEL * told.size])
-    error = _error_of(arm)
-    trust = (1 - 2 * error) ** 2
-
-    def fitted(seen: np.ndarray) -> Model:
-        rows = np.concatenate([told[seen], sure])
-        labels = np.concatenate([same[seen], scores[sure] > 0.5]).astype(np.float64)
-        weights = np.concatenate([np.full(int(seen.sum()), trust), np.full(sure.size, SURE_WEIGHT)])
-        return fit_labelled(features[rows], labels, weights, seed=seed, base=arm.model)
-
-    folds = np.random.default_rng(seed).permutation(told.size) % FOLDS
-    unseen = np.zeros(told.size)
-    for fold in range(FOLDS):
-        unseen[folds == fold] = fitted(folds != fold).score(features[told[folds == fold]])
-    return fitted(np.ones(told.size, dtype=bool)) if is_better(unseen, scores[told], same, error) else None
-
-
-def is_better(challenger: np.ndarray, champion: np.ndarray, said: np.ndarray, error: float = 0.0) -> bool:
-    """Whether a challenger's scores float [n], of answers that it has not seen, are nearer to what was said, bool [n], than the champion's by more than chance.
-
-    Paired squared errors (Brier 1950), one-sided: of challengers that are no better one in ten is taken. Both are asked what a person who errs with chance
-    `error` would say (the forward correction of Patrini et al. 2017): else a scorer that has learned to doubt, from wrong answers, would look better.
-    """
-    expected = [scores * (1 - error) + (1 - scores) * error for scores in (champion, challenger)]
-    nearer = (expected[0] - said) ** 2 - (expected[1] - said) ** 2
-    return bool(nearer.mean() > BEYOND_CHANCE * nearer.std(ddof=1) / np.sqrt(said.size))
+    rows = np.concatenate([told, sure])
+    labels = np.concatenate([same, scores[sure] > 0.5]).astype(np.float64)
+    weights = np.concatenate([np.full(told.size, (1 - 2 * _error_of(arm)) ** 2), np.full(sure.size, SURE_WEIGHT)])
+    return fit_labelled(features[rows], labels, weights, seed=seed, base=arm.model)
 
 
 # --- figures --------------------------------------------------------------------------------------------------------

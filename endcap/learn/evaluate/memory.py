@@ -24,10 +24,19 @@ class MemoryCatalog:
     def __init__(self, catalog: Catalog, facts: pa.Table) -> None:
         self.catalog = catalog
         self.run = 0
+        self._facts = facts
         self._con = duckdb.connect()
         self._con.register("facts", facts)
         for noun in (schema.Decision, schema.Product):
             self._con.register(noun.TABLE, arrow_schema(noun).empty_table())
+
+    def branch(self) -> MemoryCatalog:
+        """The same catalog, to be decided in another way: what is done in one is not seen in the other."""
+        other = MemoryCatalog(self.catalog, self._facts)
+        other.run = self.run
+        for noun in (schema.Decision, schema.Product):
+            other._con.register(noun.TABLE, self._con.sql(f"SELECT * FROM {noun.TABLE}").to_arrow_table())
+        return other
 
     def decide(self, offers: pa.Table, pairs: pa.Table, open_ids: pa.Array, model_id: str, *, answers: Sequence[Mapping[str, Any]] = ()) -> pa.Table:
         """All decisions on products as they stand after one more run, in the order of offer ids.
