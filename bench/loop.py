@@ -28,8 +28,8 @@ GROCERS = ("offers/gtin-multisource/offers.csv", "--hide", "gtin,gtin_valid,cate
 HEAD = """# The feedback loop, round by round
 
 Written by `python bench/loop.py`; what the figures mean stands in [docs/evaluate.md](../docs/evaluate.md#the-feedback-loop). Shares are percent of
-all offers, or of what the machine did alone. Escapes and success are true ones, counted by the known truth; audited success is what the
-audits say, 50 a round. `same automation` compares the arms over as many of their surest decisions as the more careful of them makes alone. The data is not in the
+all offers, or of what the machine did alone. Escapes and success are true ones, counted by the known truth; audited success is what the audits say, 50
+a round. `same automation` compares the arms over as many of their surest decisions as the more careful of them makes alone. The data is not in the
 repository; commands are run in it with the data folder at `DATA` and sandbox worlds at `WORLD`.
 """
 

@@ -80,6 +80,6 @@ def _show(item: ReviewItem, number: int, of: int, out: Console) -> None:
     facts = [fact for fact in (item.brand, item.quantity_text, item.price) if fact and fact.strip()]
     out.print(f"  {item.supplier} says   {item.title}" + (f"   ({', '.join(facts)})" if facts else ""), style="bold")
     for place, candidate in enumerate(item.candidates, start=1):
-        out.print(f"  {place}  {candidate.title}   [{candidate.offers} offers, likeness {candidate.score:.2f}, {candidate.product_id}]")
+        out.print(f"  {place}  {candidate.title}   [{candidate.offers} {'offer' if candidate.offers == 1 else 'offers'}, {candidate.product_id}]")
         if candidate.counterpart_title not in (None, candidate.title):
             out.print(f"     as sold: {candidate.counterpart_title}", style="dim")

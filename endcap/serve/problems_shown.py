@@ -50,6 +50,7 @@ HINTS = {
     412: "read the product again and decide anew", 428: "/api/v1/products/{product_id}/answers tells the version", 413: "send less at once",
     429: "wait as long as Retry-After says",
 }  # fmt: skip
+NO_PAGE = "look for it from the overview, or search for a product"
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _RAW_SNAPSHOT = SNAPSHOT_HEADER.lower().encode()
 _HEADER_NAMES = {name for name, _value in _RAW_HEADERS} | {_RAW_SNAPSHOT}
@@ -212,7 +213,7 @@ async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 401 and _for_people(request):
         return RedirectResponse("/sign-in", 303)
-    hint = HINTS.get(error.status_code, "")
+    hint = NO_PAGE if error.status_code == 404 and _for_people(request) else HINTS.get(error.status_code, "")
     message = f"there is nothing at {request.scope['path']}" if error.status_code == 404 else str(error.detail)
     answer = shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
     answer.headers.update(error.headers or {})

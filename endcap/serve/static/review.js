@@ -101,7 +101,8 @@ async function settled(snapshot, fresh) {
 function options(name, counts) {
   const box = $("filters").elements[name];
   const chosen = box.value;
-  box.replaceChildren(el("option", { value: "" }, "all"), ...Object.entries(counts).filter(([value]) => value).map(([value, n]) =>
+  const shown = chosen in counts ? counts : { ...counts, [chosen]: 0 };
+  box.replaceChildren(el("option", { value: "" }, "all"), ...Object.entries(shown).filter(([value]) => value).map(([value, n]) =>
     el("option", { value, selected: value === chosen }, `${value.replaceAll("_", " ")} (${n})`)));
 }
 
@@ -143,7 +144,10 @@ function showNothing() {
 }
 
 function fill(what) {
-  if (what === "all") $("filters").reset();
+  if (what === "all") {
+    for (const box of $("filters").elements) box.value = "";
+    history.replaceState(null, "", location.pathname);
+  }
   Object.assign(state, { items: [], ended: false, checks: what === "checks" });
   more().then(() => state.items.length || show());
 }
