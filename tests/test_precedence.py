@@ -192,3 +192,19 @@ def test_no_tie_between_suppliers_is_won_by_what_a_person_once_said() -> None:
     world.set(other, "reviewer")
     world.undo(1)
     assert next(value["value"] for value in world.product(product_id)["values"] if value["field"] == "brand") == stood
+
+
+def test_what_people_put_together_moves_together() -> None:
+    """One says that d is c, another that c is a: neither word breaks the other, though c alone is asked about (promises P4 and P5)."""
+    small = Small("feed")
+    small.deliver({"a:1": FIRST, "b:1": FIRST, "c:1": ELSEWHERE, "d:1": ELSEWHERE, "e:1": ELSEWHERE})
+    first, second, third = (small.product_of(name) for name in ("a:1", "c:1", "e:1"))
+    assert len({first, second, third, small.product_of("d:1")}) == 4
+    small.answer(["e:1"], {"offer_id": "e:1", "action": "same", "product_id": small.product_of("d:1"), "counterpart_offer_id": "d:1"})
+    small.answer(["d:1"], {"offer_id": "d:1", "action": "same", "product_id": second, "counterpart_offer_id": "c:1", "actor": "ann"})
+    assert {small.product_of(name) for name in ("c:1", "d:1", "e:1")} == {second}
+    small.answer(["c:1"], {"offer_id": "c:1", "action": "same", "product_id": first, "counterpart_offer_id": "a:1", "actor": "bea"})
+    assert {small.product_of(name) for name in ("a:1", "b:1", "c:1", "d:1", "e:1")} == {first}
+    assert (small.product(second)["state"], small.product(second)["merged_into"]) == ("merged", first)
+    small.undo(3)
+    assert {small.product_of(name) for name in ("c:1", "d:1", "e:1")} != {first} and small.product_of("c:1") == small.product_of("e:1")

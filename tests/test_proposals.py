@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from endcap import flow, settings
 from endcap.cli import app
 from endcap.decide.in_force import in_force
-from endcap.govern import confirmations, postmortems, promotion, proposals
+from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
 from endcap.learn.promote import history
@@ -122,7 +122,7 @@ def test_what_is_no_proposal_is_refused_in_one_sentence(untouched: Home, tmp_pat
 
 @pytest.mark.parametrize(
     ("changed", "words"),
-    [({"set": {"accept": 1.5}}, "accept"), ({"set": {"review": 0.99}}, "review must not be above"), ({"set": {"max_cluster": 9}}, "propose a policy"),
+    [({"set": {"accept": 1.5}}, "accept"), ({"scope": "feed:one", "set": {"review": 0.5}}, "review is one setting for all offers"), ({"set": {"review": 0.99}}, "review must not be above"), ({"set": {"max_cluster": 9}}, "propose a policy"),
      ({"kind": "policy", "set": {"acept": 1}}, "did you mean 'accept'"), ({"kind": "mapping", "set": {"none": {"title": "x"}}}, "no feed 'none'"),
      ({"kind": "mapping", "set": {"one": {"titel": "x"}}}, "did you mean 'title'"), ({"kind": "taxonomy", "set": None, "file": "none.csv"}, "no taxonomy file"),
      ({"kind": "model", "set": None, "artefact": "0" * 12}, "cannot be read"), ({"kind": "model", "set": None}, "artefact: missing")],
@@ -182,8 +182,9 @@ def test_every_step_is_a_row_and_a_sealed_line(home: Home, replay: Replay) -> No
 def test_two_people_where_the_settings_say_so(home: Home, replay: Replay) -> None:
     governed(home, second_person=["threshold"])
     number = proposed(home)
-    with pytest.raises(BadInput, match="ann's own"):
-        proposals.accept(home, number, actor="ann")
+    for written in ("ann", "Ann"):
+        with pytest.raises(BadInput, match=f"{written}'s own"):
+            proposals.accept(home, number, actor=written)
     assert proposals.accept(home, number, actor="ben")["approver"] == "ben"
     other = proposed(home, kind="policy")
     assert proposals.accept(home, other, actor="ann")["state"] == "accepted", "of other kinds nothing was said"
@@ -314,6 +315,9 @@ def test_shadow_and_canary_are_recorded_and_do_not_decide_everywhere(home: Home,
     for scope in ("", "shoes", "share:0", "share:2", "feed:"):
         with pytest.raises(BadInput, match="is no scope"):
             promotion.promote(home, number, actor="ann", stage="canary", scope=scope)
+    for scope, words in (("feed:nowhere", "no feed"), ("supplier:nowhere", "no supplier"), ("category:Nowhere", "no offer is in")):
+        with pytest.raises(BadInput, match=words):
+            promotion.promote(home, number, actor="ann", stage="canary", scope=scope)
     promotion.promote(home, number, actor="ann", stage="shadow")
     promotion.promote(home, number, actor="ann", stage="canary", scope="share:0.05")
     assert home.champion("match") == first and proposals.proposal(home, number)["state"] == "canary"
@@ -322,6 +326,22 @@ def test_shadow_and_canary_are_recorded_and_do_not_decide_everywhere(home: Home,
     promotion.promote(home, number, actor="ann")
     assert [row["action"] for row in history(home)] == ["promote", "stop", "canary", "shadow", "promote"]
     assert home.on_trial("match") is None and promotion.stop(home, actor="ann", reason="") is None
+
+
+def test_what_was_stopped_is_validated_as_before_and_may_run_again(home: Home, replay: Replay) -> None:
+    number = validated(home, **of_model(home))
+    for stage in ("canary", "shadow"):
+        promotion.promote(home, number, actor="ann", stage=stage, scope="share:0.05" if stage == "canary" else None)
+        promotion.stop(home, actor="ben", reason="enough seen")
+        row = proposals.proposal(home, number)
+        assert row["state"] == "validated" and evidence.words_of(row["steps"][-1]) == f"{stage} stopped, so validated as before by ben: enough seen"
+    promotion.promote(home, number, actor="ann", stage="canary", scope="share:0.05")
+    other = validated(home, **{**of_model(home), "artefact": another_model(home, seed=9)})
+    promotion.promote(home, other, actor="ann", stage="shadow")
+    assert [proposals.proposal(home, one)["state"] for one in (number, other)] == ["validated", "shadow"]
+    promotion.promote(home, number, actor="ann")
+    assert [proposals.proposal(home, one)["state"] for one in (number, other)] == ["promoted", "validated"]
+    assert audit.verify(home.engine).broken is None
 
 
 def test_breaking_the_glass_works_and_opens_a_postmortem_with_a_day(home: Home) -> None:
@@ -469,7 +489,7 @@ def test_the_commands(home: Home) -> None:
     assert [(row["proposal_id"], row["state"], row["approver"]) for row in listed] == [(1, "accepted", "ben")]
     assert "is accepted" in str(typed(home, "promote", "1").exception)
     shown = typed(home, "proposals", "show", "1").stdout
-    assert yaml.safe_load(shown.split("---")[1])["set"] == {"accept": 0.9} and "accepted    by ben" in shown
+    assert yaml.safe_load(shown.split("---")[1])["set"] == {"accept": 0.9} and "accepted by ben" in shown
     assert typed(home, "proposals", "withdraw", "1").exit_code == 0
     assert "cannot become rejected" in str(typed(home, "proposals", "reject", "1", "--reason", "no").exception)
     assert typed(home, "proposals", "confirm").stdout.strip() == "nothing is due"

@@ -87,6 +87,7 @@ def proposals_list(
 
 def proposals_show(number: Number, folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
     """Show a proposal's text and every step it took."""
+    from endcap.govern.evidence import words_of
     from endcap.govern.proposals import proposal
     from endcap.ops.home import Home
 
@@ -96,7 +97,7 @@ def proposals_show(number: Number, folder: Dir = HERE, home: Home_ = None, as_js
         return
     typer.echo(f"proposal {number} is {row['state']}; proposals/{row['details'].get('file', '')}\n\n{row['text']}")
     for one in row["steps"]:
-        typer.echo(f"{one['at']}  {one['state']:<11} by {one['actor']}" + (f": {one['reason']}" if one["reason"] else ""))
+        typer.echo(f"{one['at']}  {words_of(one)}")
 
 
 def _decide(verb: str, number: int, folder: Path, home: Path | None, by: str, reason: str, as_json: bool) -> None:
@@ -199,7 +200,8 @@ def promote(
         record = promotion.promote(home_, what, actor=who, reason=reason, stage=stage, scope=canary or None, overrule=overrule)
         before = f" in place of {record['previous']}" if record["previous"] else ""
         said = {"shadow": "is computed beside the champion", "canary": f"decides for {canary}", "promote": f"is the champion{before}"}
-        words = f"{record['model_id']} {said[stage]} from the next `endcap run` on"
+        when = "that decides anything on" if stage == "shadow" else "on"
+        words = f"{record['model_id']} {said[stage]} from the next `endcap run` {when}"
     if as_json:
         print_json(record)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,20 @@ class Answers:
     apart_offers: dict[str, frozenset[str]] = field(default_factory=dict)  # both ways
     fields: dict[tuple[str, str], FieldAnswer] = field(default_factory=dict)  # (product, field)
     denied: dict[str, Placement] = field(default_factory=dict)  # by offer, where a person's last word is that it is not that product
+
+    def following(self, offer_ids: Iterable[str]) -> list[str]:
+        """Offers that people placed with one of these, with one placed so, and on: where these go they go. In order, without the given ones."""
+        by_counterpart: dict[str, list[str]] = {}
+        for offer_id, placement in self.placed.items():
+            if placement.counterpart is not None and placement.product_id is not None:
+                by_counterpart.setdefault(placement.counterpart, []).append(offer_id)
+        given = set(offer_ids)
+        found, ahead = set(given), list(given)
+        while ahead:
+            beside = [offer_id for offer_id in by_counterpart.get(ahead.pop(), ()) if offer_id not in found]
+            found.update(beside)
+            ahead += beside
+        return sorted(found - given)
 
 
 def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = "") -> Answers:

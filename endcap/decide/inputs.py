@@ -65,6 +65,7 @@ def read_inputs(
 ) -> Inputs:  # fmt: skip
     """Read with plain SQL what is within reach of the open and touched offers; all else stays unseen and unchanged.
 
+    What a person placed with an open offer is open too, so that what people put together moves together.
     With a policy: where an open offer is alike to two products that could be one, the offers of the smaller are open too, so that the
     two can be merged. Answers up to override `answered_after` were taken in by earlier runs; what was decided before one of them that was
     taken back since is restored, as long as the offer and the model are what they were. `today` is the newest delivery date.
@@ -78,6 +79,7 @@ def read_inputs(
         return product_id
 
     answers = standing(overrides, resolve, today)
+    open_ids = pa.concat_arrays([open_ids, pa.array(answers.following(open_ids.to_pylist()), pa.string())])
     con.register("open_ids", pa.table({"offer_id": open_ids}))
     reopened = [] if policy is None else _reopened(con, policy, answers)
     con.register("open_ids", pa.table({"offer_id": pa.concat_arrays([open_ids, pa.array(reopened, pa.string())])}))

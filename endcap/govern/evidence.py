@@ -47,6 +47,22 @@ def told_steps(connection: Connection, proposal_id: int) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
+def words_of(step: dict[str, Any]) -> str:
+    """One step as a person reads it: what happened, by whom and why."""
+    what = str(step["state"])
+    if step.get("overruled"):
+        what = f"verdict {step['overruled']} overruled"
+    elif step.get("note"):
+        what = "noted"
+    elif step.get("stopped"):
+        what = f"{step['stopped']} stopped, so {what} as before"
+    elif what == "validated" and step.get("verdict"):
+        what = f"validated, {step['verdict']},"
+    elif step.get("scope"):
+        what = f"{what} for {step['scope']}"
+    return f"{what} by {step['actor']}" + (f": {step['reason']}" if step["reason"] else "")
+
+
 def last_of(steps: list[dict[str, Any]], state: str) -> dict[str, Any] | None:
     """The newest step that led to a state; notes in it are no steps."""
     return next((step for step in reversed(steps) if step["state"] == state and not step.get("note")), None)

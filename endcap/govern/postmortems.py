@@ -100,7 +100,7 @@ def _timeline(home: Home, entry: Mapping[str, Any], of: Mapping[str, Any] | None
         if entry["proposal_id"] is not None:
             made = connection.execute(select(PROPOSALS.c.created_at).where(PROPOSALS.c.proposal_id == entry["proposal_id"])).scalar()
             steps = evidence.told_steps(connection, entry["proposal_id"])
-            events = [{"at": one["at"], "what": f"{one['state']} by {one['actor']}" + (f": {one['reason']}" if one["reason"] else "")} for one in steps]
+            events = [{"at": one["at"], "what": evidence.words_of(one)} for one in steps]
             events = events or [{"at": made, "what": "proposed"}]
         if of is not None:
             runs = connection.execute(select(RUNS).where(RUNS.c.started_at >= of["at"]).order_by(RUNS.c.attempt_id)).mappings()

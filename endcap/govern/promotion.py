@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from endcap.govern import evidence, postmortems
 from endcap.govern.proposals import OWN, RUNNING, after_days, all_proposals, check_unedited, note, proposal, step, supersede
-from endcap.govern.switches import check_scope
+from endcap.govern.switches import check_known, check_scope
 from endcap.learn import promote as record_of
 from endcap.learn.watch import Breach, check
 from endcap.ops import audit
@@ -41,6 +41,7 @@ def promote(
     _check_verdict(home, row, stage, actor=actor, reason=reason, overrule=overrule)
     if stage == "canary":
         check_scope(scope or "", canary=True)
+        check_known(home, scope or "")
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
     if stage != "promote" and kind not in ON_TRIAL:
         todo = f"only a matching model can; `endcap validate {row['proposal_id']}` shows what would change"
@@ -52,8 +53,13 @@ def promote(
     before = _figures_now(home) if stage == "promote" else None
     with writing(home.engine) as connection:
         if stage == "promote":
-            _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} is promoted")
+            _stand_down(home, connection, _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} is promoted"), besides=row["proposal_id"])
             supersede(home, kind, by=row["proposal_id"], actor=actor, connection=connection, automatic_only=False)
+        else:
+            beside = home.on_trial(kind)
+            if beside is not None and beside["proposal_id"] != row["proposal_id"]:
+                reason_why = f"proposal {row['proposal_id']} takes its place"
+                _stand_down(home, connection, _stop(home, connection, kind, actor, reason_why), besides=row["proposal_id"])
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=reason or str(row["hypothesis"]), data_version=_snapshot_id(home), action=stage, kind=kind,
             scope=scope, proposal_id=row["proposal_id"], connection=connection,
@@ -77,7 +83,7 @@ def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: 
         raise BadInput(f"{artefact} is the champion already", where="promote", todo="see `endcap model history`")
     number = row["proposal_id"] if row else None
     with writing(home.engine) as connection:
-        _stop(home, connection, kind, actor, "the glass was broken")
+        _stand_down(home, connection, _stop(home, connection, kind, actor, "the glass was broken"), besides=number)
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=f"break glass: {reason}", data_version=_snapshot_id(home), kind=kind, proposal_id=number,
             connection=connection,
@@ -98,7 +104,7 @@ def rollback(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND,
     record_of.check_readable(home, kind, artefact)
     last = next((row for row in record_of.history(home, kind) if row["action"] == "promote" and row["model_id"] == champion), None)
     with writing(home.engine) as connection:
-        _stop(home, connection, kind, actor, reason)
+        _stand_down(home, connection, _stop(home, connection, kind, actor, reason))
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=reason, data_version=_snapshot_id(home), action="rollback", kind=kind,
             proposal_id=last["proposal_id"] if last else None, connection=connection,
@@ -117,6 +123,8 @@ def stop(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND, cau
             owner = _end_proposal(home, connection, entry, actor, reason)
             title = f"the {entry['of']} of the {kind} {entry['model_id']} was stopped"
             entry["postmortem"] = postmortems.open_one(home, connection, title, cause=cause, owner=owner or actor, entry=entry, words=reason, of=entry)
+        else:
+            _stand_down(home, connection, entry)
     return entry
 
 
@@ -164,7 +172,7 @@ def _check(home: Home, row: dict[str, Any]) -> None:
     accepted, validated = evidence.last_of(sealed, "accepted"), evidence.last_of(sealed, "validated")
     if accepted is None or validated is None:
         raise BadInput("it was never accepted and validated", where=where, todo=f"`endcap proposals accept {number}`, then `endcap validate {number}`")
-    if row["kind"] in home.catalog.govern.second_person and accepted["actor"] == row["owner"]:
+    if row["kind"] in home.catalog.govern.second_person and accepted["actor"].casefold() == str(row["owner"]).casefold():
         raise BadInput(f"{row['owner']} accepted a proposal of their own", where=where, todo="let another person accept it")
     check_unedited(home, row)
     _check_evidence(home, row, validated, where)
@@ -214,7 +222,7 @@ def _check_verdict(home: Home, row: dict[str, Any], stage: str, *, actor: str, r
 
 def overruled_by(steps: list[dict[str, Any]], trial_id: str | None) -> list[str]:
     """Who overruled the verdict of a trial."""
-    return sorted({str(step["actor"]) for step in steps if step.get("overruled") and step.get("trial") == trial_id})
+    return sorted({str(step["actor"]).casefold() for step in steps if step.get("overruled") and step.get("trial") == trial_id})
 
 
 def _without_time(one: dict[str, Any]) -> dict[str, Any]:
@@ -242,6 +250,19 @@ def _stop(home: Home, connection: Connection, kind: str, actor: str, reason: str
         proposal_id=beside["proposal_id"], connection=connection,
     )  # fmt: skip
     return {**entry, "of": beside["action"], "began": beside["at"]}
+
+
+def _stand_down(home: Home, connection: Connection, entry: dict[str, Any] | None, *, besides: int | None = None) -> None:
+    """The proposal of a shadow or canary that was stopped is validated as before, on the same evidence; `besides` is the one that goes on."""
+    if entry is None or entry["proposal_id"] in (None, besides):
+        return
+    row = proposal(home, entry["proposal_id"])
+    validated = evidence.last_of(row["steps"], "validated")
+    if row["state"] not in RUNNING or validated is None:
+        return
+    told = {name: value for name, value in validated.items() if name not in ("state", "reason", "actor", "at", "stopped")}
+    details = {**told, "stopped": row["state"]}
+    step(home, row["proposal_id"], "validated", actor=entry["actor"], reason=entry["reason"], details=details, connection=connection)
 
 
 def _end_proposal(home: Home, connection: Connection, entry: dict[str, Any], actor: str, reason: str) -> str | None:

@@ -131,6 +131,9 @@ def _mistakes_of_artefact(given: dict[str, Any], kind: str) -> list[str]:
     elif kind in SETTINGS_OF and isinstance(given["set"], dict):
         strange = sorted(set(map(str, given["set"])) - SETTINGS_OF[kind])
         mistakes += [f"set.{name}: no {kind} (those are {', '.join(sorted(SETTINGS_OF[kind]))}); propose a policy" for name in strange]
+    if ARTEFACT[kind] == "policy" and given.get("scope", "*") != "*" and isinstance(given.get("set"), dict):
+        whole = sorted(set(map(str, given["set"])) - {"scopes"})
+        mistakes += [f"scope: {name} is one setting for all offers; write '*', or a promise for {given['scope']} under `scopes`" for name in whole]
     return mistakes
 
 

@@ -31,7 +31,7 @@ NEXT: dict[str, tuple[str, ...]] = {
     "accepted": ("validated", *_OPEN),
     "validated": ("validated", "shadow", "canary", "promoted", *_OPEN),
     "shadow": ("validated", "shadow", "canary", "promoted", *_OPEN),
-    "canary": ("canary", "promoted", "rolled_back", *_OPEN),
+    "canary": ("validated", "canary", "promoted", "rolled_back", *_OPEN),
     "promoted": ("promoted", "confirmed", "failed", "rolled_back", "superseded"),
     "confirmed": ("rolled_back", "superseded"),
     "failed": ("rolled_back", "superseded"),
@@ -90,7 +90,7 @@ def accept(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> dic
     Raises BadInput in another state than proposed, where the file is gone or has mistakes, or where the owner may not accept it.
     """
     row = _taken_from_file(home, proposal(home, proposal_id))
-    if row["kind"] in home.catalog.govern.second_person and actor == row["owner"]:
+    if row["kind"] in home.catalog.govern.second_person and actor.casefold() == str(row["owner"]).casefold():
         raise BadInput(
             f"proposal {proposal_id} is {actor}'s own", where="govern.second_person", todo=f"let another person accept it: a {row['kind']} takes two people"
         )

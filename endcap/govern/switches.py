@@ -28,7 +28,7 @@ def check_scope(scope: str, *, canary: bool = False) -> None:
 def switch(home: Home, scope: str, *, automation: bool, actor: str, reason: str) -> dict[str, Any]:
     """Turn automation off or on in a scope; wider and narrower scopes keep theirs. Raises BadInput without a reason, or where nothing would change."""
     check_scope(scope)
-    _check_known(home, scope)
+    check_known(home, scope)
     if not reason.strip():
         raise BadInput("a switch needs a reason", where="--reason", todo="say why; whoever finds the queue full will want to know")
     if in_force(home).get(scope, {"automation": True})["automation"] == automation:
@@ -46,8 +46,8 @@ def in_force(home: Home) -> dict[str, dict[str, Any]]:
         return newest_of([dict(row) for row in connection.execute(select(SWITCHES).order_by(SWITCHES.c.switch_id)).mappings()])
 
 
-def _check_known(home: Home, scope: str) -> None:
-    """A switch of a misspelt scope would stop nothing, unseen."""
+def check_known(home: Home, scope: str) -> None:
+    """Raise BadInput where nothing is in a scope: a misspelt one would switch or try nothing, unseen."""
     kind, _colon, name = scope.partition(":")
     if kind == "feed" and name not in home.catalog.feeds:
         raise BadInput(f"there is no feed {name!r}", where="scope", todo=f"name one of {', '.join(sorted(home.catalog.feeds))}")

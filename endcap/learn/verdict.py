@@ -137,13 +137,25 @@ def _missing_to_ship(
     missing = []
     # Either may be what is better; each is tested at half the error, and the other must not be worse.
     if not (_is_better(right, safe, evidence.whole_margin) or _is_better(safe, right, evidence.whole_margin)):
-        missing.append(f"not shown to be better: right without a person {_change(right)}; not decided wrongly {_change(safe)}")
+        missing += _why_not_better(right, safe, evidence.whole_margin)
     if safe.low <= -evidence.whole_margin:
         missing.append(f"a drop of {100 * evidence.whole_margin:g} points overall is not excluded: {_change(safe)}")
     missing += [f"a drop of {100 * evidence.slice_margin:g} points is not excluded in {_of(one)}: {_change(one)}" for one in slices if one.state == FAIL]
     if rest is not None and rest.state == FAIL:
         missing.append(f"a drop of {100 * evidence.slice_margin:g} points is not excluded in the small slices together: {_change(rest)}")
     return missing
+
+
+def _why_not_better(right: SliceResult, safe: SliceResult, margin: float) -> list[str]:
+    """A gain that may be chance, or one that may be paid for elsewhere; where more is wrong is said of everything."""
+    if _by_chance(right) < ALPHA / 2:
+        return []
+    if _by_chance(safe) < ALPHA / 2:
+        return [f"fewer are decided wrongly, but a drop of {100 * margin:g} points in what is right without a person is not excluded: {_change(right)}"]
+    told = (
+        f"{name} {_change(one)}, by chance in {100 * _by_chance(one):.3g} %" for name, one in (("right without a person", right), ("not decided wrongly", safe))
+    )
+    return [f"not shown to be better than chance, for which {100 * ALPHA / 2:g} % is the most: {'; '.join(told)}"]
 
 
 def judged(tally: Tally, margin: float) -> SliceResult:
@@ -202,8 +214,12 @@ def _score_interval(counted: int, n: int, z: float) -> tuple[float, float]:
 
 
 def _is_better(one: SliceResult, other: SliceResult, margin: float) -> bool:
-    gain = mcnemar(one.tally.challenger_only, one.tally.champion_only)
-    return gain < ALPHA / 2 and one.tally.difference > 0 and other.low > -margin
+    return _by_chance(one) < ALPHA / 2 and other.low > -margin
+
+
+def _by_chance(one: SliceResult) -> float:
+    """The exact chance that so many or more of the differing cases speak for the challenger, were neither better (McNemar)."""
+    return mcnemar(one.tally.challenger_only, one.tally.champion_only)
 
 
 def _harmed(results: Sequence[SliceResult]) -> list[SliceResult]:

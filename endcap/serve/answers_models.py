@@ -40,8 +40,9 @@ class Proposals(Answer):
 
 
 class ProposalStep(BaseModel):
-    """A state that a proposal came into."""
+    """What happened to a proposal; `state` is the one it was in then."""
 
+    words: str
     state: str
     actor: str
     reason: str

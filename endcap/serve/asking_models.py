@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from endcap.govern.evidence import words_of
 from endcap.serve import answers_models as answers
 from endcap.serve.asking import NotFound
 from endcap.serve.reading import Reading
@@ -37,13 +38,18 @@ def proposal(reading: Reading, proposal_id: int) -> answers.ProposalPage:
     trials = reading.rows_now("SELECT figures_json FROM trials WHERE trial_id = ?", [row["trial_id"]]) if row["trial_id"] else []
     figures = json.loads(trials[0]["figures_json"]) if trials else {}
     shoppers = figures.get("shoppers", {})
-    steps = reading.rows('SELECT state, actor, reason, "at" FROM proposal_events WHERE proposal_id = ? ORDER BY event_id', [proposal_id])
+    steps = reading.rows('SELECT state, actor, reason, "at", details_json FROM proposal_events WHERE proposal_id = ? ORDER BY event_id', [proposal_id])
     return answers.ProposalPage(
-        snapshot=reading.snapshot_id, proposal=_proposal(row), text=row["text"] or "", steps=[answers.ProposalStep(**step) for step in steps],
+        snapshot=reading.snapshot_id, proposal=_proposal(row), text=row["text"] or "", steps=[_step(step) for step in steps],
         slices=_slices(figures.get("judgement", {})), reasons=figures.get("judgement", {}).get("reasons", []), cases=figures.get("cases"),
         changed=shoppers.get("changed"), merged=shoppers.get("merged"), split=shoppers.get("split"), changed_by=shoppers.get("by", {}),
         samples=[_changed(one) for one in shoppers.get("samples", [])], postmortems=_postmortems(reading, "WHERE proposal_id = ?", [proposal_id]),
     )  # fmt: skip
+
+
+def _step(row: dict[str, Any]) -> answers.ProposalStep:
+    details = json.loads(row.pop("details_json"))
+    return answers.ProposalStep(words=words_of({**details, **row}), **row)
 
 
 def models(reading: Reading) -> answers.Models:
