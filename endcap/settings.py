@@ -157,7 +157,7 @@ class Scope(Settings):
             raise ValueError("name a supplier, a category or both; for everything use policy.promise")
 
 
-Suspicious = Literal["source_key", "nearly_all_linked", "equal_scores", "large_cluster", "equal_titles", "placeholder_gtin"]
+Suspicious = Literal["source_key", "unlike_titles", "nearly_all_linked", "equal_scores", "large_cluster", "equal_titles", "placeholder_gtin"]
 
 
 class Policy(Settings):
@@ -172,7 +172,7 @@ class Policy(Settings):
     scopes: list[Scope] = Field([], description="Promises for parts of the catalog; an offer belongs to the first one that names it.")
     max_price_ratio: float = Field(4.0, gt=1, description="A link whose prices differ by more than this factor is asked, not made.")
     hold_on: list[Suspicious] = Field(
-        ["source_key"], description="Signs of a false success that hold the run until a person lets it through; the others are only said."
+        ["source_key", "unlike_titles"], description="Signs of a false success that hold the run until a person lets it through; the others are only said."
     )
     max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
 

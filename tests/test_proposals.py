@@ -122,7 +122,8 @@ def test_what_is_no_proposal_is_refused_in_one_sentence(untouched: Home, tmp_pat
 
 @pytest.mark.parametrize(
     ("changed", "words"),
-    [({"set": {"accept": 1.5}}, "accept"), ({"scope": "feed:one", "set": {"review": 0.5}}, "review is one setting for all offers"), ({"set": {"review": 0.99}}, "review must not be above"), ({"set": {"max_cluster": 9}}, "propose a policy"),
+    [({"set": {"accept": 1.5}}, "accept"), ({"scope": "feed:one", "set": {"review": 0.5}}, "review is one setting for all offers"),
+     ({"set": {"review": 0.99}}, "review must not be above"), ({"set": {"max_cluster": 9}}, "propose a policy"),
      ({"kind": "policy", "set": {"acept": 1}}, "did you mean 'accept'"), ({"kind": "mapping", "set": {"none": {"title": "x"}}}, "no feed 'none'"),
      ({"kind": "mapping", "set": {"one": {"titel": "x"}}}, "did you mean 'title'"), ({"kind": "taxonomy", "set": None, "file": "none.csv"}, "no taxonomy file"),
      ({"kind": "model", "set": None, "artefact": "0" * 12}, "cannot be read"), ({"kind": "model", "set": None}, "artefact: missing")],

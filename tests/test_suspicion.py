@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,40 @@ def test_the_demo_raises_no_suspicion(demo: Demo) -> None:
     given = settings.read(demo.folder)
     with Home(given).connect() as con:
         assert find_suspicions(con, given.policy) == []
+
+
+def test_a_number_of_the_trade_in_titles_that_share_nothing_else_holds_the_run(tmp_path: Path) -> None:
+    words = (
+        "rapid",
+        "silent",
+        "folding",
+        "digital",
+        "heavy",
+        "mini",
+        "wooden",
+        "ultra",
+        "blender",
+        "scarf",
+        "pillow",
+        "drill",
+        "carpet",
+        "helmet",
+        "lamp",
+        "fan",
+    )
+
+    def named(n: int, seed: int) -> str:
+        dice = random.Random(f"{seed} {n}")
+        return f"{' '.join(dice.sample(words, 3))} Art-{50_000 + 37 * n}"
+
+    feeds = {name: rows([named(n, seed) for n in range(200)]) for seed, name in enumerate(("left", "right"))}
+    with pytest.raises(Held, match=r"unlike_titles.*share \d+% of their words.*a key links them"):
+        flow.run(catalog(tmp_path, feeds))
+    codes = [f"A{n}-77" for n in range(120)]
+    assert "unlike_titles" not in notices(flow.run(catalog(tmp_path / "codes", {name: rows(codes) for name in ("left", "right")})))
+
+
+def test_a_small_feed_that_is_linked_whole_is_noticed(tmp_path: Path) -> None:
+    names = titles(60)
+    done = flow.run(catalog(tmp_path, {"left": rows(names), "right": rows([f"{name} new" for name in names])}))
+    assert "60 offers of the smaller of left and right are linked" in notices(done)

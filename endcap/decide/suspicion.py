@@ -19,7 +19,9 @@ SHARED_KEY = 0.5
 DENSE = 0.5
 MOST_DIGITS = 7
 # Two feeds of which nearly every offer is linked hold the same records, or something that is not a product links them.
-NEARLY_ALL = 0.98
+NEARLY_ALL, LEAST_FEED = 0.95, 50
+# Titles of linked offers share more words than those of any two; where they hardly do, something else than the product links them.
+SAMPLE, NO_MORE, CHANCE = 2000, 1.5, 0.05
 EQUAL_TITLES = 0.5
 PLACEHOLDER = 20
 
@@ -69,6 +71,31 @@ def _source_key(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Sus
             yield Suspicion("source_key", words, _examples(con, f"left_{column} = right_{column}"))
 
 
+def _unlike_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    """Words without digits count, so that a key that stands in the titles does not speak for itself; titles of codes alone say nothing."""
+    rows = con.execute(
+        "SELECT left_title, right_title FROM made_links WHERE left_feed <> right_feed ORDER BY md5(left_id), left_id, counterpart_offer_id LIMIT ?", [SAMPLE]
+    ).fetchall()
+    pairs = [(_plain_words(left), _plain_words(right)) for left, right in rows]
+    pairs = [(left, right) for left, right in pairs if min(len(left), len(right)) > 1]
+    if len(pairs) < ENOUGH:
+        return
+    others = [right for _left, right in pairs[1:] + pairs[:1]]
+    linked = sum(_in_common(left, right) for left, right in pairs) / len(pairs)
+    any_two = sum(_in_common(left, other) for (left, _right), other in zip(pairs, others, strict=True)) / len(pairs)
+    if linked < NO_MORE * any_two + CHANCE:
+        words = f"titles of linked offers share {linked:.0%} of their words, those of any two {any_two:.0%}: a key links them that names no product"
+        yield Suspicion("unlike_titles", words, _examples(con, "left_feed <> right_feed"))
+
+
+def _plain_words(title: str) -> set[str]:
+    return {word for word in title.casefold().split() if not any(letter.isdigit() for letter in word)}
+
+
+def _in_common(one: set[str], other: set[str]) -> float:
+    return len(one & other) / min(len(one), len(other))
+
+
 def _nearly_all(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
     """Distinct offers of the smaller feed count, on either side of a link: many variants may rightly link to one offer of it."""
     rows = con.execute("""
@@ -81,7 +108,7 @@ def _nearly_all(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Sus
         WHERE a.offers < b.offers OR (a.offers = b.offers AND feed < partner) ORDER BY ALL
     """).fetchall()
     for one, other, links, offers in rows:
-        if offers >= ENOUGH and links >= NEARLY_ALL * offers:
+        if offers >= LEAST_FEED and links >= NEARLY_ALL * offers:
             words = f"{links:,} of {offers:,} offers of the smaller of {one} and {other} are linked: are they two deliveries of the same records?"
             yield Suspicion("nearly_all_linked", words, _examples(con, "least(left_feed, right_feed) = ? AND greatest(left_feed, right_feed) = ?", one, other))
 
@@ -127,7 +154,7 @@ def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterat
 
 
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, Policy], Iterator[Suspicion]], ...] = (
-    _source_key, _nearly_all, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
+    _source_key, _unlike_titles, _nearly_all, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
 )  # fmt: skip
 
 

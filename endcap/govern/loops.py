@@ -127,7 +127,8 @@ def close(home: Home, loop_id: int, *, actor: str, cause: str, comment: str) -> 
     if cause != "not_a_bug":
         told = verify(home, loop_id, actor=actor)["replay"]
         if not told["verified"] and not (told["replayable"] is False and cause in NOT_DECIDED):
-            raise BadInput(f"loop {loop_id} is not solved: {told['words']}", where="loops", todo="see `endcap loops show`; it closes once that is right")
+            todo = "see `endcap loops show`; it closes once that is right" if told["replayable"] else f"close it as {', '.join(NOT_DECIDED)}"
+            raise BadInput(f"loop {loop_id} is not solved: {told['words']}", where="loops", todo=todo)
     return _changed(home, row, actor, "closed", {"closed_at": now(), "cause": cause, "comment": comment, "acknowledged_at": row["acknowledged_at"] or now()})
 
 
@@ -302,7 +303,7 @@ def _owner(home: Home, row: dict[str, Any]) -> str:
 
 
 def _same_case(connection: Connection, row: dict[str, Any]) -> dict[str, Any] | None:
-    """The oldest loop of the same case."""
+    """The oldest loop of the same case; one that expects something else of it is another."""
     for known in connection.execute(select(LOOPS).where(LOOPS.c.duplicate_of.is_(None)).order_by(LOOPS.c.loop_id)).mappings():
         if _key(dict(known)) == _key(row):
             return dict(known)
@@ -311,7 +312,7 @@ def _same_case(connection: Connection, row: dict[str, Any]) -> dict[str, Any] | 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     if row["counterpart_offer_id"] is not None:
-        return ("pair", *sorted((row["offer_id"], row["counterpart_offer_id"])))
+        return ("pair", *sorted((row["offer_id"], row["counterpart_offer_id"])), row["expected"])
     if row["field"] is not None:
         return ("field", row["product_id"], row["field"])
     return ("offer", row["offer_id"]) if row["offer_id"] is not None else ("product", row["product_id"]) if row["product_id"] else ("title", row["title"])

@@ -64,7 +64,8 @@ class Replayed:
     @property
     def words(self) -> str:
         case = {True: "comes out right", False: "still comes out wrong", None: "cannot be replayed: an offer of it is no longer delivered"}[self.right]
-        return f"without its own answer it {case} under {self.model}, and so do {self.siblings_right} of {self.siblings} sibling cases"
+        siblings = f"; of {self.siblings} sibling cases {self.siblings_right} come out right" if self.siblings else ""
+        return f"without its own answer it {case} under {self.model}{siblings}"
 
 
 def pair_case(offer_id: str, other: str, expected: str) -> Case:

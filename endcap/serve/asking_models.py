@@ -70,9 +70,10 @@ def models(reading: Reading) -> answers.Models:
 def loops(reading: Reading) -> answers.Loops:
     """Reported problems: open ones from the oldest on, then closed ones from the newest on."""
     reading.bring_up()
-    rows = reading.rows(f"SELECT * FROM loops ORDER BY closed_at IS NOT NULL, closed_at DESC, opened_at, loop_id LIMIT {MOST}")
+    rows = reading.rows(f"SELECT * FROM loops WHERE duplicate_of IS NULL ORDER BY closed_at IS NOT NULL, closed_at DESC, opened_at, loop_id LIMIT {MOST}")
     newest = _newest(reading)
-    found = reading.row("SELECT count(*) FILTER (closed_at IS NULL) AS open, count(closed_at) AS closed FROM loops") or {"open": 0, "closed": 0}
+    counted = "SELECT count(*) FILTER (closed_at IS NULL) AS open, count(closed_at) AS closed FROM loops WHERE duplicate_of IS NULL"
+    found = reading.row(counted) or {"open": 0, "closed": 0}
     return answers.Loops(snapshot=reading.snapshot_id, loops=[_loop(row, newest) for row in rows], open=found["open"], closed=found["closed"])
 
 
