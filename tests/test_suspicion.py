@@ -176,3 +176,9 @@ def test_a_small_feed_that_is_linked_whole_is_noticed(tmp_path: Path) -> None:
     names = titles(60)
     done = flow.run(catalog(tmp_path, {"left": rows(names), "right": rows([f"{name} new" for name in names])}))
     assert "60 offers of the smaller of left and right are linked" in notices(done)
+
+
+def test_two_feeds_that_sell_different_things_are_noticed(tmp_path: Path) -> None:
+    feeds = {"left": rows(titles(300)), "right": rows([f"Bolt kettle Q{9 * n}z" for n in range(290)] + titles(10))}
+    said = notices(flow.run(catalog(tmp_path, feeds)))
+    assert "few_linked" in said and "endcap audit" in said, said

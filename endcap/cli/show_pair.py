@@ -27,13 +27,18 @@ def lines_of(explanation: PairExplanation) -> list[str]:
     """The whole answer in words, a line each, in 80 columns."""
     blocks = [
         [*_offer_lines(explanation.left), *_offer_lines(explanation.right)],
-        [*_wrapped(explanation.words[:1].upper() + explanation.words[1:]), *_wrapped(f"To do: {explanation.todo}.")],
+        [*_wrapped(_sentence(explanation.words)), *_wrapped(f"To do: {explanation.todo}.")],
         ["The way of the pair", *(line for step in explanation.steps for line in _wrapped(step.words, f"  {MARKS[step.passed]:<4}{step.name:<12}"))],
         _waterfall(explanation),
         *(_near_lines(offer, explanation.near) for offer in (explanation.left, explanation.right)),
         ["What people said", *(line for answer in explanation.answers for line in _wrapped(answer, "  "))] if explanation.answers else [],
     ]
     return [line for block in blocks if block for line in ("", *block)][1:]
+
+
+def _sentence(words: str) -> str:
+    """Begun with a capital, unless it begins with an id, which is written in one way only."""
+    return words if ":" in words.split(" ", 1)[0] else words[:1].upper() + words[1:]
 
 
 def _wrapped(text: str, first: str = "") -> list[str]:

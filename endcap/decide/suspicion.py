@@ -22,6 +22,8 @@ MOST_DIGITS = 7
 NEARLY_ALL, LEAST_FEED = 0.95, 50
 # Titles of linked offers share more words than those of any two; where they hardly do, something else than the product links them.
 SAMPLE, NO_MORE, CHANCE = 2000, 1.5, 0.05
+# So few offers of so many are linked that what is linked without a label may be chance.
+FEW, MANY_OFFERS = 0.05, 500
 EQUAL_TITLES = 0.5
 PLACEHOLDER = 20
 
@@ -113,6 +115,19 @@ def _nearly_all(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Sus
             yield Suspicion("nearly_all_linked", words, _examples(con, "least(left_feed, right_feed) = ? AND greatest(left_feed, right_feed) = ?", one, other))
 
 
+def _few_linked(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    """Feeds that sell different things: what is most alike among them is not the same for that."""
+    ((links, linked, offers, feeds),) = con.execute(
+        """
+        SELECT count(*), (SELECT count(*) FROM (SELECT offer_id FROM across UNION SELECT counterpart_offer_id FROM across)),
+               (SELECT count(*) FROM offers), (SELECT count(DISTINCT feed) FROM offers) FROM across
+    """.replace("across", "(SELECT * FROM made_links WHERE left_feed <> right_feed)")
+    ).fetchall()
+    if links and feeds > 1 and offers >= MANY_OFFERS and linked < FEW * offers:
+        words = f"only {linked:,} of {offers:,} offers are linked to another feed's: do the feeds sell the same things? `endcap audit` tells how many are right"
+        yield Suspicion("few_linked", words, _examples(con, "left_feed <> right_feed"))
+
+
 def _equal_scores(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
     """Only links of different titles count: equal titles are equally alike."""
     differing = "lower(left_title) <> lower(right_title)"
@@ -154,7 +169,7 @@ def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterat
 
 
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, Policy], Iterator[Suspicion]], ...] = (
-    _source_key, _unlike_titles, _nearly_all, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
+    _source_key, _unlike_titles, _nearly_all, _few_linked, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
 )  # fmt: skip
 
 

@@ -42,6 +42,8 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     judged = judge_all(tables, Matching.model_validate({"seed": seed}), [pair for split in SPLITS for pair in given[split].pairs])
     places = {split: judged.places(tables.rows(given[split].pairs)) for split in SPLITS}
     same = {split: given[split].labels for split in SPLITS}
+    if not (same["test"] == 1).any():
+        raise BadInput("no pair of test.csv is labelled the same, so that nothing can be found", where=str(folder / "test.csv"), todo="label some with 1")
     weights = _weights(places["train"], same["train"])
     if labels == "all":
         model, columns = fit(judged, places["train"], same["train"], weights, seed)
@@ -58,7 +60,7 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     predicted = scores >= threshold
     counted = quality(predicted, same["test"] == 1, int((same["test"] == 1).sum()))
     head = {"dataset": tables.name, "labels": labels, **({"encoder": True} if encoder else {}), **counted, "threshold": threshold, "threshold_from": source}
-    return {**head, "pairs": len(given["test"].pairs), "contradictions": int((weights < 1).sum()), **cost(clock)}
+    return {**head, "pairs": len(given["test"].pairs), "contradictions": np.unique(places["train"][weights < 1]).size, **cost(clock)}
 
 
 def fit(judged: Judged, places: np.ndarray, labels: np.ndarray, weights: np.ndarray, seed: int) -> tuple[Model, np.ndarray]:
