@@ -55,7 +55,18 @@ def words_of(text: str) -> str:
 
 def story(number: int) -> str:
     """The text of one story of the page."""
-    return re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.M)[number]
+    return _split(PAGE.read_text(encoding="utf-8"))[number]
+
+
+def _split(page: str) -> list[str]:
+    """What stands before the first story, and each story with its heading; a heading within a block is printed, not one of the page."""
+    parts, within = [""], False
+    for line in page.splitlines(keepends=True):
+        within ^= line.startswith("```")
+        if line.startswith("## ") and not within:
+            parts.append("")
+        parts[-1] += line
+    return parts
 
 
 def play(text: str, folder: Path, *, made: bool = False) -> Iterator[Played]:
@@ -75,7 +86,7 @@ def play(text: str, folder: Path, *, made: bool = False) -> Iterator[Played]:
 
 def write() -> None:
     """Play every story and put what was printed into the page."""
-    stories = re.split(r"(?=^## )", PAGE.read_text(encoding="utf-8"), flags=re.M)
+    stories = _split(PAGE.read_text(encoding="utf-8"))
     for number, text in enumerate(stories[1:], start=1):
         with tempfile.TemporaryDirectory() as folder:
             printed = iter([_block(one) for one in play(text, Path(folder))])

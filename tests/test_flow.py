@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import Demo, endcap
 
 from endcap import settings
@@ -276,6 +278,15 @@ def test_plan_changes_nothing_and_says_what_would_come(copy_of_demo: Path) -> No
 
 
 @pytest.mark.nightly
+def test_decisions_of_another_policy_than_the_settings_of_now_do_not_go_unsaid(copy_of_demo: Path) -> None:
+    file = copy_of_demo / "endcap.yaml"
+    assert "another policy" not in endcap("run", "--dir", copy_of_demo).stdout
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "policy": {"accept": 0.99}}))
+    for command in ("plan", "run"):
+        said = " ".join(endcap(command, "--dir", copy_of_demo).stdout.split())
+        assert re.search(r"([\d,]+) of \1 decisions were made by another policy than the settings' of now", said), said
+
+
 def test_a_feed_that_comes_later_is_learnt_and_linked_as_if_it_had_come_first(demo: Demo, tmp_path: Path) -> None:
     """The first run sees one supplier, so nothing can be compared; what was learnt from that must not be kept for ever."""
     import yaml

@@ -83,6 +83,6 @@ def _new_answers(home: Home, result: TrainResult, kind: str, category: str | Non
         ((count,),) = con.execute("""
             SELECT count(*) FROM labels l LEFT JOIN facts f ON f.offer_id = l.left_id AND f.attribute = 'category'
             WHERE l.run > coalesce((SELECT run FROM snapshots WHERE snapshot_id = $since), -1) AND ($category IS NULL OR f.value = $category)
-              AND (l.source IN ('override', 'second', 'gold') OR $category IS NULL)
+              AND (l.source IN ('override', 'second', 'gold') OR $category IS NULL AND l.source <> 'audit')
         """, {"since": since, "category": category}).fetchall()  # fmt: skip
     return int(count)

@@ -104,7 +104,7 @@ def decide(home: Home, loop_id: int, *, actor: str, comment: str, override_id: i
 
 
 def verify(home: Home, loop_id: int, *, actor: str) -> dict[str, Any]:
-    """Replay the case under the champion without its own answer, with its siblings; verified only where both come out right."""
+    """Replay the case under the champion without its own answer, with its siblings; verified only where both come out right, and the snapshot shows it."""
     row = loop(home, loop_id)
     with home.connect() as con:
         told = _replayed(home, con, row)
@@ -239,9 +239,11 @@ def _replayed(home: Home, con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -
     else:
         words = "it names no pair of offers and no value, so that nothing can be replayed"
         return {"replayable": False, "verified": False, "words": words, "model": model}
+    served = _is_right(con, row, manifest.override_sequence) is not False
     return {
-        "replayable": found.right is not None, "verified": found.verified(home.catalog.govern.sibling_share), "right": found.right, "siblings": found.siblings,
-        "siblings_right": found.siblings_right, "model": model, "words": found.words, "at": now(),
+        "replayable": found.right is not None, "verified": served and found.verified(home.catalog.govern.sibling_share), "right": found.right,
+        "siblings": found.siblings, "siblings_right": found.siblings_right, "model": model, "at": now(),
+        "words": found.words + ("" if served else ", but what is served is still wrong: answer the case, or promote what mends it"),
     }  # fmt: skip
 
 
@@ -327,7 +329,7 @@ def _one(connection: Connection, loop_id: int) -> dict[str, Any]:
 
 def _reopen(connection: Connection, loop_id: int, actor: str, why: str) -> None:
     row = _one(connection, loop_id)
-    fresh = dict.fromkeys(("closed_at", "verified_at", "in_snapshot_at", "released_at", "decided_at"))
+    fresh = dict.fromkeys(("closed_at", "verified_at", "in_snapshot_at", "released_at", "decided_at", "replay_json"))
     connection.execute(update(LOOPS).values(**fresh, reopened=row["reopened"] + 1).where(LOOPS.c.loop_id == row["loop_id"]))
     audit.record(connection, actor, "loop", str(row["loop_id"]), {"reopened": row["reopened"] + 1, "why": why})
 
