@@ -293,6 +293,16 @@ def test_groups_hold_items_of_the_same_evidence(home: Home) -> None:
     assert {one["group"] for one in shown} == {groups[0]["group"]} and len(shown) == groups[0]["count"]
 
 
+def test_groups_leave_out_what_the_filters_do(home: Home) -> None:
+    client, api = client_of(home, "rita", "reviewer"), "/api/v1/review"
+    every = {offer_id for group in client.get(f"{api}/groups").json()["groups"] for offer_id in group["offer_ids"]}
+    for name, values in (("category", "categories"), ("reason", "reasons"), ("supplier", "suppliers")):
+        value = next(one for one in client.get(NEXT, params={"n": 1}).json()[values] if one)
+        fitting = {one["offer_id"] for one in client.get(NEXT, params={"n": 100, name: value}).json()["items"]}
+        found = [offer_id for group in client.get(f"{api}/groups", params={name: value}).json()["groups"] for offer_id in group["offer_ids"]]
+        assert set(found) <= fitting < every | fitting, name
+
+
 def test_filters_count_what_they_hide(home: Home) -> None:
     client = client_of(home, "rita", "reviewer")
     whole = client.get(NEXT, params={"n": 1}).json()

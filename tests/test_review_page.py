@@ -8,6 +8,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from desk import Desk, violations
@@ -251,6 +252,17 @@ def test_items_of_the_same_evidence_are_decided_and_undone_as_one(desk: Desk) ->
     page.keyboard.press("u")
     expect(page.locator("#left")).to_contain_text("Taken back")
     assert len([row for row in desk.stored() if row["action"] == "undo"]) == len(rows)
+
+
+def test_a_batch_is_asked_for_with_the_filters(desk: Desk) -> None:
+    page = desk.person()
+    ready(page)
+    supplier = page.evaluate("fetch('/api/v1/review/next?n=1').then(a => a.json()).then(a => Object.keys(a.suppliers)[0])")
+    page.goto(f"{desk.address}/review?{urlencode({'supplier': supplier})}")
+    ready(page)
+    with page.expect_request("**/api/v1/review/groups*") as request:
+        page.keyboard.press(" ")
+    assert parse_qs(urlsplit(request.value.url).query) == {"supplier": [supplier]}
 
 
 def test_a_decision_is_reopened_from_the_rail_from_the_history_and_after_a_reload_and_the_product_stands_beside_it(desk: Desk) -> None:

@@ -21,7 +21,7 @@ MOST_DIGITS = 7
 # Two feeds of which nearly every offer is linked hold the same records, or something that is not a product links them.
 NEARLY_ALL, LEAST_FEED = 0.95, 50
 # Titles of linked offers share more words than those of any two; where they hardly do, something else than the product links them.
-SAMPLE, NO_MORE, CHANCE = 2000, 1.5, 0.05
+SAMPLE, CHANCE = 2000, 0.05
 # So few offers of so many are linked that what is linked without a label may be chance.
 FEW, MANY_OFFERS = 0.05, 500
 EQUAL_TITLES = 0.5
@@ -85,7 +85,7 @@ def _unlike_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[
     others = [right for _left, right in pairs[1:] + pairs[:1]]
     linked = sum(_in_common(left, right) for left, right in pairs) / len(pairs)
     any_two = sum(_in_common(left, other) for (left, _right), other in zip(pairs, others, strict=True)) / len(pairs)
-    if linked < NO_MORE * any_two + CHANCE:
+    if linked < any_two + CHANCE:
         words = f"titles of linked offers share {linked:.0%} of their words, those of any two {any_two:.0%}: a key links them that names no product"
         yield Suspicion("unlike_titles", words, _examples(con, "left_feed <> right_feed"))
 

@@ -139,10 +139,10 @@ def release(request: Request, reading: Pinned, home: Writing) -> answers.Release
 
 
 @ROUTER.get("/groups")
-def groups(request: Request, reading: Pinned, home: Writing) -> answers.Groups:
-    """Items that the same evidence speaks about, the largest groups first: by seller, reason and the fields that differ."""
+def groups(request: Request, reading: Pinned, home: Writing, supplier: Filter = "", category: Filter = "", reason: Filter = "") -> answers.Groups:
+    """Items that the same evidence speaks about, the largest groups first: by seller, reason and the fields that differ. Filters are those of the queue."""
     shown = _grouped(reading, person_of(request))
-    open_now = {one.offer_id for one in _waiting(reading, home, person_of(request))[0]}
+    open_now = {one.offer_id for one in _waiting(reading, home, person_of(request))[0] if _fits(one, supplier, category, reason)}
     members: dict[str, list[str]] = {}
     for item in shown:
         if item.offer_id in open_now:

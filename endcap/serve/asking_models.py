@@ -48,7 +48,7 @@ def proposal(reading: Reading, proposal_id: int) -> answers.ProposalPage:
 
 
 def _step(row: dict[str, Any]) -> answers.ProposalStep:
-    details = json.loads(row.pop("details_json"))
+    details = json.loads(row.pop("details_json") or "{}")
     return answers.ProposalStep(words=words_of({**details, **row}), **row)
 
 

@@ -293,7 +293,7 @@ function putBack(items, undone, offerId) {
 async function batch() {
   const item = state.items[0];
   if (!item) return;
-  const answer = await fetch("/api/v1/review/groups");
+  const answer = await fetch(`/api/v1/review/groups?${new URLSearchParams(filters())}`);
   if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
   const { groups } = await answer.json();
   const group = groups.find((one) => one.group === item.group);
