@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_the_same_key_stores_once_and_means_one_thing(copy_of_demo: Path) -> Non
             set_field(home, reading, *changed, key="k")
 
 
-@pytest.mark.parametrize(("field", "value"), [("brand", " "), ("brand", "x" * 501), ("gtin", "123"), ("price", "1"), ("title", "a\x00b")])
+@pytest.mark.parametrize(("field", "value"), [("brand", " "), ("brand", "x" * 501), ("gtin", "123"), ("price", "1"), ("pack_count", "-7"), ("title", "a\x00b")])
 def test_a_value_that_cannot_be_is_refused_in_a_sentence(copy_of_demo: Path, field: str, value: str) -> None:
     home, reading = opened(copy_of_demo)
     with pytest.raises(BadInput):
@@ -163,3 +164,18 @@ class Source:
             writer.writeheader()
             writer.writerows(self.rows)
         return rerun(self.folder)
+
+
+@pytest.mark.parametrize(("alter", "words"), [
+    ("UPDATE overrides SET value = 'Apex' WHERE override_id = 1", "answer 1 was altered"), ("DELETE FROM overrides WHERE override_id = 1", "answer 1 was removed"),
+])  # fmt: skip
+def test_whoever_alters_an_answer_past_the_database_is_found(copy_of_demo: Path, alter: str, words: str) -> None:
+    home, reading = opened(copy_of_demo)
+    set_field(home, reading, next(iter(products(reading))), "brand", "Acme", KIM, key="k")
+    assert audit.verify(home.engine).broken is None
+    with sqlite3.connect(home.path / "ops.sqlite") as other:
+        for verb in ("update", "delete"):
+            other.execute(f"DROP TRIGGER overrides_no_{verb}")
+        other.execute(alter)
+    found = audit.verify(home.engine)
+    assert found.broken is not None and words in found.words

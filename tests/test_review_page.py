@@ -360,6 +360,10 @@ def test_every_state_says_what_it_is(desk: Desk) -> None:
     page.reload()
     expect(page.locator("#notice")).to_contain_text("does not answer")
     page.unroute(NEXT)
+    looking = desk.person("vic", "viewer")
+    for path in ("/review", "/review?kind=category"):
+        looking.goto(desk.address + path)
+        expect(looking.locator("#notice")).to_contain_text("Your role may look at the catalog, not decide")
     page.context.clear_cookies()
     page.goto(f"{desk.address}/review")
     assert page.url.endswith("/sign-in")

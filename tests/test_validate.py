@@ -28,6 +28,8 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     assert (content(home), places(home)) == (before, lay), "nothing but the trial is written"
     assert worse.verdict == ROLLBACK and "worse in everything" in worse.words, worse.words
     assert better.verdict in (SHIP, HOLD), better.words
+    planned = validate(home, "match", challenger(home), seed=7, needed=5000)
+    assert planned.verdict == HOLD and f"only {planned.figures['cases']} audited cases; 5,000 are asked for" in planned.words
     figures = better.figures
     assert judged - 5 <= figures["cases"] == figures["audits"] <= judged, "two links may be drawn for one pair"
     assert figures["outcomes"]["challenger"]["right"] >= figures["outcomes"]["champion"]["right"]

@@ -109,7 +109,7 @@ def withdraw(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> d
 
 
 def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = None) -> dict[str, Any]:
-    """Replay an accepted proposal's artefact on audited decisions, and keep the verdict with hashes of all it rests on.
+    """Replay an accepted proposal's artefact on audited decisions, as many as its plan asks for, and keep the verdict with hashes of all it rests on.
 
     Raises BadInput where it was not accepted, or its file or artefact changed since.
     """
@@ -120,7 +120,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
     check_unedited(home, row)
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
     check_readable(home, kind, artefact)
-    found = replay(home, kind, artefact, seed=home.catalog.matching.seed if seed is None else seed)
+    found = replay(home, kind, artefact, seed=home.catalog.matching.seed if seed is None else seed, needed=int(row["details"]["needed"]))
     sealed = {
         "artefact_kind": kind, "artefact": artefact, "files": evidence.hash_of_files(home.model_folder(artefact)), "trial": found.trial_id,
         "trial_hash": evidence.hash_of_trial(home, found.trial_id), "verdict": found.verdict, "data_version": found.data_version,

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -25,7 +25,7 @@ from endcap.learn.cases import RIGHT, WRONG, Case, around, closed_loops, fair_ca
 from endcap.learn.kinds import Arm, arm_of
 from endcap.learn.replay import Sides, changed_sides, replay
 from endcap.learn.scoring import shown
-from endcap.learn.verdict import Evidence, Judgement, verdict
+from endcap.learn.verdict import LEAST_CASES, Evidence, Judgement, verdict
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
@@ -60,8 +60,11 @@ class Validation:
         return {**named, "words": self.words}
 
 
-def validate(home: Home, kind: str, artefact: str, *, seed: int) -> Validation:
-    """Judge an artefact beside the champion of its kind, and append the trial. Raises BadInput where there is no catalog, no such kind or artefact."""
+def validate(home: Home, kind: str, artefact: str, *, seed: int, needed: int = LEAST_CASES) -> Validation:
+    """Judge an artefact beside the champion of its kind, and append the trial; on fewer cases than are `needed` nothing ships.
+
+    Raises BadInput where there is no catalog, no such kind or artefact.
+    """
     with home.writer():
         manifest = home.manifest()
         if not manifest.run:
@@ -70,13 +73,13 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int) -> Validation:
         with home.connect() as con:
             overrides = home.rows(OVERRIDES)
             champion, challenger = arm_of(home, con, kind, None, manifest), arm_of(home, con, kind, artefact, manifest)
-            judgement, figures = _judge(con, champion, challenger, overrides)
+            judgement, figures = _judge(con, champion, challenger, overrides, needed)
             figures["shoppers"] = _shoppers(con, challenger, overrides)
         figures |= {"seed": seed, "cpu_s": round(time.process_time() - started, 2), "kind": kind}
         return _kept(home, manifest, kind, artefact, champion.artefact, judgement, figures)
 
 
-def _judge(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table) -> tuple[Judgement, dict[str, Any]]:
+def _judge(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table, needed: int) -> tuple[Judgement, dict[str, Any]]:
     cases, loops = sliced(con, fair_cases(con, taught=challenger.learned)), closed_loops(con)
     every = [*cases, *loops.values()]
     con.register("pairs_of_challenger", challenger.pairs)
@@ -86,7 +89,7 @@ def _judge(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overr
     rulings = [_replayed(con, arm, said, open_ids, every) for arm in (champion, challenger)]
     made = [(case, (outcome(case, rulings[0][0]), outcome(case, rulings[1][0]))) for case in cases]
     broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
-    judgement = verdict(_evidence(made, broken))
+    judgement = verdict(replace(_evidence(made, broken), least_cases=max(LEAST_CASES, needed)))
     figures = {
         "cases": len(cases), "audits": sum(case.source == "audit" for case in cases), "judgement": judgement.to_dict(),
         "loops": {"checked": len(loops), "broken": broken},

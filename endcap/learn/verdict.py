@@ -133,7 +133,7 @@ def _missing_to_ship(
     evidence: Evidence, right: SliceResult, safe: SliceResult, slices: Sequence[SliceResult], rest: SliceResult | None
 ) -> list[str]:  # fmt: skip
     if evidence.right.n < evidence.least_cases:
-        return [f"only {evidence.right.n} audited cases; {evidence.least_cases} are the least"]
+        return [f"only {evidence.right.n:,} audited cases; {evidence.least_cases:,} are asked for"]
     missing = []
     # Either may be what is better; each is tested at half the error, and the other must not be worse.
     if not (_is_better(right, safe, evidence.whole_margin) or _is_better(safe, right, evidence.whole_margin)):

@@ -239,7 +239,9 @@ def append(connection: Connection, catalog: Catalog, snapshot_id: str, row: dict
     team = access.team_of(connection, str(row["actor"])) or catalog.team
     key = connection.execute(insert(OVERRIDES).values({**row, "team": team, "snapshot_id": snapshot_id, "at": now()})).inserted_primary_key
     override_id = int(key[0]) if key else 0
-    audit.record(connection, row["actor"], row["action"], row["offer_id"], {"override": override_id, "product": row["product_id"], "undoes": row["undoes"]})
+    stored = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == override_id)).mappings().one()
+    sealed = {"override": override_id, "product": row["product_id"], "undoes": row["undoes"], "answer": audit.content_of(stored)}
+    audit.record(connection, row["actor"], row["action"], row["offer_id"], sealed)
     told = {name: row.get(name) for name in TOLD} | {"override": override_id, "team": team, "snapshot": snapshot_id}
     webhooks.note(connection, catalog, "override.stored", told)
     return Override(override_id, row["offer_id"], row["action"], row["product_id"], row["undoes"])

@@ -26,7 +26,7 @@ from endcap.review.quota import check_allowed
 from endcap.review.shown import Tables
 
 STATED_FIELDS = ("title", "gtin", "mpn")
-MOST_OFFERS, MOST_ROWS, MOST_CHARACTERS = 200, 2000, 500
+MOST_OFFERS, MOST_ROWS, MOST_CHARACTERS, MOST_IN_PACK = 200, 2000, 500, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +309,8 @@ def _checked(field: str, value: str) -> str:
         if digits is None:
             raise BadInput(f"{cleaned!r} is no GTIN: {mistake}", where="review", todo="copy the digits below the bar code")
         return digits
+    if field == "pack_count" and not (cleaned.isascii() and cleaned.isdecimal() and 0 < int(cleaned) <= MOST_IN_PACK):
+        raise BadInput(f"a pack cannot hold {cleaned[:40]!r}", where="review", todo=f"write a whole number from 1 to {MOST_IN_PACK:,}")
     return cleaned
 
 

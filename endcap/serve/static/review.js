@@ -28,6 +28,7 @@ function tell(what, words = "") {
     offline: `The server does not answer. Go on: ${outbox.all().length} decisions are kept here and sent when it is back.`,
     failing: `The server cannot store now. Go on: ${outbox.all().length} decisions are kept here.`,
     "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
+    forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.",
     refused: words,
   }[what];
   notice.hidden = !said;
@@ -55,8 +56,7 @@ async function more() {
   state.loading = (async () => {
     try {
       const answer = await fetch(`/api/v1/review/next?${asked}`);
-      if (answer.status === 401) return tell("signed out");
-      if (!answer.ok) return tell("failing");
+      if (!answer.ok) return tell({ 401: "signed out", 403: "forbidden" }[answer.status] ?? "failing");
       const found = await answer.json();
       const known = new Set([...had, ...outbox.all().map((one) => one.offer_id), ...state.items.map((item) => item.offer_id)]);
       const fresh = found.items.filter((item) => !known.has(item.offer_id));

@@ -15,7 +15,8 @@ const nameOf = (question) => `${question.product_id} ${question.field}`;
 
 function tell(what, words = "") {
   const said = { offline: `The server does not answer. Go on: ${outbox.all().length} answers are kept here and sent when it is back.`, failing: "The server cannot store now; answers are kept here.",
-    "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.", refused: words }[what];
+    "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
+    forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.", refused: words }[what];
   $("notice").hidden = !said;
   $("notice").textContent = said ?? "";
 }
@@ -42,8 +43,7 @@ async function more() {
 async function load() {
   try {
     const answer = await fetch(`/api/v1/review/values?${new URLSearchParams({ kind, n: String(AHEAD + state.putOff.size + outbox.all().length) })}`);
-    if (answer.status === 401) return tell("signed out");
-    if (!answer.ok) return tell("failing");
+    if (!answer.ok) return tell({ 401: "signed out", 403: "forbidden" }[answer.status] ?? "failing");
     const found = await answer.json();
     const known = new Set([...state.questions.map(nameOf), ...state.putOff, ...outbox.all().map((one) => `${one.product_id} ${one.field}`)]);
     const wasEmpty = !state.questions.length;
