@@ -167,7 +167,8 @@ class Source:
 
 
 @pytest.mark.parametrize(("alter", "words"), [
-    ("UPDATE overrides SET value = 'Apex' WHERE override_id = 1", "answer 1 was altered"), ("DELETE FROM overrides WHERE override_id = 1", "answer 1 was removed"),
+    ("UPDATE overrides SET value = 'Apex' WHERE override_id = 1", "answer 1 was altered"),
+    ("DELETE FROM overrides WHERE override_id = 1", "answer 1 was removed"),
 ])  # fmt: skip
 def test_whoever_alters_an_answer_past_the_database_is_found(copy_of_demo: Path, alter: str, words: str) -> None:
     home, reading = opened(copy_of_demo)
