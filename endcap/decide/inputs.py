@@ -84,7 +84,7 @@ def read_inputs(
     reopened = [] if policy is None else _reopened(con, policy, answers)
     con.register("open_ids", pa.table({"offer_id": pa.concat_arrays([open_ids, pa.array(reopened, pa.string())])}))
     offers = _open_offers(con)
-    before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall()}
+    before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall() if offer_id in offers}
     placements = [placement for offer_id, placement in answers.placed.items() if offer_id in offers]
     placed = {placement.product_id for placement in placements if placement.product_id}
     counterparts = sorted({placement.counterpart for placement in placements if placement.counterpart})

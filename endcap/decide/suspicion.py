@@ -117,12 +117,11 @@ def _nearly_all(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Sus
 
 def _few_linked(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
     """Feeds that sell different things: what is most alike among them is not the same for that."""
-    ((links, linked, offers, feeds),) = con.execute(
-        """
-        SELECT count(*), (SELECT count(*) FROM (SELECT offer_id FROM across UNION SELECT counterpart_offer_id FROM across)),
-               (SELECT count(*) FROM offers), (SELECT count(DISTINCT feed) FROM offers) FROM across
-    """.replace("across", "(SELECT * FROM made_links WHERE left_feed <> right_feed)")
-    ).fetchall()
+    ((links, linked, offers, feeds),) = con.execute("""
+        WITH across AS (SELECT offer_id, counterpart_offer_id FROM made_links WHERE left_feed <> right_feed),
+             ends AS (SELECT offer_id FROM across UNION SELECT counterpart_offer_id FROM across)
+        SELECT (SELECT count(*) FROM across), (SELECT count(*) FROM ends), count(*), count(DISTINCT feed) FROM offers
+    """).fetchall()
     if links and feeds > 1 and offers >= MANY_OFFERS and linked < FEW * offers:
         words = f"only {linked:,} of {offers:,} offers are linked to another feed's: do the feeds sell the same things? `endcap audit` tells how many are right"
         yield Suspicion("few_linked", words, _examples(con, "left_feed <> right_feed"))

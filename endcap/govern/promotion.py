@@ -58,8 +58,7 @@ def promote(
         else:
             beside = home.on_trial(kind)
             if beside is not None and beside["proposal_id"] != row["proposal_id"]:
-                reason_why = f"proposal {row['proposal_id']} takes its place"
-                _stand_down(home, connection, _stop(home, connection, kind, actor, reason_why), besides=row["proposal_id"])
+                _stand_down(home, connection, _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} takes its place"))
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=reason or str(row["hypothesis"]), data_version=_snapshot_id(home), action=stage, kind=kind,
             scope=scope, proposal_id=row["proposal_id"], connection=connection,

@@ -206,12 +206,15 @@ def _learn_of(arm: Arm, row: int, *, sample: bool) -> set[str]:
 
 def _answered(arm: Arm, opened: set[str], kept: int, seed: int) -> None:
     """Take the answers in: what they bind, and in the learning arm what they teach, with `kept` more questions to be asked."""
-    trial = _challenge(arm, opened, seed) if arm.learns else None
-    if trial is None:
+    challenger = _challenger(arm, seed) if arm.learns else None
+    if challenger is None:
         opened |= _ask_to_teach(arm, 0, kept)
-    elif _mends_more(arm, trial, kept, opened):
-        arm.model, arm.pairs, arm.memory = trial.model, trial.pairs, trial.memory
-        opened = set(arm.world.offers["offer_id"].to_pylist())
+    else:
+        trial = _tried(arm, challenger)
+        _decide(arm, opened)  # what the answers bind is bound in both
+        if _mends_more(arm, trial, kept, opened):
+            arm.model, arm.pairs, arm.memory = trial.model, trial.pairs, trial.memory
+            opened = set(arm.world.offers["offer_id"].to_pylist())
     _decide(arm, opened)
     if not arm.learns or not arm.lessons:
         return
@@ -233,14 +236,10 @@ class Trial:
     standing: np.ndarray  # int [n]: 1 right, 0 waits for a person, -1 wrong
 
 
-def _challenge(arm: Arm, opened: set[str], seed: int) -> Trial | None:
-    """All decided anew by a challenger, beside the catalog; None where the answers teach none."""
-    model = _challenger(arm, seed)
-    if model is None:
-        return None
+def _tried(arm: Arm, model: Model) -> Trial:
+    """All decided anew by a challenger, beside the catalog."""
     pairs, memory, world = rescore(arm.pairs, model), arm.memory.branch(), arm.world
     decisions = memory.decide(world.offers, pairs, world.offers["offer_id"].combine_chunks(), model.model_id, answers=arm.overrides)
-    _decide(arm, opened)  # what the answers bind is bound in both
     return Trial(model, pairs, memory, decisions, _standing(decisions, judge(decisions, world.truth)))
 
 
@@ -253,13 +252,10 @@ def _mends_more(arm: Arm, trial: Trial, count: int, opened: set[str]) -> bool:
 
     The answers bind and teach as all do; offers that they bind are added to `opened`.
     """
-    changed = np.zeros(arm.chance.size, dtype=bool)
-    for name in ("action", "product_id"):
-        mine, its = arm.decisions[name].combine_chunks(), trial.decisions[name].combine_chunks()
-        changed |= ~np.asarray(pc.fill_null(pc.equal(mine, its), False).to_numpy(zero_copy_only=False), dtype=bool) & ~np.asarray(
-            pc.and_(pc.is_null(mine), pc.is_null(its)).to_numpy(zero_copy_only=False), dtype=bool
-        )
-    accept = arm.world.catalog.policy.accept
+    columns = ("action", "product_id")
+    mine, its = (list(zip(*(table[name].to_pylist() for name in columns), strict=True)) for table in (arm.decisions, trial.decisions))
+    changed = np.array([one != other for one, other in zip(mine, its, strict=True)])
+    accept = min(arm.world.catalog.policy.accept, 0.99)
     worth = np.array([-accept / (1 - accept), 0.0, 1.0])  # wrong, waiting, right: alone pays from `policy.accept` on (Elkan 2001)
     gained = worth[trial.standing + 1] - worth[_standing(arm.decisions, arm.truth) + 1]
     asked = _drawn(arm, np.flatnonzero(changed), count)
