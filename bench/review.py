@@ -137,7 +137,7 @@ async def keys(served: Served) -> list[Figure]:
                 await page.keyboard.press(KEYS[number % len(KEYS)])
             await asyncio.sleep(0.5)
             taken = await page.evaluate("window.taken")
-            await page.wait_for_function("() => (localStorage.getItem('endcap.outbox') || '[]') === '[]'", timeout=30_000)
+            await page.wait_for_function("() => (localStorage.getItem('endcap.outbox ' + document.body.dataset.person) || '[]') === '[]'", timeout=30_000)
             await page.context.close()
             took = [one[0] for one in taken]
             words = f"key to next item, server {latency_ms:,} ms late"
@@ -252,7 +252,7 @@ async def pace(served: Served) -> list[Figure]:
                 await _press(page, "n")
                 singles += 1
         spent = time.monotonic() - begun
-        await page.wait_for_function("() => (localStorage.getItem('endcap.outbox') || '[]') === '[]'", timeout=60_000)
+        await page.wait_for_function("() => (localStorage.getItem('endcap.outbox ' + document.body.dataset.person) || '[]') === '[]'", timeout=60_000)
         await page.context.close()
     ((items,),) = served.rows("SELECT count(*) FROM overrides WHERE actor = 'batches'")
     words = f"simulated: items a minute, {batches} batches and {singles} single decisions"

@@ -76,7 +76,7 @@ def test_the_printed_link_opens_a_true_match_and_ten_decisions_need_only_the_scr
         decide_by_what_is_read(page)
         page.wait_for_function("(before) => document.querySelector('.side.asked .title')?.innerText !== before", arg=before)
         expect(page.locator("#last li")).to_have_count(number + 1)
-    page.wait_for_function("() => localStorage.getItem('endcap.outbox') === '[]'")
+    page.wait_for_function("() => localStorage.getItem('endcap.outbox ' + document.body.dataset.person) === '[]'")
     with home.connect() as con:
         assert con.execute("SELECT count(*) FROM overrides").fetchall() == [(10,)]
     page.locator("#last button").first.click()

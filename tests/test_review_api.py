@@ -228,6 +228,41 @@ def test_another_persons_answer_stands_until_it_is_overruled_knowingly(home: Hom
     assert [row["actor"] for row in stored(home)] == ["rita", "karl"]
 
 
+def test_a_lead_has_the_last_word_on_an_offer_and_a_reviewer_takes_nothing_of_it_back(home: Home, copy_on: Path) -> None:
+    lead, rita = client_of(home, "lea", "lead"), client_of(home, "rita", "reviewer")
+    (item, *_rest) = [one for one in items(lead, 20) if one["choices"] and one["choices"][0]["nearest"]]
+    (hers,) = send(lead, decision(item, "different"))
+    (over,) = send(rita, decision(item, "same", over=hers["override_id"]))
+    assert (over["state"], over["actor"], over["action"]) == ("outweighed", "lea", "different")
+    assert rita.post(f"/api/v1/overrides/{hers['override_id']}/undo").status_code == 409
+    assert send(rita, decision(item, "new", over=hers["override_id"]))[0]["state"] == "stored", "it says nothing to the contrary"
+    flow.run(settings.read(copy_on))
+    assert send(rita, decision(item, "same"))[0]["state"] == "outweighed", "nor after a run"
+    (freed,) = send(lead, decision(item, "same"))
+    assert freed["state"] == "stored" and [row["role"] for row in stored(home)] == ["lead", "reviewer", "lead"]
+
+
+def test_an_offer_that_is_gone_takes_no_other_answer_with_it(home: Home, copy_on: Path) -> None:
+    client = client_of(home, "rita", "reviewer")
+    (gone, *_rest), (first, last) = items(client, supplier="elektro-hansa"), items(client, 2, supplier="harbor-wholesale")
+    newest = max((copy_on / "inbox").glob("*/elektro-hansa.csv"))
+    later = copy_on / "inbox" / "2026-04-01" / newest.name
+    later.parent.mkdir()
+    lines = newest.read_bytes().splitlines(keepends=True)
+    later.write_bytes(b"".join(line for line in lines if gone["offer_id"].partition(":")[2].encode() not in line))
+    flow.run(settings.read(copy_on))
+    outcomes = send(client, decision(first, "new"), decision(gone, "new"), decision(last, "new"))
+    assert [one["state"] for one in outcomes] == ["stored", "gone", "stored"] and len(stored(home)) == 2
+
+
+def test_what_was_done_by_another_than_who_is_signed_in_is_refused(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    (item, *_rest) = items(client)
+    answer = client.post(DECISIONS, json={"decisions": [decision(item)]}, headers={"endcap-person": "karl%20a"})
+    assert answer.status_code == 401 and answer.json()["error"]["message"] == "this was done by karl a, and rita is signed in" and stored(home) == []
+    assert client.post(DECISIONS, json={"decisions": [decision(item)]}, headers={"endcap-person": "rita"}).status_code == 200
+
+
 def test_leases_hide_items_from_others_and_come_back(home: Home) -> None:
     rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
     hers, his = ({one["offer_id"] for one in items(client, 8)} for client in (rita, karl))

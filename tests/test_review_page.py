@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from endcap import settings
-from endcap.ops import audit
+from endcap.ops import access, audit
 from endcap.ops.tables import BLIND_ASKS
 from endcap.review.override import Given, give
 
@@ -30,7 +30,7 @@ def title(page: Page) -> str:
 
 def sent(page: Page) -> None:
     """Wait until nothing is on its way any more."""
-    page.wait_for_function("() => (localStorage.getItem('endcap.outbox') || '[]') === '[]'", timeout=20_000)
+    page.wait_for_function("() => (localStorage.getItem('endcap.outbox ' + document.body.dataset.person) || '[]') === '[]'", timeout=20_000)
 
 
 def ready(page: Page) -> Page:
@@ -131,6 +131,47 @@ def test_answers_outlive_a_closed_tab(desk: Desk) -> None:
     assert len(desk.stored()) == len({row["key"] for row in desk.stored()}) == 15
 
 
+def test_unsent_answers_are_their_persons_whoever_signs_in_next(desk: Desk) -> None:
+    page = ready(desk.person())
+    context = desk.contexts[-1]
+    page.route("**/api/v1/review/decisions", lambda route: route.abort())
+    for _number in range(3):
+        page.keyboard.press("n")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    context.clear_cookies()
+    other = context.new_page()
+    other.goto(f"{desk.address}/enter?once={access.make_link(desk.home.engine, 'karl', 'reviewer')}")
+    ready(other)
+    page.unroute("**/api/v1/review/decisions")  # the page left open is rita's, and the session karl's
+    expect(page.locator("#notice")).to_contain_text("Your session has ended; nothing is lost", timeout=20_000)
+    assert desk.stored() == []
+    context.clear_cookies()
+    other.goto(f"{desk.address}/enter?once={access.make_link(desk.home.engine, 'rita', 'reviewer')}")
+    sent(ready(other))
+    assert [row["actor"] for row in desk.stored()] == ["rita"] * 3
+
+
+def test_what_cannot_be_stored_takes_no_other_answer_with_it(desk: Desk) -> None:
+    page = ready(desk.person())
+
+    def spoil(route: Any) -> None:
+        told = json.loads(route.request.post_data)
+        for one in told["decisions"]:
+            one["product_id"] = "PNOSUCHTHING0" if one["action"] == "new" else one["product_id"]
+        route.continue_(post_data=json.dumps(told))
+
+    with page.expect_response("**/api/v1/review/decisions"):
+        page.keyboard.press("n")
+    page.route("**/api/v1/review/decisions", lambda route: route.abort())
+    for key in "n0nn":
+        page.keyboard.press(key)
+    page.unroute("**/api/v1/review/decisions")
+    page.route("**/api/v1/review/decisions", spoil)
+    sent(page)
+    expect(page.locator("#notice")).to_contain_text("One answer was not stored: there is no product 'PNOSUCHTHING0'")
+    assert [row["action"] for row in desk.stored()] == ["different"] * 4
+
+
 def test_answers_outlive_a_killed_server(desk: Desk) -> None:
     page = ready(desk.person())
     for number in range(20):
@@ -179,6 +220,9 @@ def test_another_persons_answer_is_shown_and_settled_by_a_key(desk: Desk) -> Non
     give(desk.home, [given], actor="karl")
     page.keyboard.press("n")
     expect(page.locator("#item .notice")).to_contain_text("karl decided “new” meanwhile")
+    page.keyboard.press("n")
+    expect(page.locator("#left")).to_contain_text("Another's answer stands: k keeps it, a lets yours hold")
+    assert len(desk.stored()) == 1, "a key pressed twice overrules nobody"
     page.keyboard.press("a")
     sent(page)
     assert [(row["actor"], row["action"]) for row in desk.stored()] == [("karl", "new"), ("rita", "different")]

@@ -18,7 +18,7 @@ from endcap.ops import audit
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review.override import store
-from endcap.review.product import Actor, take_back
+from endcap.review.product import Actor, house_categories, take_back
 from endcap.review.values import GivenValue, Question, give_values, questions, still_open
 from endcap.serve.asking_changes import suggestions
 from endcap.serve.reading import Reading
@@ -84,19 +84,23 @@ def test_an_answered_category_holds_for_every_offer_of_the_product_until_it_is_t
 def test_sent_twice_it_is_stored_once_and_another_persons_word_stands_until_it_is_overruled(folder: Path) -> None:
     home, reading, taken_in = opened(folder)
     question = questions(reading, "category")[0]
-    first = given(question, "Elsewhere > One", "key of kim")
+    one, two, three, four = house_categories(home)[:4]
+    first = given(question, one.upper(), "key of kim")
     states = [give_values(home, reading, [first], KIM, taken_in)[0] for _time in range(2)]
     assert [one.state for one in states] == ["stored", "repeated"] and states[0].override_id == states[1].override_id
-    [met] = give_values(home, reading, [given(question, "Elsewhere > Two", "key of lee")], LEE, taken_in)
-    assert (met.state, met.value, met.actor) == ("conflict", "Elsewhere > One", "kim")
-    [over] = give_values(home, reading, [given(question, "Elsewhere > Two", "key of lee", over=met.override_id)], LEE, taken_in)
+    [met] = give_values(home, reading, [given(question, two, "key of lee")], LEE, taken_in)
+    assert (met.state, met.value, met.actor) == ("conflict", one, "kim")
+    [over] = give_values(home, reading, [given(question, two, "key of lee", over=met.override_id)], LEE, taken_in)
     assert over.state == "stored"
-    [lead] = give_values(home, reading, [given(question, "Elsewhere > Three", "key of lea", over=over.override_id)], LEA, taken_in)
-    [weaker] = give_values(home, reading, [given(question, "Elsewhere > Four", "key of kim 2", over=lead.override_id)], KIM, taken_in)
+    [lead] = give_values(home, reading, [given(question, three, "key of lea", over=over.override_id)], LEA, taken_in)
+    [weaker] = give_values(home, reading, [given(question, four, "key of kim 2", over=lead.override_id)], KIM, taken_in)
     assert (lead.state, weaker.state) == ("stored", "outweighed")
 
 
-@pytest.mark.parametrize("wrong", [{"value": "", "key": "wrong key"}, {"value": "x" * 501, "key": "wrong key"}, {"value": "a\x00b", "key": "wrong key"}])
+@pytest.mark.parametrize("wrong", [
+    {"value": "", "key": "wrong key"}, {"value": "x" * 501, "key": "wrong key"}, {"value": "a\x00b", "key": "wrong key"},
+    {"value": "choc", "key": "wrong key"}, {"value": "Elsewhere > Things", "key": "wrong key"},
+])  # fmt: skip
 def test_a_value_that_cannot_be_is_refused_in_a_sentence(folder: Path, wrong: dict[str, str]) -> None:
     home, reading, taken_in = opened(folder)
     question = questions(reading, "category")[0]
@@ -127,24 +131,27 @@ def ready(page: Page) -> str:
 
 
 def sent(page: Page) -> None:
-    page.wait_for_function("() => (localStorage.getItem('endcap.outbox.values') || '[]') === '[]'", timeout=20_000)
+    page.wait_for_function("() => (localStorage.getItem('endcap.outbox.values ' + document.body.dataset.person) || '[]') === '[]'", timeout=20_000)
 
 
 def test_categories_are_answered_by_keys_alone(desk: Desk) -> None:
-    page = desk.person()
+    page, chosen = desk.person(), house_categories(desk.home)[5]
     page.goto(f"{desk.address}/review?kind=category")
     seen = [ready(page)]
     page.keyboard.press("y")
     seen.append(ready(page))
     page.keyboard.press("v")
-    page.keyboard.type("Elsewhere > Things")
+    page.keyboard.type("no such thing")
+    page.keyboard.press("Enter")
+    expect(page.locator("#edit-mistake")).to_have_text("The house has no category of these words.")
+    page.locator("#edit-value").fill(chosen.lower())
     page.keyboard.press("Enter")
     seen.append(ready(page))
     page.keyboard.press("s")
     assert len({*seen, ready(page)}) == 4
     sent(page)
     rows = desk.stored()
-    assert [row["field"] for row in rows] == ["category"] * 2 and rows[1]["value"] == "Elsewhere > Things" and {row["actor"] for row in rows} == {"rita"}
+    assert [row["field"] for row in rows] == ["category"] * 2 and rows[1]["value"] == chosen and {row["actor"] for row in rows} == {"rita"}
     page.keyboard.press("u")
     expect(page.locator("#left")).to_contain_text("Taken back")
     assert ready(page) == seen[1] and desk.stored()[-1]["undoes"] == rows[1]["override_id"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-PLACING = ("same", "other", "new")
+PLACING, TOGETHER, APART = ("same", "other", "new"), ("same", "other"), ("different", "new")
+PLACED = (*TOGETHER, *APART)
 # Answers about one field of a product; a lock holds whatever the suppliers say later.
 SET, LOCK = "set", "lock"
 ABOUT_FIELDS = (SET, LOCK)
@@ -72,9 +73,11 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = ""
     """Read the append-only overrides (in the order of their ids) into what holds now; undone rows count for nothing.
 
     `resolve` follows redirects of merged products; `today` is the newest delivery date, past which an answer may no longer hold.
+    The later word holds, but not the contrary of what one of a higher role said of the same offer (docs/precedence.md).
     """
     rows = overrides.to_pylist()
     undone = {row["undoes"] for row in rows if row["undoes"] is not None}
+    undone |= _outweighed([row for row in rows if row["override_id"] not in undone and row["action"] in PLACED])
     placed: dict[str, Placement] = {}
     denied: dict[str, Placement] = {}
     apart: dict[str, set[str]] = {}
@@ -101,6 +104,34 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = ""
             del placed[offer_id]
     kept_apart = {offer_id: frozenset(products) for offer_id, products in sorted(apart.items())}
     return Answers(placed, kept_apart, _both_ways(pairs), _about_fields(rows, undone, resolve, today), denied)
+
+
+def outweighs(said: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
+    """Whether an answer, a row of OVERRIDES, says the contrary of what one of a higher role `said` of the offer as it still is.
+
+    Contrary is: together against apart of the same two, and two different places for one offer.
+    """
+    if WEIGHT.get(said["role"] or "", 1) <= WEIGHT.get(answer["role"] or "", 1):
+        return False
+    if said["offer_id"] != answer["offer_id"]:  # of the same two, seen from the other one
+        mirrored = (said["offer_id"], said["counterpart_offer_id"]) == (answer["counterpart_offer_id"], answer["offer_id"])
+        return mirrored and (said["action"] in TOGETHER) != (answer["action"] in TOGETHER)
+    if said["identity_hash"] != answer["identity_hash"]:
+        return False
+    same_two = any(said[name] is not None and said[name] == answer[name] for name in ("counterpart_offer_id", "product_id"))
+    if said["action"] in TOGETHER:
+        return answer["action"] == "new" or (answer["action"] == "different") == same_two
+    return answer["action"] in TOGETHER and (same_two or said["action"] == "new")
+
+
+def _outweighed(rows: list[dict[str, Any]]) -> set[int]:
+    """The answers that count for nothing beside one of a higher role."""
+    heavy = [row for row in rows if WEIGHT.get(row["role"] or "", 1) > 1]
+    by_offer: dict[str, list[dict[str, Any]]] = {}
+    for row in heavy:
+        for offer_id in {row["offer_id"], row["counterpart_offer_id"]} - {None}:
+            by_offer.setdefault(offer_id, []).append(row)
+    return {row["override_id"] for row in rows if any(outweighs(said, row) for said in by_offer.get(row["offer_id"], ()))}
 
 
 def _about_fields(rows: list[dict[str, Any]], undone: set[int], resolve: Callable[[str], str], today: str) -> dict[tuple[str, str], FieldAnswer]:

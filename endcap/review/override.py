@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, or_, select
 
+from endcap.decide.answers import outweighs
 from endcap.ops import access, audit, webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
@@ -124,7 +125,11 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one answer: stored, repeated (it was there already), conflict (another person's stands) or reused (the key is another's)."""
+    """What became of one answer.
+
+    stored, repeated (it was there already), conflict (another person's stands), outweighed (one whose word counts more said otherwise), gone (the
+    offer is no longer there) or reused (the key is another's).
+    """
 
     key: str
     state: str
@@ -133,8 +138,10 @@ class Outcome:
     actor: str
 
 
-def give(home: Home, answers: Sequence[Given], *, actor: str) -> list[Outcome]:
+def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None = None) -> list[Outcome]:
     """Store answers in one durable transaction; one that meets another person's standing answer is not stored but says so.
+
+    `role` is the person's; one of a lesser role does not say the contrary of what one of a higher role said of the same offer as it is now.
 
     Raises BadInput for an unknown action, an answer without the product it is about, or more answers than one person may give, and then stores none.
     """
@@ -149,10 +156,11 @@ def give(home: Home, answers: Sequence[Given], *, actor: str) -> list[Outcome]:
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
     with writing(home.engine) as connection:
-        return [_give(connection, home.catalog, one, actor, snapshot_id, taken_in) for one in answers]
+        return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in) for one in answers]
 
 
-def _give(connection: Connection, catalog: Catalog, one: Given, actor: str, snapshot_id: str, taken_in: int) -> Outcome:
+def _give(connection: Connection, catalog: Catalog, one: Given, by: tuple[str, str | None], snapshot_id: str, taken_in: int) -> Outcome:
+    actor, role = by
     known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == one.key)).mappings().first()
     if known is not None:
         same = (known["actor"], known["offer_id"], known["action"], known["product_id"]) == (actor, one.offer_id, one.action, one.product_id)
@@ -160,12 +168,25 @@ def _give(connection: Connection, catalog: Catalog, one: Given, actor: str, snap
     standing = _standing(connection, one.offer_id, taken_in)
     if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action in PLACED:
         return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
+    heavier = _heavier(connection, one, role)
+    if heavier is not None:
+        return Outcome(one.key, "outweighed", heavier["override_id"], heavier["action"], heavier["actor"])
     row = {
         "offer_id": one.offer_id, "action": one.action, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id, "actor": actor,
         "reason_code": one.reason_code, "note": one.note, "undoes": None, "identity_hash": one.identity_hash, "group_id": one.group_id,
-        "evidence": one.evidence, "model": one.model, "seconds": one.seconds, "key": one.key,
+        "evidence": one.evidence, "model": one.model, "seconds": one.seconds, "key": one.key, "role": role,
     }  # fmt: skip
     return Outcome(one.key, "stored", append(connection, catalog, snapshot_id, row).override_id, one.action, actor)
+
+
+def _heavier(connection: Connection, one: Given, role: str | None) -> RowMapping | None:
+    """The standing word of one of a higher role that this answer says the contrary of; None where nothing outweighs it."""
+    if one.action not in PLACED:
+        return None
+    about = or_(OVERRIDES.c.offer_id == one.offer_id, and_(OVERRIDES.c.offer_id == one.counterpart_offer_id, OVERRIDES.c.counterpart_offer_id == one.offer_id))
+    said = select(OVERRIDES).where(about, OVERRIDES.c.action.in_(PLACED), not_undone()).order_by(OVERRIDES.c.override_id)
+    told = asdict(one) | {"role": role}
+    return next((row for row in connection.execute(said).mappings() if outweighs(dict(row), told)), None)
 
 
 def _standing(connection: Connection, offer_id: str, taken_in: int) -> RowMapping | None:

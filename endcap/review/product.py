@@ -9,14 +9,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product as pairs_of
+from pathlib import Path
 from typing import Any
 
+from rapidfuzz import fuzz, process
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from endcap import gtin, shelf
-from endcap.decide.answers import LOCK, SET, WEIGHT
+from endcap.decide.answers import LOCK, PLACED, SET, WEIGHT, outweighs
 from endcap.decide.identity import new_product_id
+from endcap.decide.in_force import Kept, at_snapshot
+from endcap.infer.taxonomy import read_taxonomy
 from endcap.ops.database import writing
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
@@ -103,7 +108,7 @@ def set_field(
     Raises BadInput for an unknown field or a value that cannot be, what `only_if` raises, Outweighed where a lead's word or a lock stands and `by` is no lead.
     """
     row = _live(tables, product_id)
-    value = _checked(field, value)
+    value = _checked(home, field, value)
     if lock and WEIGHT.get(by.role, 0) < WEIGHT["lead"]:
         raise Outweighed(f"only a lead locks a value; {by.name} is {by.role}")
     said = _said(home, tables, product_id, field, row)
@@ -115,7 +120,10 @@ def set_field(
 
 
 def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
-    """Store that these offers are a product of their own. Raises BadInput where they are not some, but not all, of the product's."""
+    """Store that these offers are a product of their own.
+
+    Raises BadInput where they are not some, but not all, of the product's, and Outweighed where a lead said that they belong there and `by` is no lead.
+    """
     leaving, staying = _parted(tables, product_id, offer_ids)
     identity = _identities(tables, [*leaving, *staying])
     own = new_product_id(leaving[0], {one["product_id"] for one in tables.rows("SELECT product_id FROM products")})
@@ -123,17 +131,21 @@ def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str],
     rows = [_row("different", one, other, product_id, identity, note) for one, other in apart if (one, other) != (leaving[0], staying[0])]
     rows.append(_row("new", leaving[0], staying[0], product_id, identity, note))
     rows += [_row("same", one, leaving[0], own, identity, note) for one in leaving[1:]]
-    return _store(home, rows, by, key, _given(only_if))
+    return _store(home, rows, by, key, [*_given(only_if), _nothing_heavier(rows, by)])
 
 
 def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
-    """Store that all offers of a product belong to another one. Raises BadInput where one of the two is not live, or they are one."""
+    """Store that all offers of a product belong to another one.
+
+    Raises BadInput where one of the two is not live, or they are one, and Outweighed where a lead kept them apart and `by` is no lead.
+    """
     _check_two(tables, product_id, into)
     moving, anchor = _offers_of(tables, product_id), _offers_of(tables, into)[0]
     if len(moving) > MOST_OFFERS:
         raise BadInput(f"{product_id} has {len(moving):,} offers", where="merge", todo=f"merge the smaller product; at most {MOST_OFFERS} offers move at once")
     identity = _identities(tables, [*moving, anchor])
-    return _store(home, [_row("same", one, anchor, into, identity, note) for one in moving], by, key, _given(only_if))
+    rows = [_row("same", one, anchor, into, identity, note) for one in moving]
+    return _store(home, rows, by, key, [*_given(only_if), _nothing_heavier(rows, by)])
 
 
 def effect_of_split(tables: Tables, product_id: str, offer_ids: Sequence[str]) -> Effect:
@@ -221,6 +233,21 @@ def _not_outweighed(product_id: str, field: str, by: Actor) -> Check:
     return check
 
 
+def _nothing_heavier(rows: Sequence[Mapping[str, Any]], by: Actor) -> Check:
+    """The check that nobody of a higher role said the contrary of one of these answers. It raises Outweighed."""
+    offers = sorted({row[name] for row in rows for name in ("offer_id", "counterpart_offer_id")})
+    said = select(OVERRIDES).where(or_(OVERRIDES.c.offer_id.in_(offers), OVERRIDES.c.counterpart_offer_id.in_(offers)), OVERRIDES.c.action.in_(PLACED))
+
+    def check(connection: Connection) -> None:
+        if WEIGHT.get(by.role, 1) > 1:
+            return
+        for row in connection.execute(said.where(not_undone(), OVERRIDES.c.role.in_([role for role, weight in WEIGHT.items() if weight > 1]))).mappings():
+            if any(outweighs(dict(row), {**answer, "role": by.role}) for answer in rows):
+                raise Outweighed(f"{row['actor']} ({row['role']}) decided of {row['offer_id']} otherwise; ask one whose word counts as much")
+
+    return check
+
+
 def _about(tables: Tables, product_id: str) -> ColumnElement[bool]:
     """The condition that an answer is about a product or one of its offers."""
     return or_(OVERRIDES.c.product_id == product_id, OVERRIDES.c.offer_id.in_(_offers_of(tables, product_id)[:MOST_OFFERS]))
@@ -298,7 +325,32 @@ def _contradictions(tables: Tables, ones: Sequence[str], others: Sequence[str], 
     return tuple(f"{row['actor']} said that {row['offer_id']} and {row['counterpart_offer_id']} are not the same" for row in found)
 
 
-def _checked(field: str, value: str) -> str:
+def house_categories(home: Kept) -> tuple[str, ...]:
+    """The paths of the taxonomy that the snapshot was made by, in its order; none where the house has none, or it cannot be read now, which a run will say."""
+    catalog = at_snapshot(home)
+    file = catalog.root / catalog.taxonomy if catalog.taxonomy else None
+    try:
+        return _paths_of(file, file.stat().st_mtime_ns) if file else ()
+    except (BadInput, OSError):
+        return ()
+
+
+@lru_cache(maxsize=4)
+def _paths_of(file: Path, _changed_ns: int) -> tuple[str, ...]:
+    return tuple(category.path for category in read_taxonomy(file))
+
+
+def _house_category(home: Kept, typed: str) -> str:
+    """The house's category that was typed, however it is written."""
+    known = house_categories(home)
+    found = next((path for path in known if path.casefold() == typed.casefold()), None)
+    if found is None and known:
+        nearest = [path for path, _likeness, _place in process.extract(typed, known, scorer=fuzz.WRatio, processor=str.casefold, limit=2)]
+        raise BadInput(f"the house has no category {typed[:80]!r}", where="review", todo=f"choose one of the taxonomy, such as {' or '.join(nearest)}")
+    return found or typed
+
+
+def _checked(home: Kept, field: str, value: str) -> str:
     if field not in fields():
         raise BadInput(f"a product has no field {field!r}", where="review", todo=f"use {', '.join(fields())}")
     cleaned = " ".join(value.split())
@@ -309,6 +361,8 @@ def _checked(field: str, value: str) -> str:
         if digits is None:
             raise BadInput(f"{cleaned!r} is no GTIN: {mistake}", where="review", todo="copy the digits below the bar code")
         return digits
+    if field == "category":
+        return _house_category(home, cleaned)
     if field == "pack_count" and not (cleaned.isascii() and cleaned.isdecimal() and 0 < int(cleaned) <= MOST_IN_PACK):
         raise BadInput(f"a pack cannot hold {cleaned[:40]!r}", where="review", todo=f"write a whole number from 1 to {MOST_IN_PACK:,}")
     return cleaned

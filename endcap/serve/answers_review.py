@@ -129,7 +129,8 @@ class Decisions(Taken):
 
 
 class Outcome(BaseModel):
-    """stored, repeated (it was stored before), conflict (another person's answer stands) or reused (the key belongs to another answer)."""
+    """stored, repeated (it was stored before), or not stored: conflict (another person's answer stands), outweighed (a lead said otherwise), gone (the
+    offer is no longer delivered), reused (the key belongs to another answer)."""
 
     key: str
     state: str

@@ -84,6 +84,8 @@ def split_off(request: Request, reading: Pinned, home: Writing, product_id: str,
     as_seen = _as_seen(reading, product_id, if_match)
     try:
         deed = split(home, reading, product_id, given.offer_ids, by, key=given.key, note=given.note, only_if=as_seen)
+    except Outweighed as error:
+        raise HTTPException(409, str(error)) from None
     except Changed as error:
         raise HTTPException(412, str(error)) from None
     return _stored(reading, home, product_id, deed)
@@ -103,6 +105,8 @@ def merge_into(request: Request, reading: Pinned, home: Writing, product_id: str
     as_seen = _as_seen(reading, product_id, if_match)
     try:
         deed = merge(home, reading, product_id, given.into, by, key=given.key, note=given.note, only_if=as_seen)
+    except Outweighed as error:
+        raise HTTPException(409, str(error)) from None
     except Changed as error:
         raise HTTPException(412, str(error)) from None
     return _stored(reading, home, product_id, deed)

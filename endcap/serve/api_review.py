@@ -16,8 +16,8 @@ from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import audit, blind, lease
-from endcap.review.override import Given, answered_since, give, given_by, undo_last
-from endcap.review.reach import chosen, within
+from endcap.review.override import Given, Outcome, answered_since, give, given_by, undo_last
+from endcap.review.reach import chosen, role_for, within
 from endcap.review.shown import Shown, Waiting, look_at, queue
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
@@ -109,13 +109,12 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     person = person_of(request)
     asked = [one.offer_id for one in given.decisions]
     mine = chosen(reading, person, "offer", asked)
-    unknown = next((one for one in asked if one not in mine), None)
-    if unknown is not None:
-        raise BadInput(f"there is no offer {unknown!r} to decide", where="review", todo="ask for the next items again")
+    gone = _gone_offers(reading, [one for one in asked if one not in mine])
     _check_named(reading, given.decisions)
     told = [_given(one) for one in given.decisions]
-    rest, outcomes = blind.give_blind(home, told, person.name)
-    outcomes += give(home, rest, actor=person.name)
+    rest, outcomes = blind.give_blind(home, [one for one in told if one.offer_id not in gone], person.name)
+    outcomes += [Outcome(one.key, "gone", None, one.action, person.name) for one in told if one.offer_id in gone]
+    outcomes += give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)))
     order = {one.key: place for place, one in enumerate(told)}
     outcomes.sort(key=lambda one: order[one.key])
     lease.release(home, person.name, [one.offer_id for one in given.decisions])
@@ -173,6 +172,17 @@ def stats(request: Request, reading: Pinned, home: Writing) -> answers.Stats:
         median_s=statistics.median(seconds) if seconds else None, p90_s=seconds[int(0.9 * (len(seconds) - 1))] if seconds else None,
         by_action=_counted(row["action"] for row in given),
     )  # fmt: skip
+
+
+def _gone_offers(reading: Reading, missing: Sequence[str]) -> set[str]:
+    """Of offers that cannot be decided now those that were delivered once. Raises BadInput for any other: it never was, or is another's to decide."""
+    absent = set(missing).difference(row["offer_id"] for row in reading.find("decisions", "offer_id", missing, ("offer_id",)))
+    known = reading.rows(f"SELECT DISTINCT offer_id FROM offers_log WHERE offer_id IN ({', '.join('?' * len(absent))})", sorted(absent)) if absent else []
+    gone = {row["offer_id"] for row in known}
+    unknown = next((one for one in missing if one not in gone), None)
+    if unknown is not None:
+        raise BadInput(f"there is no offer {unknown!r} to decide", where="review", todo="ask for the next items again")
+    return gone
 
 
 def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> None:

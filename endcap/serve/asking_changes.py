@@ -8,12 +8,10 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from endcap.decide.fields import KIND
-from endcap.infer.taxonomy import read_taxonomy
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
-from endcap.problems import BadInput
 from endcap.review.override import not_undone
-from endcap.review.product import fields, version_of
+from endcap.review.product import fields, house_categories, version_of
 from endcap.serve import answers_product as answers
 from endcap.serve.asking import NotFound
 from endcap.serve.reading import Reading
@@ -80,16 +78,7 @@ def _known(reading: Reading, field: str) -> list[str]:
     if field != "category":
         return used
     known = set(used)
-    return [*used, *(path for path in _house_categories(reading) if path not in known)]
-
-
-def _house_categories(reading: Reading) -> list[str]:
-    """The house's categories, whether or not an offer is in one; none where the taxonomy cannot be read now, which a run will say."""
-    catalog = reading.home.catalog
-    try:
-        return [category.path for category in read_taxonomy(catalog.root / catalog.taxonomy)] if catalog.taxonomy else []
-    except BadInput:
-        return []
+    return [*used, *(path for path in house_categories(reading.home) if path not in known)]
 
 
 def _version(run: int, value: Mapping[str, Any] | None) -> answers.Version:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import unquote
 
 from anyio import to_thread
 from fastapi import HTTPException, Request
@@ -15,6 +16,7 @@ from endcap.serve.passes import Passes
 COOKIE = "endcap_session"
 RECONCILE = "/api/v1/reconcile"  # its clients know an address alone: the token may stand in it
 SIGNING_IN = (("POST", "/sign-in"), ("GET", "/sign-in/provider"), ("GET", "/sign-in/return"))  # how often is limited by the address it comes from
+PERSON_HEADER = "Endcap-Person"  # who did what is sent, where a page kept it for later: nobody's answers go out under another's name
 OPEN = ""  # for all, signed in or not
 
 # (method, route) -> least role. A route that is missing here answers nobody, and a test fails.
@@ -128,6 +130,9 @@ async def admit(request: Request) -> None:
     person = gate.at_once(request) or await to_thread.run_sync(gate.who, request)
     if person is None:
         raise HTTPException(401, "say who you are")
+    of = unquote(request.headers.get(PERSON_HEADER, ""))
+    if of and of != person.name:  # a page left open, whose session is another person's by now
+        raise HTTPException(401, f"this was done by {of}, and {person.name} is signed in")
     _take(request, person.pass_id, "read" if request.method in ("GET", "HEAD") else "write")
     # A route that looks at no scopes touches everything: whoever has a role for a part only does nothing there but look.
     if person.scopes is not None and not _looks_at_scopes(route.path if isinstance(route, Route) else "") and not person.may_everywhere(least):

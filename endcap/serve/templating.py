@@ -17,9 +17,11 @@ UNKNOWN = "–"
 
 
 def page_of(request: Request, template: str, *, status: int = 200, **given: Any) -> Response:
-    """A page from a template; `snapshot` and the path asked for are known in every one."""
+    """A page from a template; the snapshot, the path asked for and who asks are known in every one."""
     reading = request.scope.get("state", {}).get("reading")
-    text = _ENVIRONMENT.get_template(template).render(snapshot_id=reading.snapshot_id if reading else None, path=request.url.path, status=status, **given)
+    person = getattr(request.state, "person", None)
+    everywhere = {"snapshot_id": reading.snapshot_id if reading else None, "path": request.url.path, "person": person.name if person else "", "status": status}
+    text = _ENVIRONMENT.get_template(template).render(everywhere | given)
     return HTMLResponse(text, status)
 
 

@@ -11,7 +11,8 @@ const SPACE = "␣";
 export const PLACES = [
   { key: "q", name: "Review", path: "/review" }, { key: "c", name: "Categories", path: "/review?kind=category" }, { key: "v", name: "Values", path: "/review?kind=value" },
   { key: "p", name: "Products", path: "/products" }, { key: "f", name: "Feeds", path: "/feeds" }, { key: "d", name: "Deliveries", path: "/deliveries" },
-  { key: "r", name: "Runs", path: "/runs" }, { key: "s", name: "Metrics", path: "/metrics" }, { key: "o", name: "Overview", path: "/" },
+  { key: "r", name: "Runs", path: "/runs" }, { key: "s", name: "Metrics", path: "/metrics" },
+  { key: "e", name: "Decisions", path: "/decisions" }, { key: "l", name: "Loops", path: "/loops" }, { key: "o", name: "Overview", path: "/" },
 ];
 const THEMES = [["light", "theme: light"], ["dark", "theme: dark"], ["system", "theme: as the system"]];
 
@@ -34,10 +35,13 @@ export function showKeys() {
       plain("commands and products", el("kbd", {}, "Ctrl"), " ", el("kbd", {}, "K")), plain("open the line", el("kbd", {}, "Enter")), plain("back", el("kbd", {}, "Esc"))))),
     el("p", {}, el("label", {}, single, " Single keys act")), el("menu", {}, reset, el("button", { value: "close" }, "Close")));
   const again = () => { changed(); dispatchEvent(new CustomEvent("endcap:keys")); showKeys(); };
-  made.addEventListener("input", (event) => {
-    if (!event.target.dataset.remap || !event.target.value) return;
-    remap(event.target.dataset.remap, event.target.value === SPACE ? " " : event.target.value, all);
-    again();
+  const set = (box, key) => { remap(box.dataset.remap, key === SPACE ? " " : key, all); again(); };
+  made.addEventListener("input", ({ target }) => { if (target.dataset.remap && target.value) set(target, target.value); });
+  made.addEventListener("keydown", (event) => {
+    if (!event.target.dataset.remap || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key.length !== 1 && event.key !== "Enter") return;
+    event.preventDefault(); // a full field takes no further letter, and Enter would close the dialog
+    if (event.key.length === 1) set(event.target, event.key);
   });
   single.addEventListener("change", () => setSingleKeys(single.checked));
   reset.addEventListener("click", () => { standardKeys(); again(); });

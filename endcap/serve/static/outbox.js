@@ -1,14 +1,16 @@
-// Decisions on their way: kept in the browser until the server has them, sent in batches, each stored once by its key.
+// Decisions on their way: kept in the browser under their person's name until the server has them, sent in batches, each stored once by its key.
 
 const BATCH = 50;
 const LONGEST_WAIT_MS = 8000;
 
 export class Outbox {
-  constructor({ onOutcome, onState, address = "/api/v1/review/decisions", stored = "endcap.outbox" }) {
+  constructor({ onOutcome, onState, onRefused, address = "/api/v1/review/decisions", stored = "endcap.outbox" }) {
     this.address = address;
-    this.stored = stored;
+    this.person = document.body.dataset.person;
+    this.stored = `${stored} ${this.person}`;
     this.onOutcome = onOutcome;
     this.onState = onState;
+    this.onRefused = onRefused;
     this.sending = null;
     this.wait = 250;
   }
@@ -51,21 +53,27 @@ export class Outbox {
 
   async _sendAll() {
     this.retry = false;
+    let alone = false; // after a refusal each goes by itself, so that one that cannot be stored takes no other with it
     for (let all = this.all(); all.length; all = this.all()) {
       const first = all[0];
-      const batch = first.group_id ? all.filter((one) => one.group_id === first.group_id) : all.filter((one) => !one.group_id).slice(0, BATCH);
+      const batch = first.group_id ? all.filter((one) => one.group_id === first.group_id) : all.filter((one) => !one.group_id).slice(0, alone ? 1 : BATCH);
       let answer;
       try {
         answer = await fetch(this.address, {
-          method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ decisions: batch }), keepalive: batch.length < 20,
+          method: "POST", headers: { "content-type": "application/json", "endcap-person": encodeURIComponent(this.person) }, body: JSON.stringify({ decisions: batch }), keepalive: batch.length < 20,
         });
       } catch {
         return this._later("offline");
       }
       if (answer.status === 401) return this._later("signed out");
-      if (answer.status === 422 || answer.status === 403) {
+      if (answer.status === 403) return this._later("forbidden");
+      if (answer.status === 422 && batch.length > 1 && !first.group_id) {
+        alone = true;
+        continue;
+      }
+      if (answer.status === 422) {
         this._drop(batch);
-        this.onState("refused", (await answer.json()).error.message);
+        this.onRefused(batch, (await answer.json()).error);
         continue;
       }
       if (!answer.ok) return this._later("failing");

@@ -162,6 +162,11 @@ async function merge() {
     }));
   };
   box.oninput = search;
+  box.onkeydown = (event) => { // else Enter presses the dialog's first button
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    list.querySelector("button")?.click();
+  };
   $("change-body").replaceChildren(el("p", {}, box), list);
   $("change-mistake").hidden = true;
   $("change-do").onclick = () => { $("change-mistake").hidden = false; $("change-mistake").textContent = "Choose a product first."; };

@@ -19,8 +19,8 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null };
-const outbox = new Outbox({ onOutcome: heard, onState: tell });
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false };
+const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused });
 
 function tell(what, words = "") {
   const notice = $("notice");
@@ -31,17 +31,45 @@ function tell(what, words = "") {
     forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.",
     refused: words,
   }[what];
+  if (what === "online" && state.refused) return; // what was not stored stays said until the next answer
   notice.hidden = !said;
   notice.textContent = said ?? "";
 }
 
 function heard(outcome, decision) {
+  const title = state.last.find((one) => one.item.offer_id === decision.offer_id)?.item.offer.title ?? decision.offer_id;
   if (outcome.state === "conflict") {
+    const item = forget(decision);
+    if (!item) return;
     state.conflicts.set(decision.offer_id, { ...outcome, decision });
-    const last = state.last.find((one) => one.item.offer_id === decision.offer_id);
-    if (last) state.items.unshift(last.item);
+    state.items.unshift(item);
     show();
+  } else if (outcome.state === "gone") {
+    notStored(decision, `“${title}” is no longer delivered; your answer to it was not stored.`);
+  } else if (outcome.state === "outweighed") {
+    notStored(decision, `${outcome.actor}, whose word counts more, decided “${DID[outcome.action]}” of “${title}”; your answer was not stored.`);
   }
+}
+
+function refused(decisions, { message }) {
+  for (const decision of decisions) forget(decision);
+  notStored(null, decisions.length > 1 ? `${decisions.length} answers were not stored: ${message}` : `One answer was not stored: ${message}`);
+}
+
+function notStored(decision, words) {
+  if (decision) forget(decision);
+  state.refused = true;
+  tell("refused", words);
+}
+
+// What was not stored is no decision: it leaves the rail, and its item is given back where it is known.
+function forget(decision) {
+  const place = state.last.findIndex((one) => one.item.offer_id === decision.offer_id);
+  if (place < 0) return null;
+  const [{ item }] = state.last.splice(place, 1);
+  state.seconds.pop();
+  rail();
+  return item.choices ? item : null;
 }
 
 function filters() {
@@ -166,11 +194,11 @@ function decide(action, place = 0) {
   const needsNone = ["new", "skip", "escalate"].includes(action);
   const choice = needsNone ? item.choices[0] : item.choices[place];
   if (!choice && !needsNone) return;
-  const conflict = state.conflicts.get(item.offer_id);
-  const decision = decisionOf(item, action, choice, conflict ? { over: conflict.override_id } : {});
+  if (state.conflicts.has(item.offer_id)) return say(`Another's answer stands: ${shownKey("keep")} keeps it, ${shownKey("overrule")} lets yours hold`);
+  const decision = decisionOf(item, action, choice);
   state.seconds.push(Math.min(IDLE_S, (decision.answered_ms - decision.shown_ms) / 1000));
-  state.conflicts.delete(item.offer_id);
   state.items.shift();
+  state.refused = false;
   remember(item, action === "other" ? `candidate ${place + 1}` : DID[action]);
   if (action !== "skip") state.waiting -= 1;
   outbox.add([decision]); // first, so that what is fetched ahead now does not bring this one again

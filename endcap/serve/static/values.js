@@ -9,14 +9,15 @@ const LOW = 10;
 const LAST = 10;
 const $ = (id) => document.getElementById(id);
 const kind = $("desk").dataset.kind;
-const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Map(), loading: null, said: "", decided: 0 };
-const outbox = new Outbox({ onOutcome: heard, onState: tell, address: "/api/v1/review/values", stored: "endcap.outbox.values" });
+const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Map(), loading: null, said: "", decided: 0, refused: false };
+const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused, address: "/api/v1/review/values", stored: "endcap.outbox.values" });
 const nameOf = (question) => `${question.product_id} ${question.field}`;
 
 function tell(what, words = "") {
   const said = { offline: `The server does not answer. Go on: ${outbox.all().length} answers are kept here and sent when it is back.`, failing: "The server cannot store now; answers are kept here.",
     "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
     forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.", refused: words }[what];
+  if (what === "online" && state.refused) return; // what was not stored stays said until the next answer
   $("notice").hidden = !said;
   $("notice").textContent = said ?? "";
 }
@@ -33,6 +34,19 @@ function heard(outcome, answer) {
   state.conflicts.set(nameOf(last.question), { ...outcome, answer });
   state.questions.unshift(last.question);
   show();
+}
+
+function refused(answers, { message }) {
+  const names = new Set(answers.map((one) => `${one.product_id} ${one.field}`));
+  const back = state.last.filter((one) => names.has(nameOf(one.question))).map((one) => one.question);
+  state.last = state.last.filter((one) => !names.has(nameOf(one.question)));
+  state.decided = Math.max(0, state.decided - back.length);
+  state.questions = [...back, ...state.questions];
+  state.waiting += back.length;
+  rail();
+  show();
+  state.refused = true;
+  tell("refused", `Not stored: ${message}`);
 }
 
 async function more() {
@@ -106,6 +120,7 @@ function decide(action, value, more = {}) {
   const question = state.questions.shift();
   if (!question) return;
   state.conflicts.delete(nameOf(question));
+  state.refused = false;
   remember(question, action === "set" ? value : "the suppliers' word");
   state.waiting -= 1;
   outbox.add([answerOf(question, action, value, more)]); // first, so that what is fetched ahead now does not bring this one again
@@ -205,16 +220,29 @@ async function suggest() {
 function edit() {
   if (!state.questions[0]) return;
   $("edit-value").value = "";
+  $("edit-mistake").hidden = true;
   $("edit").showModal();
   $("edit-value").focus();
   suggest();
 }
 
-function saveEdited() {
-  const value = $("edit-value").value.trim();
-  if (!value) return;
+// A category is one of the house's: as it was typed, or the only one that holds the words.
+async function saveEdited() {
+  const typed = $("edit-value").value.trim();
+  if (!typed) return;
+  const value = kind === "category" ? await houseCategory(typed) : typed;
+  $("edit-mistake").hidden = value !== null;
+  if (value === null) return;
   $("edit").close();
   decide("set", value);
+}
+
+async function houseCategory(typed) {
+  const found = await fetch(`/api/v1/values?${new URLSearchParams({ field: "category", q: typed })}`).then((answer) => answer.json()).catch(() => ({ values: [typed] }));
+  const same = found.values.find((one) => one.toLowerCase() === typed.toLowerCase());
+  if (same || found.values.length === 1) return same ?? found.values[0];
+  $("edit-mistake").textContent = found.values.length ? "Several categories hold these words: choose one of them." : "The house has no category of these words.";
+  return null;
 }
 
 function act(verb, key = "") {
