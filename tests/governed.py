@@ -16,6 +16,7 @@ from test_suspicion import catalog
 
 from endcap import flow, schema, settings
 from endcap.lake.tables import table_of
+from endcap.learn.planned import Plan
 from endcap.match import Model
 from endcap.ops.home import Home, snapshot_id_of
 
@@ -55,8 +56,8 @@ class Replay:
     verdict: str = "SHIP"
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def validate(self, home: Home, artefact_kind: str, artefact: str, *, seed: int, needed: int) -> Any:
-        assert needed == 256, "as the proposals of these tests ask for"
+    def validate(self, home: Home, artefact_kind: str, artefact: str, *, seed: int, plan: Plan) -> Any:
+        assert (plan.needed, plan.metric) == (256, "match_rate"), "as the proposals of these tests ask for"
         self.asked.append((artefact_kind, artefact))
         manifest, lake = home.manifest(), home.lake()
         told: dict[str, Any] = {

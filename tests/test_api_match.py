@@ -66,6 +66,33 @@ def test_an_offer_that_is_in_the_catalog_finds_its_product(client: TestClient, l
     assert decided >= 45 and right >= 0.95 * decided
 
 
+def test_what_a_run_asks_or_leaves_apart_is_not_linked_here(client: TestClient, home: Home) -> None:
+    with home.connect() as con:
+        rows = con.sql("""
+            SELECT o.title, o.brand, o.gtin, o.mpn, o.price::DOUBLE AS price, o.currency, o.feed, o.quantity_text, d.reason_code FROM offers o
+            JOIN decisions d USING (offer_id) WHERE d.kind = 'product' AND d.decided_by = 'machine' AND d.reason_code IN ('bridge', 'weak_support', 'gtin_conflict')
+            ORDER BY md5(o.offer_id) LIMIT 40
+        """).to_arrow_table().to_pylist()  # fmt: skip
+    codes = [row.pop("reason_code") for row in rows]
+    told = [client.post(MATCH, json=row).json() for row in rows]
+    assert len(rows) >= 10 and len(set(codes)) >= 2
+    linked = [(one["reason_code"], one["reason"]) for one in told if one["action"] == "linked"]
+    assert len(linked) <= len(rows) // 10, linked  # a run also knows which offers chose this one
+
+
+def test_a_contradiction_read_from_the_title_keeps_two_apart(client: TestClient, home: Home) -> None:
+    with home.connect() as con:
+        ((title, brand, feed),) = con.execute("""
+            SELECT o.title, o.brand, o.feed FROM offers o JOIN facts f USING (offer_id) JOIN decisions d USING (offer_id)
+            WHERE f.attribute = 'size' AND regexp_matches(o.title, 'EU 4[0-9]') AND d.action = 'linked' AND d.kind = 'product' ORDER BY offer_id LIMIT 1
+        """).fetchall()
+    size = title.partition("EU 4")[2][0]
+    asked = [{"title": title.replace(f"EU 4{size}", f"EU {other}"), "feed": feed} | ({"brand": brand} if brand else {}) for other in (f"4{size}", "36")]
+    same, other = (client.post(MATCH, json=one).json() for one in asked)
+    assert same["candidates"][0]["conflict"] is None
+    assert other["action"] != "linked" and any("36" in (one["conflict"] or "") for one in other["candidates"]), other
+
+
 def test_what_nothing_resembles_is_a_new_product_and_nothing_is_stored(client: TestClient, home: Home) -> None:
     answer = client.post(MATCH, json={"title": "Zzyzx quantum gravel, hand-polished"}).json()
     assert (answer["action"], answer["product_id"]) == ("new_product", None) and answer["confidence"] > 0.5

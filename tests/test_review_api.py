@@ -129,6 +129,22 @@ def test_no_write_from_another_site_is_taken(home: Home, headers: dict[str, str]
     assert client.get(NEXT).status_code == 200 and stored(home) == [], "the session lives and nothing was stored"
 
 
+def test_a_program_without_a_token_is_told_to_say_who_it_is(home: Home) -> None:
+    answer = client_of(home).post(DECISIONS, json={"decisions": []})
+    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["www-authenticate"]) == (401, "not_signed_in", "Bearer")
+
+
+@pytest.mark.parametrize(("body", "words"), [
+    ({"content": b'{"title": ', "headers": {"content-type": "application/json"}}, "the body is no JSON"), ({"json": [1]}, "the body must be a JSON object"),
+    ({"content": b"title=x"}, "the body must be a JSON object"), ({"json": {"title": 3}}, "title: input should be a valid string"),
+])  # fmt: skip
+def test_a_body_that_cannot_be_read_is_named_as_one(home: Home, body: dict[str, Any], words: str) -> None:
+    answer = client_of(home, "rita", "reviewer").post("/api/v1/match", **body)
+    assert answer.status_code == 422 and answer.json()["error"]["message"].startswith(words) and "correct what was sent" in answer.json()["error"]["hint"], (
+        answer.text
+    )
+
+
 def test_a_link_works_once_and_a_session_ends_at_once(home: Home) -> None:
     secret = access.make_link(home.engine, "rita", "reviewer")
     client = client_of(home)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert
 from tried import audited, challenger, content, home_of, places, truth_of
 
+from endcap.learn.planned import Plan
 from endcap.learn.validate import validate
 from endcap.learn.verdict import HOLD, NOT_EVALUABLE, ROLLBACK, SHIP
 from endcap.ops.database import now
@@ -28,8 +29,14 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     assert (content(home), places(home)) == (before, lay), "nothing but the trial is written"
     assert worse.verdict == ROLLBACK and "worse in everything" in worse.words, worse.words
     assert better.verdict in (SHIP, HOLD), better.words
-    planned = validate(home, "match", challenger(home), seed=7, needed=5000)
+    planned = validate(home, "match", challenger(home), seed=7, plan=Plan(needed=5000))
     assert planned.verdict == HOLD and f"only {planned.figures['cases']} audited cases; 5,000 are asked for" in planned.words
+    claimed = validate(home, "match", better.artefact, seed=7, plan=Plan("automated_success.yield", 60.0, ("override_rate", "match_rate"), 30))
+    metric, unmeasured, rail = claimed.figures["plan"]["claims"]
+    assert claimed.verdict == HOLD and claimed.trial_id != better.trial_id
+    assert f"{metric['words']}; the plan calls 60 points worth having" in claimed.figures["judgement"]["reasons"]
+    assert metric["challenger"] == better.figures["outcomes"]["challenger"]["right"] / better.figures["cases"]
+    assert unmeasured["points"] is None and rail["points"] is not None
     figures = better.figures
     assert judged - 5 <= figures["cases"] == figures["audits"] <= judged, "two links may be drawn for one pair"
     assert figures["outcomes"]["challenger"]["right"] >= figures["outcomes"]["champion"]["right"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from endcap.serve import problems_shown
 from endcap.serve.app import make_app
-from endcap.serve.gate import LEAST_ROLE
+from endcap.serve.gate import LEAST_ROLE, PERSON_HEADER
 from endcap.serve.sample_catalog import SampleGate, SampleHome
 from reference.markdown import code, page, plain, sentence_line, table
 from reference.shelves import built_in
@@ -18,7 +18,14 @@ The OpenAPI document is served at `/openapi.json`.
 
 A browser comes in by the link that `endcap serve` prints, by name and password, or by an OpenID provider
 ([sign-in.md](sign-in.md)); a program sends `Authorization: Bearer TOKEN`, a token made with
-`endcap token NAME`. Each route takes at least the role named beside it; what no role is named for, nobody may do."""
+`endcap token NAME`. Each route takes at least the role named beside it; what no role is named for, nobody may do.
+
+```
+curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+  -d '{{"title": "Acme Kettle K100 1.7 l", "brand": "Acme"}}' http://localhost:8000/api/v1/match
+```
+
+A program that keeps answers back and sends them later may name whose they are in the header `{person}`: under another name they are refused (401)."""
 
 
 def role_of(method: str, path: str) -> str:
@@ -30,12 +37,15 @@ def role_of(method: str, path: str) -> str:
 def api_page() -> str:
     """The API's routes with parameters and answers, the shapes of the answers, and the pages for people."""
     described = make_app(SampleHome(), SampleGate()).openapi()
-    parts = [API_INTRO.format(header=problems_shown.SNAPSHOT_HEADER), "## Routes"]
+    parts = [API_INTRO.format(header=problems_shown.SNAPSHOT_HEADER, person=PERSON_HEADER), "## Routes"]
     routes = [(path, method, one) for path, methods in described["paths"].items() for method, one in methods.items()]
     parts.append(
         table(
-            ("route", "role", "answer", "sentence"),
-            ((code(f"{method.upper()} {path}"), role_of(method, path), answer_of(one), plain(one["description"])) for path, method, one in routes),
+            ("route", "role", "takes", "answer", "sentence"),
+            (
+                (code(f"{method.upper()} {path}"), role_of(method, path), body_of(one), answer_of(one), plain(one["description"]))
+                for path, method, one in routes
+            ),
         )
     )
     given = (
@@ -53,6 +63,12 @@ def api_page() -> str:
         rows = ((code(field), json_type(one), plain(one.get("description", ""))) for field, one in shape.get("properties", {}).items())
         parts += [f"### {name}", plain(shape.get("description", "")), table(("field", "type", "meaning"), rows)]
     return page("API and pages", *parts)
+
+
+def body_of(route: dict[str, Any]) -> str:
+    """The shape of the JSON that a route takes; form fields are among the parameters of its description."""
+    content = route.get("requestBody", {}).get("content", {})
+    return json_type(content["application/json"]["schema"]) if "application/json" in content else ", ".join(content)
 
 
 def answer_of(route: dict[str, Any]) -> str:

@@ -166,6 +166,8 @@ def validate(number: Number, folder: Dir = HERE, home: Home_ = None, by: By = ""
     for name in ("words", "summary"):
         if found.get(name):
             typer.echo(str(found[name]))
+    for claim in found["figures"]["plan"]["claims"]:
+        typer.echo(f"by its plan: {claim['words']}")
     typer.echo(f"`endcap promote {number}` puts it into production" if row["verdict"] == "SHIP" else f"`endcap promote {number} --overrule --reason ...` would")
 
 

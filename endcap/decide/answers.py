@@ -111,7 +111,7 @@ def outweighs(said: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
 
     Contrary is: together against apart of the same two, and two different places for one offer.
     """
-    if WEIGHT.get(said["role"] or "", 1) <= WEIGHT.get(answer["role"] or "", 1):
+    if WEIGHT.get(said.get("role") or "", 1) <= WEIGHT.get(answer.get("role") or "", 1):
         return False
     if said["offer_id"] != answer["offer_id"]:  # of the same two, seen from the other one
         mirrored = (said["offer_id"], said["counterpart_offer_id"]) == (answer["counterpart_offer_id"], answer["offer_id"])
@@ -126,7 +126,7 @@ def outweighs(said: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
 
 def _outweighed(rows: list[dict[str, Any]]) -> set[int]:
     """The answers that count for nothing beside one of a higher role."""
-    heavy = [row for row in rows if WEIGHT.get(row["role"] or "", 1) > 1]
+    heavy = [row for row in rows if WEIGHT.get(row.get("role") or "", 1) > 1]
     by_offer: dict[str, list[dict[str, Any]]] = {}
     for row in heavy:
         for offer_id in {row["offer_id"], row["counterpart_offer_id"]} - {None}:

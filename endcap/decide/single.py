@@ -1,7 +1,7 @@
 """One offer that nobody delivered: what the catalog would decide of it now, with the evidence; nothing is stored.
 
-It is judged as a run judges a pair: score, contradictions, GTIN and price by the policy and the promises in force. What a run knows beyond
-that (one offer of a feed a product, facts read from the offer, what people said of it) it cannot know of an offer that is in no feed.
+It is decided as a run decides an offer that has just come, by the same rules: likeness, contradictions, GTIN and price, the promises in force, and the
+other offers of the product. What people said of it nobody can know, and offers of its own feed are passed over.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from endcap import match, schema
-from endcap.decide.policy import ASK, LINK, Edge, judge
+from endcap.decide.answers import Answers
+from endcap.decide.deciding import rule
+from endcap.decide.inputs import Inputs, OpenOffer, contradiction
+from endcap.decide.policy import Edge, judge
 from endcap.decide.promised import Thresholds
 from endcap.match.explain import Bar, explain_beside
 from endcap.match.search import Hit, find_alike, search_one
@@ -39,6 +42,15 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What the catalog holds around some live offers."""
+
+    offers: Mapping[str, Mapping[str, Any]]  # SHOWN_FIELDS and product_id
+    members: Mapping[str, Mapping[str, str]]  # product -> its offers -> their feed
+    stated: Mapping[str, Mapping[str, str]]  # offer -> name -> value, of what must not contradict within a product
+
+
+@dataclass(frozen=True, slots=True)
 class Single:
     """What would be decided: linked, to_review or new_product; `near` best first, one a product."""
 
@@ -60,24 +72,26 @@ def offer_of(given: Mapping[str, Any]) -> pa.Table:
 
 
 def decide_single(
-    store: Store, model: match.Model, offer: pa.Table, policy: Policy, thresholds: Thresholds, details: Callable[[Sequence[str]], dict[str, dict[str, Any]]],
-    *, k: int = 10,
+    store: Store, model: match.Model, offer: pa.Table, policy: Policy, thresholds: Thresholds, look: Callable[[Sequence[str]], Around], *, k: int = 10,
+    kept: int = 5, stated: Mapping[str, str] | None = None,
 ) -> Single:  # fmt: skip
-    """Decide one row of schema Offer. `details` gives live offers by id: SHOWN_FIELDS and product_id."""
+    """Decide one row of schema Offer by the very rules of a run. `look` gives what the catalog holds around live offers, by id.
+
+    `k` offers are compared, and the `kept` most likely ones decide, as a run keeps so many pairs an offer; `stated` is what was read from the offer.
+    """
     asked = offer.to_pylist()[0]
     hits = search_one(store, offer, model, k)
-    known = details([hit.offer_id for hit in hits])
-    chosen: list[Hit] = []
-    seen: set[str] = set()
-    for hit in hits:
-        product = known.get(hit.offer_id, {}).get("product_id") or hit.offer_id
-        if hit.offer_id in known and product not in seen:
-            seen.add(product)
-            chosen.append(hit)
-    others = [{name: known[hit.offer_id][name] for name in SHOWN_FIELDS} for hit in chosen]
-    bars = explain_beside(asked, others, model, [hit.features for hit in chosen])
-    near = [_near(hit, asked, known[hit.offer_id], told, policy, thresholds) for hit, told in zip(chosen, bars, strict=True)]
-    return _decision(near)
+    around = look([hit.offer_id for hit in hits])
+    hits = [hit for hit in hits if hit.offer_id in around.offers]
+    said = {**around.stated, str(asked["offer_id"]): {**(stated or {}), **({"GTIN": asked["gtin"]} if asked["gtin"] else {})}}
+    edges = [_edge(hit, asked, around.offers[hit.offer_id], said) for hit in hits]
+    chosen: dict[str, tuple[Hit, Edge]] = {}
+    for hit, edge in zip(hits, edges, strict=True):
+        chosen.setdefault(around.offers[hit.offer_id]["product_id"] or hit.offer_id, (hit, edge))
+    others = [{name: around.offers[hit.offer_id][name] for name in SHOWN_FIELDS} for hit, _edge_ in chosen.values()]
+    bars = explain_beside(asked, others, model, [hit.features for hit, _edge_ in chosen.values()])
+    near = [_near(hit, edge, around, told, policy, thresholds) for (hit, edge), told in zip(chosen.values(), bars, strict=True)]
+    return _ruled(asked, edges[:kept], around, said, policy, thresholds, near)
 
 
 def find_by_text(store: Store, text: str, k: int) -> list[tuple[str, float]]:
@@ -85,12 +99,16 @@ def find_by_text(store: Store, text: str, k: int) -> list[tuple[str, float]]:
     return find_alike(store, offer_of({"title": text}), k)
 
 
-def _near(hit: Hit, asked: Mapping[str, Any], other: Mapping[str, Any], bars: Sequence[Bar], policy: Policy, thresholds: Thresholds) -> Near:
+def _edge(hit: Hit, asked: Mapping[str, Any], other: Mapping[str, Any], said: Mapping[str, Mapping[str, str]]) -> Edge:
     left, right = sorted((str(asked["offer_id"]), hit.offer_id))
     same_gtin = asked["gtin"] is not None and asked["gtin"] == other["gtin"]
-    edge = Edge(left, right, hit.score, hit.conflict, same_gtin, _price_ratio(asked, other))
+    conflict = hit.conflict or contradiction(said.get(left, {}), said.get(right, {}))
+    return Edge(left, right, hit.score, conflict, same_gtin, _price_ratio(asked, other))
+
+
+def _near(hit: Hit, edge: Edge, around: Around, bars: Sequence[Bar], policy: Policy, thresholds: Thresholds) -> Near:
     verdict = judge(edge, policy, *thresholds.of(edge))
-    return Near(hit.offer_id, other["product_id"], hit.score, verdict.does, verdict.words, hit.conflict, tuple(bars))
+    return Near(hit.offer_id, around.offers[hit.offer_id]["product_id"], hit.score, verdict.does, verdict.words, edge.conflict, tuple(bars))
 
 
 def _price_ratio(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
@@ -100,12 +118,26 @@ def _price_ratio(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | No
     return float(max(prices[0] / prices[1], prices[1] / prices[0]))
 
 
-def _decision(found: Sequence[Near]) -> Single:
-    near = tuple(found)
-    for wanted, action in ((LINK, "linked"), (ASK, "to_review")):
-        best = next((one for one in near if one.does == wanted and (one.product_id is not None or wanted == ASK)), None)
-        if best is not None:
-            return Single(action, best.product_id, round(best.score, 4), "alike" if wanted == LINK else "doubtful", best.words, near)
-    if not near:
-        return Single("new_product", None, 0.99, "alone", "no other offer resembles it", near)
-    return Single("new_product", None, round(1 - near[0].score, 4), "new", f"nothing is alike enough to link; the nearest: {near[0].words}", near)
+def _ruled(
+    asked: Mapping[str, Any], edges: Sequence[Edge], around: Around, said: Mapping[str, Mapping[str, str]], policy: Policy, thresholds: Thresholds,
+    near: Sequence[Near],
+) -> Single:  # fmt: skip
+    """The ruling of a run in which this offer alone is open."""
+    offer_id, feed = str(asked["offer_id"]), str(asked["feed"])
+    # Offers of its own feed are passed over: where the offer is in the catalog already, it is decided as if it were not.
+    settled = {product: {one: of for one, of in members.items() if of != feed} for product, members in around.members.items()}
+    opened = OpenOffer(offer_id, feed, str(asked["title"]), asked["gtin"], 0, None, None)
+    inputs = Inputs(
+        offers={offer_id: opened},
+        edges=tuple(edges),
+        stated=said,
+        answers=Answers(),
+        before={},
+        settled=settled,
+        founders={},
+        states={},
+        taken=frozenset(settled),
+    )
+    ruling = rule(inputs, policy, thresholds)[offer_id]
+    product_id = {"linked": ruling.product_id, "to_review": ruling.proposed_product_id}.get(ruling.action)
+    return Single(ruling.action, product_id, ruling.confidence, ruling.reason_code, ruling.reason, tuple(near))

@@ -7,12 +7,13 @@ from functools import lru_cache
 
 # 13.5 and 14 ml are one bottle; 400 and 500 g are two.
 ROUNDED = 1.1
+SIZE_SYSTEMS = ("EU", "UK", "US", "FR")
 
 
 @lru_cache(maxsize=65536)
 def agree(one: str, other: str) -> bool:
     """Whether two values of one attribute do not contradict each other."""
-    if one == other:
+    if one == other or f"{one} {_system(other)}" == other or f"{other} {_system(one)}" == one:
         return True
     mine, its = _amount(one), _amount(other)
     if mine is None or its is None:
@@ -21,6 +22,12 @@ def agree(one: str, other: str) -> bool:
     if unit != its_unit:
         return True
     return value > 0 and its_value > 0 and abs(math.log(value / its_value)) <= math.log(ROUNDED)
+
+
+def _system(text: str) -> str:
+    """The system of a size, which not everybody names: '36 EU' and '36' say the same."""
+    last = text.rpartition(" ")[2]
+    return last if last in SIZE_SYSTEMS else ""
 
 
 def comparable(one: str, other: str) -> bool:

@@ -13,6 +13,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import PROMOTIONS
 
 NEEDED = 256
+SMALLEST_EFFECT = 0.5  # points
 WATCHED = ("override_rate", "match_rate")
 
 
@@ -47,11 +48,13 @@ def _head(home: Home, result: TrainResult, kind: str) -> Head:
         rates = [100 * told[f"{who}_wrong"] / told["n"] for who in ("champion", "challenger")]
         outcome += f", most of all in {category} from {rates[0]:.1f} % to {rates[1]:.1f} % of {told['n']}"
         reason += f", {_new_answers(home, result, kind, category):,} of them there"
+    fewer = wrong[0] - wrong[1] >= SMALLEST_EFFECT
     return Head(
         kind="model", title=f"retrain {number}", owner=OWN, artefact=result.model_id, artefact_kind="infer" if kind == "infer" else "match",
         hypothesis=f"We believe that retrain {number} for everything will {outcome} because {reason}.",
-        change=f"put {result.model_id}, trained on {result.labels:,} answers, in the place of {result.champion}", metric="automated_success.success",
-        smallest_effect=0.5, guard_rails=list(WATCHED), plan="replay on the audited decisions, paired, then in production", needed=NEEDED,
+        change=f"put {result.model_id}, trained on {result.labels:,} answers, in the place of {result.champion}",
+        metric=f"automated_success.{'success' if fewer else 'yield'}",
+        smallest_effect=SMALLEST_EFFECT, guard_rails=list(WATCHED), plan="replay on the audited decisions, paired, then in production", needed=NEEDED,
         rollback_trigger="escapes or overrides rise beyond their interval in a slice that can be judged",
         evidence=f"right on {figures['challenger_right']} of {figures['n']} answers it had not seen, the champion on {figures['champion_right']}",
     )  # fmt: skip

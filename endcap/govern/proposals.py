@@ -113,6 +113,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
 
     Raises BadInput where it was not accepted, or its file or artefact changed since.
     """
+    from endcap.learn.planned import Plan
     from endcap.learn.validate import validate as replay
 
     row = proposal(home, proposal_id)
@@ -120,11 +121,13 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
     check_unedited(home, row)
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
     check_readable(home, kind, artefact)
-    found = replay(home, kind, artefact, seed=home.catalog.matching.seed if seed is None else seed, needed=int(row["details"]["needed"]))
+    told = row["details"]
+    plan = Plan(str(row["metric"]), float(told["smallest_effect"]), tuple(told["guard_rails"]), int(told["needed"]))
+    found = replay(home, kind, artefact, seed=home.catalog.matching.seed if seed is None else seed, plan=plan)
     sealed = {
         "artefact_kind": kind, "artefact": artefact, "files": evidence.hash_of_files(home.model_folder(artefact)), "trial": found.trial_id,
         "trial_hash": evidence.hash_of_trial(home, found.trial_id), "verdict": found.verdict, "data_version": found.data_version,
-        "text": evidence.hash_of(row["text"]),
+        "text": evidence.hash_of(row["text"]), "policy": evidence.hash_of_policy(in_force.at_snapshot(home).policy),
     }  # fmt: skip
     done = step(home, proposal_id, "validated", actor=actor, reason="", details=sealed, trial_id=found.trial_id, verdict=str(found.verdict))
     return {**done, "validation": found.to_json()}

@@ -23,6 +23,7 @@ from endcap.lake import Lake, Manifest
 from endcap.lake.tables import table_of
 from endcap.learn.cases import RIGHT, WRONG, Case, around, closed_loops, fair_cases, holds, outcome, sliced, tally, without
 from endcap.learn.kinds import Arm, arm_of
+from endcap.learn.planned import Plan, claims, shortfalls
 from endcap.learn.replay import Sides, changed_sides, replay
 from endcap.learn.scoring import shown
 from endcap.learn.verdict import LEAST_CASES, Evidence, Judgement, verdict
@@ -31,6 +32,8 @@ from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 
 SHOWN_PRODUCTS = 20
+NO_PLAN = Plan()
+Rulings = dict[str, Ruling]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Validation:
         return (
             f"{self.verdict} for {self.kind} {self.artefact} beside {self.champion or 'the settings alone'} on {self.figures['cases']} cases: {why}. "
             f"{shoppers['changed']:,} of {shoppers['offers']:,} offers would change side, {shoppers['merged']} products merge and {shoppers['split']} split"
-        )
+        ) + (f"; {shoppers['anew']:,} more change whoever decides, since all are decided anew" if shoppers["anew"] else "")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -60,8 +63,8 @@ class Validation:
         return {**named, "words": self.words}
 
 
-def validate(home: Home, kind: str, artefact: str, *, seed: int, needed: int = LEAST_CASES) -> Validation:
-    """Judge an artefact beside the champion of its kind, and append the trial; on fewer cases than are `needed` nothing ships.
+def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO_PLAN) -> Validation:
+    """Judge an artefact beside the champion of its kind, and append the trial; what falls short of its plan does not ship.
 
     Raises BadInput where there is no catalog, no such kind or artefact.
     """
@@ -73,24 +76,32 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, needed: int = L
         with home.connect() as con:
             overrides = home.rows(OVERRIDES)
             champion, challenger = arm_of(home, con, kind, None, manifest), arm_of(home, con, kind, artefact, manifest)
-            judgement, figures = _judge(con, champion, challenger, overrides, needed)
-            figures["shoppers"] = _shoppers(con, challenger, overrides)
+            shoppers, everywhere = _shoppers(con, champion, challenger, overrides)
+            judgement, figures = _judge(con, champion, challenger, overrides, plan, everywhere)
+            figures["shoppers"] = shoppers
         figures |= {"seed": seed, "cpu_s": round(time.process_time() - started, 2), "kind": kind}
-        return _kept(home, manifest, kind, artefact, champion.artefact, judgement, figures)
+        trial_id = f"{kind}-{artefact}@{manifest.content_hash[:12]}.{home.override_sequence()}{plan.key}"
+        found = Validation(trial_id, kind, artefact, champion.artefact, snapshot_id_of(manifest), judgement.verdict, figures)
+        _keep(home, manifest, found)
+        return found
 
 
-def _judge(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table, needed: int) -> tuple[Judgement, dict[str, Any]]:
+def _judge(
+    con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table, plan: Plan, everywhere: tuple[Rulings, Rulings]
+) -> tuple[Judgement, dict[str, Any]]:  # fmt: skip
     cases, loops = sliced(con, fair_cases(con, taught=challenger.learned)), closed_loops(con)
     every = [*cases, *loops.values()]
     con.register("pairs_of_challenger", challenger.pairs)
     least = min(champion.policy.review, challenger.policy.review)
     open_ids = around(con, every, ("pairs", "pairs_of_challenger"), least)
     said = without(overrides, every)
-    rulings = [_replayed(con, arm, said, open_ids, every) for arm in (champion, challenger)]
+    rulings = [_replayed(con, arm, said, open_ids) for arm in (champion, challenger)]
     made = [(case, (outcome(case, rulings[0][0]), outcome(case, rulings[1][0]))) for case in cases]
     broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
-    judgement = verdict(replace(_evidence(made, broken), least_cases=max(LEAST_CASES, needed)))
+    claimed = claims(plan, [pair for _case, pair in made], *everywhere)
+    judgement = verdict(replace(_evidence(made, broken), least_cases=max(LEAST_CASES, plan.needed), shortfalls=shortfalls(plan, claimed)))
     figures = {
+        "plan": {"smallest_effect": plan.smallest_effect, "claims": [claim.to_dict() for claim in claimed]},
         "cases": len(cases), "audits": sum(case.source == "audit" for case in cases), "judgement": judgement.to_dict(),
         "loops": {"checked": len(loops), "broken": broken},
         "promises": {name: allowed.key and {scope: promise.words for scope, promise in allowed.promises.items()} for name, allowed in
@@ -102,7 +113,7 @@ def _judge(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overr
     return judgement, figures
 
 
-def _replayed(con: duckdb.DuckDBPyConnection, arm: Arm, said: pa.Table, open_ids: pa.Array, cases: list[Case]) -> tuple[dict[str, Ruling], Thresholds]:
+def _replayed(con: duckdb.DuckDBPyConnection, arm: Arm, said: pa.Table, open_ids: pa.Array) -> tuple[Rulings, Thresholds]:
     """(rulings of one arm, the promises it was held to: of its own scores)."""
     with _arm_shown(con, arm):
         allowed = thresholds(con, arm.policy)
@@ -123,20 +134,17 @@ def _evidence(made: list[tuple[Case, tuple[str, str]]], broken: list[int]) -> Ev
     )
 
 
-def _shoppers(con: duckdb.DuckDBPyConnection, challenger: Arm, overrides: pa.Table) -> dict[str, Any]:
-    """What would become of every offer, by the very deciding of a run, against what is served now."""
-    was = {
-        row[0]: Ruling(*row)
-        for row in con.execute("""
-            SELECT offer_id, action, product_id, confidence, reason_code, reason, proposed_product_id, counterpart_offer_id FROM decisions
-            WHERE kind = 'product' ORDER BY offer_id
-        """).fetchall()
-    }
-    every = pa.array(sorted(was), pa.string())
-    with _arm_shown(con, challenger):
-        now = replay(con, challenger.policy, thresholds(con, challenger.policy), open_ids=every, overrides=overrides)
+def _shoppers(con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table) -> tuple[dict[str, Any], tuple[Rulings, Rulings]]:
+    """(what the challenger would make of every offer, by the very deciding of a run; all rulings of both).
+
+    Against what the champion would make of all of them anew: decisions of many runs may differ from those, whoever is champion.
+    """
+    served = con.execute("SELECT offer_id, action, product_id FROM decisions WHERE kind = 'product' ORDER BY offer_id").fetchall()
+    every = pa.array([offer_id for offer_id, _action, _product in served], pa.string())
+    was, now = (_replayed(con, arm, overrides, every)[0] for arm in (champion, challenger))
+    anew = sum((was[offer_id].action, was[offer_id].product_id) != (action, product_id) for offer_id, action, product_id in served if offer_id in was)
     sides = changed_sides(con, was, now)
-    return {**_with_products(con, sides, was, now), "pairs": challenger.pairs.num_rows}
+    return {**_with_products(con, sides, was, now), "pairs": challenger.pairs.num_rows, "anew": anew}, (was, now)
 
 
 def _with_products(con: duckdb.DuckDBPyConnection, sides: Sides, was: Mapping[str, Ruling], now: Mapping[str, Ruling]) -> dict[str, Any]:
@@ -170,17 +178,14 @@ def _told(case: Case, pair: tuple[str, str]) -> dict[str, Any]:
     return {"offer_id": case.offer_id, "other_id": case.other_id, "same": case.same, "champion": pair[0], "challenger": pair[1], "source": case.source}
 
 
-def _kept(home: Home, manifest: Manifest, kind: str, artefact: str, champion: str, judgement: Judgement, figures: dict[str, Any]) -> Validation:
-    """The validation, with its row of trials; the same on the same data is one row."""
-    trial_id = f"{kind}-{artefact}@{manifest.content_hash[:12]}.{home.override_sequence()}"
+def _keep(home: Home, manifest: Manifest, found: Validation) -> None:
+    """Write the row of trials; the same on the same data by the same plan is one row."""
     lake = Lake(home.lake_folder, manifest)
     lake.restore()
-    found = Validation(trial_id, kind, artefact, champion, snapshot_id_of(manifest), judgement.verdict, figures)
     trial = schema.Trial(
-        trial_id=trial_id, challenger=artefact, champion=champion, labels=figures["cases"], data_version=found.data_version,
-        figures_json=json.dumps(figures, sort_keys=True), verdict=judgement.verdict, run=manifest.run, gone=False,
+        trial_id=found.trial_id, challenger=found.artefact, champion=found.champion, labels=found.figures["cases"], data_version=found.data_version,
+        figures_json=json.dumps(found.figures, sort_keys=True), verdict=found.verdict, run=manifest.run, gone=False,
     )  # fmt: skip
-    if not lake.current(schema.Trial, f"trial_id = '{trial_id}'").num_rows:
+    if not lake.current(schema.Trial, f"trial_id = '{found.trial_id}'").num_rows:
         lake.append(schema.Trial, table_of(schema.Trial, [trial]))
         home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
-    return found

@@ -85,6 +85,7 @@ class Evidence:
     slices: Sequence[Tally] = ()  # of `safe`
     faults: Sequence[str] = ()  # why nothing of this may be believed
     breaches: Sequence[str] = ()  # guard rails that are tripped for certain: a floor, a suspicion, a closed loop that fails again
+    shortfalls: Sequence[str] = ()  # where the proposal's own plan is not fulfilled
     least_cases: int = LEAST_CASES
     slice_margin: float = SLICE_MARGIN
     whole_margin: float = WHOLE_MARGIN
@@ -134,7 +135,7 @@ def _missing_to_ship(
 ) -> list[str]:  # fmt: skip
     if evidence.right.n < evidence.least_cases:
         return [f"only {evidence.right.n:,} audited cases; {evidence.least_cases:,} are asked for"]
-    missing = []
+    missing = list(evidence.shortfalls)
     # Either may be what is better; each is tested at half the error, and the other must not be worse.
     if not (_is_better(right, safe, evidence.whole_margin) or _is_better(safe, right, evidence.whole_margin)):
         missing += _why_not_better(right, safe, evidence.whole_margin)

@@ -94,7 +94,9 @@ class ProposalPage(Answer):
     cases: int | None = Field(description="Judged cases that both decided again; null before it was validated.")
     slices: list[SliceRow]
     reasons: list[str] = Field(description="Of the verdict.")
+    claims: list[str] = Field(description="The plan's metric and guard rails as the replay measured them.")
     changed: int | None = Field(description="Decisions that would be other ones.")
+    anew: int = Field(description="Decisions that change whoever decides, since a new champion decides everything anew.")
     merged: int | None = Field(description="Products that would take in others.")
     split: int | None
     changed_by: dict[str, int] = Field(description="How many decisions of which kind would become which.")

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from endcap import gtin, match
+import pyarrow as pa
+
+from endcap import gtin, match, shelf
 from endcap.decide.in_force import at_snapshot
+from endcap.decide.inputs import CONTRADICTING, SURE_FACT
 from endcap.decide.promised import Thresholds, thresholds
-from endcap.decide.single import SHOWN_FIELDS, Near, Single, decide_single, find_by_text, offer_of
+from endcap.decide.single import SHOWN_FIELDS, Around, Near, Single, decide_single, find_by_text, offer_of
+from endcap.infer import load_known
+from endcap.infer.attributes import best
+from endcap.infer.find import find_all, offer_texts
+from endcap.infer.known import Known
 from endcap.match.cache import opened_store
 from endcap.match.live import live_in
 from endcap.match.store import Store
@@ -33,6 +40,8 @@ class Finder:
     model: match.Model
     allowed: Thresholds
     policy: Policy
+    kept: int
+    known: Known | None
 
 
 def finder_of(reading: Reading) -> Finder:
@@ -57,7 +66,11 @@ def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
 def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str, dict[str, Any]]]:
     """The same as `match_one`, not yet as an answer, with the products named."""
     finder = finder_of(reading)
-    found = decide_single(finder.store, finder.model, offer_of(_fields(given)), finder.policy, finder.allowed, lambda ids: _details(reading, ids), k=given.k)
+    offer = offer_of(_fields(given))
+    found = decide_single(
+        finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=given.k, kept=finder.kept,
+        stated=_read_from(offer, finder),
+    )  # fmt: skip
     return found, _titles(reading, [one.product_id for one in found.near if one.product_id])
 
 
@@ -96,7 +109,19 @@ def _build(reading: Reading) -> Finder:
         store = opened_store(live_in(con), reading.home.path / CACHE)
         policy = at_snapshot(reading.home).policy
         allowed = thresholds(con, policy)
-    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy)
+    models, catalog = reading.home.manifest(reading.snapshot_id).models, reading.home.catalog
+    known = load_known(reading.home.model_folder(models["infer"])) if "infer" in models else None
+    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, catalog.matching.kept, known)
+
+
+def _read_from(offer: pa.Table, finder: Finder) -> dict[str, str]:
+    """What a run would read from the offer of what must not contradict within a product."""
+    if finder.known is None:
+        return {}
+    (texts,) = offer_texts(offer.to_batches()[0])
+    found = {name: best(find_all(shelf.component("attributes", name), [texts], finder.known)[0]) for name in CONTRADICTING}
+    sure = {name: one for name, one in found.items() if one is not None and one.confidence >= SURE_FACT}
+    return {name.replace("_", " "): " ".join(filter(None, (finder.known.meant(name, one.value), one.unit))) for name, one in sure.items()}
 
 
 def _fields(given: answers.Asked) -> dict[str, Any]:
@@ -117,6 +142,31 @@ def _details(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, 
         for row in reading.find("decisions", "offer_id", offer_ids, ("offer_id", "kind", "product_id")) if row["kind"] == "product"
     }  # fmt: skip
     return {row["offer_id"]: row | {"product_id": placed.get(row["offer_id"])} for row in rows}
+
+
+def _around(reading: Reading, offer_ids: Sequence[str]) -> Around:
+    offers = _details(reading, offer_ids)
+    products = sorted({row["product_id"] for row in offers.values() if row["product_id"]})
+    placed = [row for row in reading.find("decisions", "product_id", products, ("offer_id", "kind", "product_id")) if row["kind"] == "product"]
+    members = [row["offer_id"] for row in placed]
+    feeds = {row["offer_id"]: row["feed"] for row in reading.find("offers", "offer_id", members, ("offer_id", "feed"))}
+    together: dict[str, dict[str, str]] = {product_id: {} for product_id in products}
+    for row in placed:
+        if row["offer_id"] in feeds:
+            together[row["product_id"]][row["offer_id"]] = feeds[row["offer_id"]]
+    return Around(offers, together, _stated(reading, sorted({*offer_ids, *members})))
+
+
+def _stated(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """For each offer the values that must not contradict within one product, as a run reads them (see decide/inputs.py)."""
+    found: dict[str, dict[str, str]] = {}
+    for row in reading.find("facts", "offer_id", offer_ids, ("offer_id", "attribute", "value", "unit", "confidence")):
+        if row["attribute"] in CONTRADICTING and row["confidence"] >= SURE_FACT:
+            found.setdefault(row["offer_id"], {})[row["attribute"].replace("_", " ")] = " ".join(filter(None, (row["value"], row["unit"])))
+    for row in reading.find("offers", "offer_id", offer_ids, ("offer_id", "gtin")):
+        if row["gtin"] is not None:
+            found.setdefault(row["offer_id"], {})["GTIN"] = row["gtin"]
+    return found
 
 
 def _titles(reading: Reading, product_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -42,6 +42,7 @@ def proposal(reading: Reading, proposal_id: int) -> answers.ProposalPage:
     return answers.ProposalPage(
         snapshot=reading.snapshot_id, proposal=_proposal(row), text=row["text"] or "", steps=[_step(step) for step in steps],
         slices=_slices(figures.get("judgement", {})), reasons=figures.get("judgement", {}).get("reasons", []), cases=figures.get("cases"),
+        claims=[one["words"] for one in figures.get("plan", {}).get("claims", [])], anew=shoppers.get("anew", 0),
         changed=shoppers.get("changed"), merged=shoppers.get("merged"), split=shoppers.get("split"), changed_by=shoppers.get("by", {}),
         samples=[_changed(one) for one in shoppers.get("samples", [])], postmortems=_postmortems(reading, "WHERE proposal_id = ?", [proposal_id]),
     )  # fmt: skip

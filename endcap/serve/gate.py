@@ -14,6 +14,7 @@ from endcap.ops.home import Home
 from endcap.serve.passes import Passes
 
 COOKIE = "endcap_session"
+API = "/api/"
 RECONCILE = "/api/v1/reconcile"  # its clients know an address alone: the token may stand in it
 SIGNING_IN = (("POST", "/sign-in"), ("GET", "/sign-in/provider"), ("GET", "/sign-in/return"))  # how often is limited by the address it comes from
 PERSON_HEADER = "Endcap-Person"  # who did what is sent, where a page kept it for later: nobody's answers go out under another's name
@@ -167,5 +168,7 @@ def _check_same_site(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None and site != "same-origin":
         raise HTTPException(403, "another site sent this")
+    if site is None and origin is None and COOKIE not in request.cookies and request.url.path.startswith(API):
+        return  # a program without a token: nothing that a browser would send by itself, so that it is told what it lacks
     if site is None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
         raise HTTPException(403, "this does not say which page it comes from")

@@ -217,6 +217,8 @@ async def on_http(request: Request, error: Exception) -> Response:
     message = f"there is nothing at {request.scope['path']}" if error.status_code == 404 else str(error.detail)
     answer = shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
     answer.headers.update(error.headers or {})
+    if error.status_code == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 11.6.1: how to say who one is
     if error.status_code == 405:
         answer.headers["Allow"] = _methods_at(request.scope["path"]) or "GET, HEAD"
     return answer
@@ -230,10 +232,20 @@ def _methods_at(path: str) -> str:
 
 async def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return shown(request, 422, CODES[422], "; ".join(_mistake(detail) for detail in error.errors()), "correct the address and ask again")
+    mistakes = error.errors()
+    hint = (
+        "correct what was sent and send it again; nothing was stored"
+        if any(one["loc"][0] == "body" for one in mistakes)
+        else "correct the address and ask again"
+    )
+    return shown(request, 422, CODES[422], "; ".join(_mistake(one) for one in mistakes), hint)
 
 
 def _mistake(detail: Any) -> str:
+    if detail["type"] == "json_invalid":
+        return f"the body is no JSON: {detail.get('ctx', {}).get('error', 'it cannot be read')} at character {detail['loc'][-1]}"
+    if detail["loc"] == ("body",):
+        return "the body must be a JSON object, sent as application/json"
     return f"{'.'.join(str(step) for step in detail['loc'][1:])}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 

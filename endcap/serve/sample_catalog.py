@@ -121,7 +121,8 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     "proposal_events": [{"event_id": 1, "proposal_id": 1, "state": "proposed", "actor": "endcap", "reason": "", "at": "2024-05-03T07:00:00Z"}],
     "trials": [
         {"trial_id": "4f1e@8c1f", "challenger": "4f1e", "champion": "0b7d", "labels": 214, "data_version": "s0003-8c1f0a92d7e4", "verdict": "HOLD",
-         "figures_json": json.dumps({"n": 60, "challenger_right": 55, "champion_right": 51, "cases": 60, "judgement": {"reasons": ["too few cases"],
+         "figures_json": json.dumps({"n": 60, "challenger_right": 55, "champion_right": 51, "cases": 60,
+             "plan": {"claims": [{"words": "override_rate.escapes is not measured by a replay"}]}, "judgement": {"reasons": ["too few cases"],
              "right": _JUDGED, "safe": _JUDGED, "slices": [_JUDGED | {"by": "category", "name": "Home > Mugs"}]}, "shoppers": {"changed": 1, "merged": 0,
              "split": 1, "by": {"to_review -> new_product": 1}, "samples": [{"offer_id": "nord:3", "title": "Tasse <i>", "champion": {"action": "to_review"},
              "challenger": {"action": "new_product", "counterpart_title": "Mug"}}]}})},
