@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from endcap import schema
 from endcap.decide import decide
 from endcap.decide.in_force import in_force
-from endcap.decide.policy import policy_id
 from endcap.decide.promised import thresholds
 from endcap.decide.restoring import look_back
 from endcap.decide.switched import offers_off
@@ -30,6 +29,7 @@ from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
 from endcap.journey import (
     GOVERNED,
+    POLICY_ID,
     PROMOTED_KNOWN,
     Journey,
     Say,
@@ -132,21 +132,8 @@ def run(
         results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home, strays(home.catalog) if deliveries else "")]
         if groups and went_back(home, say):
             results.append(_run_once(home, [], accept, say))
-        results[-1].notices.extend([*follow_up(home, changed=bool(groups)), *_of_another_policy(home)])
+        results[-1].notices.extend(follow_up(home, changed=bool(groups)))
         return results
-
-
-def _of_another_policy(home: Home) -> list[str]:
-    """The settings' own policy holds for what is decided from now on; that earlier decisions stand by another one must not go unsaid."""
-    if not home.manifest().run:
-        return []
-    query = "SELECT count(*) FILTER (policy <> ?), count(*) FROM decisions WHERE kind = 'product' AND decided_by = 'machine'"
-    with home.connect() as con:
-        ((other, every),) = con.execute(query, [policy_id(home.catalog.policy)]).fetchall()
-    if not other:
-        return []
-    way = "a policy that was proposed and promoted decides everything anew (`endcap propose --kind policy`)"
-    return [f"{other:,} of {every:,} decisions were made by another policy than the settings' of now and stand until their offers change; {way}"]
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:
@@ -161,12 +148,13 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     taxonomy = manifest.run > 0 and taxonomy_id(home.catalog) != taken_in(manifest)[2]
     governed = [name for name in GOVERNED if manifest.run and governed_by(home).get(name) != manifest.models.get(name)]
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
-    told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes"}
-    words += "".join(f", {told.get(name, f'another {name}')}" for name in governed if name != "taxonomy" or not taxonomy)
+    told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes", POLICY_ID: "another policy"}
+    other = dict.fromkeys(told.get(name, f"another {name}") for name in governed if name != "taxonomy" or not taxonomy)
+    words += "".join(f", {one}" for one in other)
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
         "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
-        "policy": home.catalog.policy.model_dump(mode="json"), "strays": strays(home.catalog), "notices": _of_another_policy(home),
+        "policy": home.catalog.policy.model_dump(mode="json"), "strays": strays(home.catalog)
         "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed else "a run would change nothing",
     }  # fmt: skip
 

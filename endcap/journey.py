@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from endcap import schema
 from endcap.decide import Tried, in_force
+from endcap.decide.policy import policy_id
 from endcap.decide.promised import Thresholds
 from endcap.decide.suspicion import find_suspicions
 from endcap.decide.switched import CODE as AUTOMATION_OFF
@@ -43,7 +44,9 @@ OUTGROWN = 2
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
 # Noted with every snapshot, beside the models, where people put it in force.
 PROMOTED_KNOWN = "promoted_infer"
-GOVERNED = (*in_force.KINDS, "switches", PROMOTED_KNOWN)
+# The policy whole, as the settings say or as it was promoted: another one decides everything anew.
+POLICY_ID = "policy_id"
+GOVERNED = (*in_force.KINDS, POLICY_ID, "switches", PROMOTED_KNOWN)
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
 
@@ -99,7 +102,7 @@ class Journey:
     @property
     def new_policy(self) -> bool:
         """Whether another policy is in force than in the snapshot that the run stands on."""
-        return self.base.run > 0 and self.models.get("policy") != self.base.models.get("policy")
+        return self.base.run > 0 and self.models[POLICY_ID] != self.base.models.get(POLICY_ID)
 
     @property
     def new_known(self) -> bool:
@@ -202,19 +205,39 @@ def offers_of(con: duckdb.DuckDBPyConnection, ids: pa.Array) -> pa.Table:
 def what_is_known(journey: Journey, con: duckdb.DuckDBPyConnection) -> Known:
     """What is known of brands and categories: what was promoted, or learnt at the first load and whenever the catalog has outgrown it.
 
-    What was promoted stays while the taxonomy is the one that it was learnt for.
+    What was promoted stays while the taxonomy is the one that it was learnt for. What cannot be read is passed over, loudly.
     """
     promoted = journey.models.get(PROMOTED_KNOWN)
     if promoted and not journey.other_house and (journey.new_known or journey.models.get("infer") == promoted):
-        journey.models["infer"] = promoted
-        return load_known(journey.home.model_folder(promoted))
-    if "infer" in journey.models and not journey.outgrown:
-        return load_known(journey.home.model_folder(journey.models["infer"]))
+        wanted = [promoted, *journey.home.past_champions("infer")]
+    else:
+        wanted = [journey.models["infer"]] if "infer" in journey.models and not journey.outgrown else []
+    known = _usable_known(journey, wanted)
+    if known is not None:
+        return known
     taxonomy = Path(journey.catalog.root / journey.catalog.taxonomy) if journey.catalog.taxonomy else None
     known = learn_known(con.sql("SELECT * FROM offers ORDER BY offer_id").to_arrow_table(), taxonomy, seed=journey.catalog.matching.seed)
     known.save(journey.home.model_folder(known.known_id))
     journey.models["infer"] = known.known_id
     return known
+
+
+def _usable_known(journey: Journey, wanted: Sequence[str]) -> Known | None:
+    """The first of these that can be read; None where none can, so that it is to be learnt again."""
+    refused = ""
+    for known_id in dict.fromkeys(wanted):
+        try:
+            known = load_known(journey.home.model_folder(known_id))
+        except BadInput as problem:
+            refused = refused or f"{problem.what} ({problem.where})"
+            continue
+        if refused:
+            journey.notices.append(f"WARNING {refused}; this run read offers by {known_id}, the last good one before it")
+        journey.models["infer"] = known_id
+        return known
+    if refused:
+        journey.notices.append(f"WARNING {refused}; it was learnt again from the offers of now")
+    return None
 
 
 def all_offers(con: duckdb.DuckDBPyConnection) -> pa.Array:
@@ -421,11 +444,15 @@ def to_take_in(home: Home) -> tuple[int, str | None, str, str, str, dict[str, st
 
 
 def governed_by(home: Home) -> dict[str, str]:
-    """What people put in force beside the scorer: policy, mapping and taxonomy unless they hold as the file says, what is known, where automation is off."""
+    """What decides beside the scorer.
+
+    Policy, mapping and taxonomy that were promoted, the policy whole, what is known, and where automation is off.
+    """
     champions = {kind: home.champion(kind) for kind in in_force.KINDS}
     found = {kind: artefact for kind, artefact in champions.items() if artefact is not None and in_force.said(home, kind, artefact)}
     known, key = home.champion("infer"), key_of(off_now(home))
-    return found | ({PROMOTED_KNOWN: known} if known else {}) | ({"switches": key} if key else {})
+    policy = {POLICY_ID: policy_id(in_force.in_force(home).policy)}
+    return found | policy | ({PROMOTED_KNOWN: known} if known else {}) | ({"switches": key} if key else {})
 
 
 def off_now(home: Home) -> dict[str, str]:

@@ -70,7 +70,8 @@ def test_what_a_run_asks_or_leaves_apart_is_not_linked_here(client: TestClient, 
     with home.connect() as con:
         rows = con.sql("""
             SELECT o.title, o.brand, o.gtin, o.mpn, o.price::DOUBLE AS price, o.currency, o.feed, o.quantity_text, d.reason_code FROM offers o
-            JOIN decisions d USING (offer_id) WHERE d.kind = 'product' AND d.decided_by = 'machine' AND d.reason_code IN ('bridge', 'weak_support', 'gtin_conflict')
+            JOIN decisions d USING (offer_id) WHERE d.kind = 'product' AND d.decided_by = 'machine'
+              AND d.reason_code IN ('bridge', 'weak_support', 'gtin_conflict')
             ORDER BY md5(o.offer_id) LIMIT 40
         """).to_arrow_table().to_pylist()  # fmt: skip
     codes = [row.pop("reason_code") for row in rows]

@@ -72,8 +72,12 @@ class Known:
         try:
             known = _read(folder)
             expected = (folder / "id.txt").read_text(encoding="utf-8").strip()
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise BadInput(f"what was learnt of brands and categories cannot be read: {error}", where=str(folder), todo=_TODO) from None
+        except OSError as error:
+            raise BadInput(
+                f"what was learnt of brands and categories cannot be read: {error.strerror}", where=str(error.filename or folder), todo=_TODO
+            ) from None
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise BadInput("what was learnt of brands and categories is damaged, or of another version", where=str(folder), todo=_TODO) from None
         if known.known_id != expected:
             raise BadInput("what was learnt of brands and categories was changed after it was saved", where=str(folder), todo=_TODO)
         return known

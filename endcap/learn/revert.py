@@ -17,7 +17,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import PROMOTIONS, SNAPSHOTS
 
 # What decides, as snapshots note it; and what must be the same as then, since decisions were made from it.
-DECIDING = ("match", "canary", "policy")
+DECIDING = ("match", "canary", "policy", "policy_id")
 UNDERLYING = ("infer", "learnt_taxonomy", "taxonomy", "mapping", "switches")
 WENT_BACK = ("rollback", "stop")
 

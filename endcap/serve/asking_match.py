@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from endcap.serve.reading import Reading
 from endcap.settings import Policy
 
 OFFERS_A_PRODUCT = 5
+LOG = logging.getLogger("endcap.serve")
 CACHE = "cache"  # where a run leaves its index, in the catalog's folder
 PRODUCT_FIELDS = ("product_id", "title", "brand", "category", "gtin", "price_min", "price_max", "currency", "offers")
 
@@ -110,7 +112,11 @@ def _build(reading: Reading) -> Finder:
         policy = at_snapshot(reading.home).policy
         allowed = thresholds(con, policy)
     models, catalog = reading.home.manifest(reading.snapshot_id).models, reading.home.catalog
-    known = load_known(reading.home.model_folder(models["infer"])) if "infer" in models else None
+    try:
+        known = load_known(reading.home.model_folder(models["infer"])) if "infer" in models else None
+    except BadInput as problem:  # a run learns it again; until then titles are compared without what would be read from them
+        LOG.warning("%s", problem.sentence())
+        known = None
     return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, catalog.matching.kept, known)
 
 
