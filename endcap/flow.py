@@ -154,7 +154,7 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
         "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
-        "policy": home.catalog.policy.model_dump(mode="json"), "strays": strays(home.catalog)
+        "policy": home.catalog.policy.model_dump(mode="json"), "strays": strays(home.catalog),
         "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed else "a run would change nothing",
     }  # fmt: skip
 

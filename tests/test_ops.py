@@ -165,6 +165,22 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_chain(address: str) -> Non
     engine.dispose()
 
 
+def test_what_is_cut_off_at_the_end_of_the_audit_is_found_by_what_was_noted_beside_it(tmp_path: Path) -> None:
+    write_many(f"sqlite:///{tmp_path / 'o.db'}", "kim", 6)
+    engine, heads = open_database(f"sqlite:///{tmp_path / 'o.db'}"), tmp_path / audit.HEADS
+    for _time in range(2):
+        audit.note_head(engine, heads)
+    assert len(heads.read_text(encoding="utf-8").splitlines()) == 1 and audit.verify(engine, heads) == audit.Verified(6)
+    other = sqlite3.connect(tmp_path / "o.db")
+    other.execute("DROP TRIGGER audit_no_delete")
+    other.execute("DELETE FROM audit WHERE audit_id > 4")
+    other.commit()
+    found = audit.verify(engine, heads)
+    assert (found.rows, found.broken) == (4, 5) and "rows 5 to 6 are missing" in found.words
+    write_many(f"sqlite:///{tmp_path / 'o.db'}", "eve", 4)
+    assert audit.verify(engine, heads).words == f"row 6 is another one than {audit.HEADS} noted"
+
+
 ALTERATIONS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "a word of it": (lambda c: c.execute("UPDATE audit SET details_json = '{\"number\": 9}' WHERE audit_id = 3"), 3),
     "its actor": (lambda c: c.execute("UPDATE audit SET actor = 'eve' WHERE audit_id = 2"), 2),

@@ -55,16 +55,18 @@ def audit(
 
 
 def _verify(home: Home, what: str) -> None:
-    from endcap.ops.audit import verify
+    from endcap.ops.audit import HEADS, note_head, verify
     from endcap.problems import BadInput
 
     if what != "verify":
         raise BadInput(f"audit knows no {what!r}", where="audit", todo="give verify, or nothing")
-    found = verify(home.engine)
+    home.check_database()
+    found = verify(home.engine, home.path / HEADS)
     if found.broken is not None:
         typer.echo(f"endcap: the audit is broken: {found.words}; the {found.rows} rows before it are whole. Restore the database from a backup.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"the audit is whole: {found.rows} rows, each sealed with the one before")
+    note_head(home.engine, home.path / HEADS)
+    typer.echo(f"the audit is whole: {found.rows} rows, each sealed with the one before; {HEADS} notes the last one, to be copied elsewhere")
 
 
 def promise(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:

@@ -12,8 +12,8 @@ import duckdb
 
 from endcap.settings import Policy
 
-# Below so many links, pairs or offers a share says nothing.
-ENOUGH = 100
+# Below so many links or offers a share says nothing.
+ENOUGH, ENOUGH_LINKS = 100, 50
 # Source-local numbers: most links share one, and each feed's values fill a range as a counter does.
 SHARED_KEY = 0.5
 DENSE = 0.5
@@ -24,6 +24,8 @@ NEARLY_ALL, LEAST_FEED = 0.95, 50
 SAMPLE, CHANCE = 2000, 0.05
 # So few offers of so many are linked that what is linked without a label may be chance.
 FEW, MANY_OFFERS = 0.05, 500
+# What two offers may share instead of a title.
+KEYS = {"part number": "mpn", "GTIN": "gtin", "id": "source"}
 EQUAL_TITLES = 0.5
 PLACEHOLDER = 20
 
@@ -44,9 +46,11 @@ class Suspicion:
 
 _LINKS = """
     SELECT l.*, l.offer_id AS left_id, o.title AS left_title, c.title AS right_title, o.feed AS left_feed, c.feed AS right_feed,
-           o.source_id AS left_source, c.source_id AS right_source, o.mpn AS left_mpn, c.mpn AS right_mpn
+           o.source_id AS left_source, c.source_id AS right_source, o.mpn AS left_mpn, c.mpn AS right_mpn, o.gtin AS left_gtin, c.gtin AS right_gtin
     FROM decisions l JOIN offers o USING (offer_id) JOIN offers c ON c.offer_id = l.counterpart_offer_id
     WHERE l.kind = 'product' AND l.action IN ('linked', 'new_product') AND l.decided_by = 'machine' AND l.reason_code <> 'new'
+    QUALIFY row_number() OVER (PARTITION BY least(l.offer_id, l.counterpart_offer_id), greatest(l.offer_id, l.counterpart_offer_id)
+                               ORDER BY l.action, l.offer_id) = 1
 """
 
 
@@ -59,35 +63,51 @@ def find_suspicions(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Susp
 def _source_key(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
     for label, column in (("ids", "source"), ("part numbers", "mpn")):
         ((links, shared),) = con.execute(f"SELECT count(*), count(*) FILTER (left_{column} = right_{column}) FROM made_links").fetchall()
-        if links < ENOUGH or shared < SHARED_KEY * links:
+        if links < ENOUGH_LINKS or shared < SHARED_KEY * links:
             continue
         offer_column = "source_id" if column == "source" else column
+        # A counter may stand behind letters that are the same for all: ART-10001.
         feeds = con.execute(f"""
-            SELECT feed, count(DISTINCT {offer_column}), max({offer_column}::BIGINT) - min({offer_column}::BIGINT) + 1 FROM offers
-            WHERE regexp_full_match({offer_column}, '[0-9]{{1,{MOST_DIGITS}}}') GROUP BY feed
-            HAVING count(*) >= {ENOUGH} / 2 ORDER BY feed
+            WITH numbered AS (SELECT feed, regexp_extract({offer_column}, '^[^0-9]*') AS letters,
+                                     regexp_extract({offer_column}, '^[^0-9]*([0-9]{{1,{MOST_DIGITS}}})$', 1) AS digits FROM offers)
+            SELECT feed, count(DISTINCT digits), max(digits::BIGINT) - min(digits::BIGINT) + 1 FROM numbered
+            WHERE digits <> '' GROUP BY feed, letters HAVING count(*) >= {ENOUGH} / 2 ORDER BY feed
         """).fetchall()  # fmt: skip
-        counting = [feed for feed, distinct, span in feeds if distinct >= DENSE * span]
+        counting = sorted({feed for feed, distinct, span in feeds if distinct >= DENSE * span})
         if len(counting) > 1:
             words = f"{shared:,} of {links:,} links join offers with equal {label}, which count up from a start in {', '.join(counting[:3])}: they name nothing"
             yield Suspicion("source_key", words, _examples(con, f"left_{column} = right_{column}"))
 
 
 def _unlike_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
-    """Words without digits count, so that a key that stands in the titles does not speak for itself; titles of codes alone say nothing."""
-    rows = con.execute(
-        "SELECT left_title, right_title FROM made_links WHERE left_feed <> right_feed ORDER BY md5(left_id), left_id, counterpart_offer_id LIMIT ?", [SAMPLE]
-    ).fetchall()
+    """Over all links, and over those of each key: beside links that rest on titles a key that names no product would not be seen."""
+    across = "left_feed <> right_feed"
+    groups = {"linked offers": across} | {f"offers with the same {words}": f"{across} AND left_{one} = right_{one}" for words, one in KEYS.items()}
+    for told, which in groups.items():
+        rows = con.execute(
+            f"SELECT left_title, right_title FROM made_links WHERE {which} ORDER BY md5(left_id), left_id, counterpart_offer_id LIMIT ?", [SAMPLE]
+        ).fetchall()
+        shares = _words_shared(rows)
+        if shares is not None and shares[0] < shares[1] + CHANCE:
+            words = (
+                f"titles of {len(rows):,} {told} share {shares[0]:.0%} of their words, those of any two {shares[1]:.0%}: a key links them that names no product"
+            )
+            yield Suspicion("unlike_titles", words, _examples(con, which))
+            return
+
+
+def _words_shared(rows: list[tuple[str, str]]) -> tuple[float, float] | None:
+    """(share of words that linked titles have in common, the same of any two of them); None where too few say anything.
+
+    Words without digits count, so that a key that stands in the titles does not speak for itself; titles of codes alone say nothing.
+    """
     pairs = [(_plain_words(left), _plain_words(right)) for left, right in rows]
     pairs = [(left, right) for left, right in pairs if min(len(left), len(right)) > 1]
-    if len(pairs) < ENOUGH:
-        return
+    if len(pairs) < ENOUGH_LINKS:
+        return None
     others = [right for _left, right in pairs[1:] + pairs[:1]]
     linked = sum(_in_common(left, right) for left, right in pairs) / len(pairs)
-    any_two = sum(_in_common(left, other) for (left, _right), other in zip(pairs, others, strict=True)) / len(pairs)
-    if linked < any_two + CHANCE:
-        words = f"titles of linked offers share {linked:.0%} of their words, those of any two {any_two:.0%}: a key links them that names no product"
-        yield Suspicion("unlike_titles", words, _examples(con, "left_feed <> right_feed"))
+    return linked, sum(_in_common(left, other) for (left, _right), other in zip(pairs, others, strict=True)) / len(pairs)
 
 
 def _plain_words(title: str) -> set[str]:
@@ -131,7 +151,7 @@ def _equal_scores(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[S
     """Only links of different titles count: equal titles are equally alike."""
     differing = "lower(left_title) <> lower(right_title)"
     ((links, scores),) = con.execute(f"SELECT count(*), count(DISTINCT round(confidence, 3)) FROM made_links WHERE {differing}").fetchall()
-    if links >= ENOUGH and scores == 1:
+    if links >= ENOUGH_LINKS and scores == 1:
         yield Suspicion("equal_scores", f"all {links:,} links of different titles have one and the same likeness", _examples(con, differing))
 
 

@@ -162,7 +162,7 @@ def _check(home: Home, row: dict[str, Any]) -> None:
     """Raise BadInput with the first thing that is not as it was judged."""
     number, where = row["proposal_id"], f"proposal {row['proposal_id']}"
     _check_state(row)
-    whole = audit.verify(home.engine)
+    whole = audit.verify(home.engine, home.path / audit.HEADS)
     if whole.broken is not None:
         raise BadInput(f"the audit is broken: {whole.words}", where="promote", todo="restore the database from a backup")
     with home.engine.connect() as connection:

@@ -1,6 +1,7 @@
 """The audit: what was done by whom, append-only, each row sealed with the one before (a hash chain; Schneier and Kelsey 1998).
 
-A row about a person's answer seals the answer as well. What was cut off at the end of both cannot be seen here: keep a copy of the last seal elsewhere.
+A row about a person's answer seals the answer as well. So that what is cut off at the end is seen too, the number and seal of the last row are noted
+in a file beside the database by every run; whoever can write both can still cut both, so keep a copy of that file elsewhere.
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
+from endcap.lake.tables import write_synced
 from endcap.ops.database import now
 from endcap.ops.tables import AUDIT, OVERRIDES
 
 # What the first row is sealed with.
 BEGINNING = "0" * 64
+HEADS = "audit-heads.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,20 @@ def content_of(answer: RowMapping) -> str:
     return hashlib.sha256(_text(dict(answer)).encode()).hexdigest()
 
 
-def verify(engine: Engine) -> Verified:
-    """Compute every seal again, in order, and those of the answers that the rows speak of."""
+def note_head(engine: Engine, file: Path) -> None:
+    """Append the number and the seal of the audit's last row to a file, where they are not its last line already."""
+    with engine.connect() as connection:
+        last = connection.execute(select(AUDIT.c.audit_id, AUDIT.c.seal).order_by(AUDIT.c.audit_id.desc()).limit(1)).first()
+    line = f"{last.audit_id} {last.seal}\n" if last else ""
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if line and not before.endswith(line):
+        write_synced(file, (before + line).encode())
+
+
+def verify(engine: Engine, heads: Path | None = None) -> Verified:
+    """Compute every seal again, in order, those of the answers that the rows speak of, and compare with the `heads` that `note_head` wrote."""
     before, expected = BEGINNING, 1
+    noted = _noted(heads)
     with engine.connect() as connection:
         answers = {row["override_id"]: row for row in connection.execute(select(OVERRIDES)).mappings()}
         for found in connection.execute(select(AUDIT).order_by(AUDIT.c.audit_id)).mappings():
@@ -52,11 +67,23 @@ def verify(engine: Engine) -> Verified:
                 return Verified(expected - 1, expected, f"row {expected} is missing")
             if _seal(before, row) != found["seal"]:
                 return Verified(expected - 1, expected, f"row {expected} ({row['verb']} by {row['actor']}, {row['at']}) was altered")
+            if noted.pop(row["audit_id"], found["seal"]) != found["seal"]:
+                return Verified(expected - 1, expected, f"row {expected} is another one than {HEADS} noted")
             changed = _changed_answer(row, answers)
             if changed:
                 return Verified(expected - 1, expected, f"{changed} since row {expected} ({row['verb']} by {row['actor']}, {row['at']}) sealed it")
             before, expected = found["seal"], expected + 1
+    if noted:
+        words = f"rows {expected} to {max(noted)} are missing, which {HEADS} noted: they were cut off, or an older backup was restored"
+        return Verified(expected - 1, expected, words)
     return Verified(expected - 1)
+
+
+def _noted(heads: Path | None) -> dict[int, str]:
+    if heads is None or not heads.exists():
+        return {}
+    lines = [line.split() for line in heads.read_text(encoding="utf-8").splitlines()]
+    return {int(line[0]): line[1] for line in lines if len(line) == 2 and line[0].isdecimal()}
 
 
 def _changed_answer(row: dict[str, Any], answers: dict[int, RowMapping]) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Engine, Table, insert, select, update
 
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import write_synced
+from endcap.ops import audit
 from endcap.ops.database import mark_of, now, open_database
 from endcap.ops.tables import METADATA, OVERRIDES, PROMOTIONS, SNAPSHOTS
 from endcap.problems import BadInput
@@ -123,6 +124,7 @@ class Home:
             connection.execute(update(SNAPSHOTS).values(current=False).where(SNAPSHOTS.c.current))
             connection.execute(insert(SNAPSHOTS).values(row))
         write_synced(self.path / LAST_SNAPSHOT, f"{snapshot_id}\n".encode())
+        audit.note_head(self.engine, self.path / audit.HEADS)
         return snapshot_id
 
     def check_database(self) -> None:
