@@ -69,7 +69,7 @@ class Replay:
         append = lake.append  # the one writer of trials is learn; this stands for it
         append(schema.Trial, table_of(schema.Trial, [trial]))
         home.amend(lake.pinned(parent=manifest.parent, run=manifest.run, models=manifest.models, override_sequence=manifest.override_sequence))
-        words = {"words": f"the verdict is {self.verdict}", "verdict": self.verdict}
+        words = {"words": f"the verdict is {self.verdict}", "verdict": self.verdict, "figures": {"plan": {"claims": []}}}
         return types.SimpleNamespace(trial_id=trial.trial_id, verdict=self.verdict, data_version=trial.data_version, to_json=lambda: words)
 
 

@@ -344,6 +344,18 @@ def test_groups_hold_items_of_the_same_evidence(home: Home) -> None:
     assert {one["group"] for one in shown} == {groups[0]["group"]} and len(shown) == groups[0]["count"]
 
 
+def test_a_group_whose_titles_state_other_numbers_says_so(home: Home) -> None:
+    client, apart = client_of(home, "rita", "reviewer"), 0
+    for item in items(client, 100):
+        nearest = item["choices"][0]["nearest"] if item["choices"] else None
+        if nearest is None:
+            continue
+        sides = [[one for one in words if not one["shared"] and any(map(str.isdigit, one["text"]))] for words in (item["offer"]["words"], nearest["words"])]
+        apart += all(sides)
+        assert ("numbers in the titles" in item["group"]) == all(sides), item["group"]
+    assert apart > 3
+
+
 def test_groups_leave_out_what_the_filters_do(home: Home) -> None:
     client, api = client_of(home, "rita", "reviewer"), "/api/v1/review"
     every = {offer_id for group in client.get(f"{api}/groups").json()["groups"] for offer_id in group["offer_ids"]}
@@ -388,7 +400,7 @@ def test_an_answer_reaches_the_next_run(home: Home, copy_on: Path) -> None:
 
 @pytest.mark.parametrize(("title", "other", "only"), [
     ("Cola Apfel 500 ml", "COLA elderflower 500ML", ["Apfel"]), ("WH-1000 XM4", "WH1000XM4 black", []), ("a b", None, []),
-    ("red mug", "blue mug", ["red"]), ("Tasse (6 Stück)", "Tasse 6 stück", []),
+    ("red mug", "blue mug", ["red"]), ("Tasse (6 Stück)", "Tasse 6 stück", []), ("Zen 100", "Luna 100% original", ["Zen", "100"]),
 ])  # fmt: skip
 def test_only_words_that_the_other_lacks_are_marked(title: str, other: str | None, only: list[str]) -> None:
     assert [word.text for word in mark_words(title, other) if not word.shared] == only

@@ -49,9 +49,10 @@ def notices(result: list[flow.RunResult]) -> str:
     return "\n".join(result[-1].notices)
 
 
-def test_part_numbers_that_only_count_hold_the_run_until_a_person_lets_it_through(tmp_path: Path) -> None:
+@pytest.mark.parametrize("letters", ["", "ART-"])
+def test_part_numbers_that_only_count_hold_the_run_until_a_person_lets_it_through(tmp_path: Path, letters: str) -> None:
     names = titles(150)
-    feeds = {"left": rows(names, mpn=lambda n: f"{n}"), "right": rows([f"{name} new" for name in names], mpn=lambda n: f"{n}")}
+    feeds = {"left": rows(names, mpn=lambda n: f"{letters}{n}"), "right": rows([f"{name} new" for name in names], mpn=lambda n: f"{letters}{n}")}
     given = catalog(tmp_path, feeds)
     with pytest.raises(Held, match=r"source_key.*part numbers.*for example.*--accept source_key"):
         flow.run(given)

@@ -31,11 +31,11 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     assert better.verdict in (SHIP, HOLD), better.words
     planned = validate(home, "match", challenger(home), seed=7, plan=Plan(needed=5000))
     assert planned.verdict == HOLD and f"only {planned.figures['cases']} audited cases; 5,000 are asked for" in planned.words
-    claimed = validate(home, "match", better.artefact, seed=7, plan=Plan("automated_success.yield", 60.0, ("override_rate", "match_rate"), 30))
+    claimed = validate(home, "match", better.artefact, seed=7, plan=Plan("automated_success.yield", 60.0, ("override_rate", "match_rate"), needed=30))
     metric, unmeasured, rail = claimed.figures["plan"]["claims"]
     assert claimed.verdict == HOLD and claimed.trial_id != better.trial_id
     assert f"{metric['words']}; the plan calls 60 points worth having" in claimed.figures["judgement"]["reasons"]
-    assert metric["challenger"] == better.figures["outcomes"]["challenger"]["right"] / better.figures["cases"]
+    assert metric["challenger"] == round(better.figures["outcomes"]["challenger"]["right"] / better.figures["cases"], 6)
     assert unmeasured["points"] is None and rail["points"] is not None
     figures = better.figures
     assert judged - 5 <= figures["cases"] == figures["audits"] <= judged, "two links may be drawn for one pair"

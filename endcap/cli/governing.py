@@ -161,11 +161,9 @@ def validate(number: Number, folder: Dir = HERE, home: Home_ = None, by: By = ""
     if as_json:
         print_json(row)
         return
-    found = row["validation"] if isinstance(row["validation"], dict) else json.loads(row["validation"])
+    found = row["validation"]
     typer.echo(f"proposal {number}: {row['verdict']} for {row['artefact_kind']} {row['artefact']}, trial {row['trial_id']}")
-    for name in ("words", "summary"):
-        if found.get(name):
-            typer.echo(str(found[name]))
+    typer.echo(found["words"])
     for claim in found["figures"]["plan"]["claims"]:
         typer.echo(f"by its plan: {claim['words']}")
     typer.echo(f"`endcap promote {number}` puts it into production" if row["verdict"] == "SHIP" else f"`endcap promote {number} --overrule --reason ...` would")

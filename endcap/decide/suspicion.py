@@ -61,15 +61,15 @@ def find_suspicions(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Susp
 
 
 def _source_key(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
-    for label, column in (("ids", "source"), ("part numbers", "mpn")):
+    # A counter of part numbers may stand behind letters that are the same for all: ART-10001. Ids with letters are house numbers as a rule.
+    for label, column, before in (("ids", "source", ""), ("part numbers", "mpn", "[^0-9]*")):
         ((links, shared),) = con.execute(f"SELECT count(*), count(*) FILTER (left_{column} = right_{column}) FROM made_links").fetchall()
         if links < ENOUGH_LINKS or shared < SHARED_KEY * links:
             continue
         offer_column = "source_id" if column == "source" else column
-        # A counter may stand behind letters that are the same for all: ART-10001.
         feeds = con.execute(f"""
-            WITH numbered AS (SELECT feed, regexp_extract({offer_column}, '^[^0-9]*') AS letters,
-                                     regexp_extract({offer_column}, '^[^0-9]*([0-9]{{1,{MOST_DIGITS}}})$', 1) AS digits FROM offers)
+            WITH numbered AS (SELECT feed, regexp_extract({offer_column}, '^{before}') AS letters,
+                                     regexp_extract({offer_column}, '^{before}([0-9]{{1,{MOST_DIGITS}}})$', 1) AS digits FROM offers)
             SELECT feed, count(DISTINCT digits), max(digits::BIGINT) - min(digits::BIGINT) + 1 FROM numbered
             WHERE digits <> '' GROUP BY feed, letters HAVING count(*) >= {ENOUGH} / 2 ORDER BY feed
         """).fetchall()  # fmt: skip

@@ -271,7 +271,11 @@ def _check(home: Home, row: dict[str, Any]) -> None:
         raise BadInput("a report needs a few words", where="report", todo="say what is wrong")
     if row["source"] not in SOURCES:
         raise BadInput(f"{row['source']!r} is no source of reports", where="report", todo=f"name one of {', '.join(SOURCES)}")
-    if row["expected"] not in (None, SAME, DIFFERENT) or (row["expected"] is None) != (row["counterpart_offer_id"] is None):
+    if (
+        row["expected"] not in (None, SAME, DIFFERENT)
+        or (row["expected"] is None) != (row["counterpart_offer_id"] is None)
+        or (row["counterpart_offer_id"] is not None and row["offer_id"] is None)
+    ):
         raise BadInput("a pair needs both offers and what is right of them", where="report", todo=f"name two offers, and expect {SAME} or {DIFFERENT}")
     if (row["field"] is None) != (row["value"] is None) or (row["field"] is not None and row["product_id"] is None):
         raise BadInput("a wrong value needs its product, its field and what is right", where="report", todo="name all three")

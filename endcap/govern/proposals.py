@@ -113,7 +113,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
 
     Raises BadInput where it was not accepted, or its file or artefact changed since.
     """
-    from endcap.learn.planned import Plan
+    from endcap.learn.planned import EVERYWHERE, Plan
     from endcap.learn.validate import validate as replay
 
     row = proposal(home, proposal_id)
@@ -122,7 +122,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
     check_readable(home, kind, artefact)
     told = row["details"]
-    plan = Plan(str(row["metric"]), float(told["smallest_effect"]), tuple(told["guard_rails"]), int(told["needed"]))
+    plan = Plan(str(row["metric"]), float(told["smallest_effect"]), tuple(told["guard_rails"]), str(row["scope"] or EVERYWHERE), int(told["needed"]))
     found = replay(home, kind, artefact, seed=home.catalog.matching.seed if seed is None else seed, plan=plan)
     sealed = {
         "artefact_kind": kind, "artefact": artefact, "files": evidence.hash_of_files(home.model_folder(artefact)), "trial": found.trial_id,

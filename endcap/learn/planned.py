@@ -14,6 +14,7 @@ from endcap.learn.cases import RIGHT, WRONG
 from endcap.learn.verdict import LEAST_CASES, WHOLE_MARGIN
 
 Outcomes = Sequence[tuple[str, str]]  # of each case: the champion's and the challenger's
+EVERYWHERE = "*"
 Shares = tuple[float | None, float | None]
 
 
@@ -24,12 +25,13 @@ class Plan:
     metric: str = ""
     smallest_effect: float = 0.0
     guard_rails: tuple[str, ...] = ()
+    scope: str = EVERYWHERE
     needed: int = LEAST_CASES
 
     @property
     def key(self) -> str:
         """Short text that differs where another plan was validated; none for no plan."""
-        told = json.dumps([self.metric, self.smallest_effect, self.guard_rails, self.needed])
+        told = json.dumps([self.metric, self.smallest_effect, self.guard_rails, self.scope, self.needed])
         return f".{hashlib.sha256(told.encode()).hexdigest()[:6]}" if self.metric else ""
 
 
@@ -60,7 +62,7 @@ class Claim:
 
 
 def claims(plan: Plan, outcomes: Outcomes, champion: Mapping[str, Ruling], challenger: Mapping[str, Ruling]) -> list[Claim]:
-    """The plan's metric, then its guard rails, over the cases or over every offer decided by either; higher is better in each of them."""
+    """The plan's metric, then its guard rails, over the cases or the offers decided by either that are given; higher is better in each of them."""
     named = [plan.metric, *plan.guard_rails] if plan.metric else []
     return [Claim(name, *_measured(name, outcomes, champion, challenger)) for name in named]
 

@@ -23,9 +23,10 @@ from endcap.lake import Lake, Manifest
 from endcap.lake.tables import table_of
 from endcap.learn.cases import RIGHT, WRONG, Case, around, closed_loops, fair_cases, holds, outcome, sliced, tally, without
 from endcap.learn.kinds import Arm, arm_of
-from endcap.learn.planned import Plan, claims, shortfalls
+from endcap.learn.planned import EVERYWHERE, Claim, Plan, claims, shortfalls
 from endcap.learn.replay import Sides, changed_sides, replay
 from endcap.learn.scoring import shown
+from endcap.learn.shadow import offers_in
 from endcap.learn.verdict import LEAST_CASES, Evidence, Judgement, verdict
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES
@@ -98,7 +99,7 @@ def _judge(
     rulings = [_replayed(con, arm, said, open_ids) for arm in (champion, challenger)]
     made = [(case, (outcome(case, rulings[0][0]), outcome(case, rulings[1][0]))) for case in cases]
     broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
-    claimed = claims(plan, [pair for _case, pair in made], *everywhere)
+    claimed = _claimed(con, plan, made, everywhere)
     judgement = verdict(replace(_evidence(made, broken), least_cases=max(LEAST_CASES, plan.needed), shortfalls=shortfalls(plan, claimed)))
     figures = {
         "plan": {"smallest_effect": plan.smallest_effect, "claims": [claim.to_dict() for claim in claimed]},
@@ -111,6 +112,15 @@ def _judge(
         "changed_cases": [_told(case, pair) for case, pair in made if pair[0] != pair[1]][:SHOWN_PRODUCTS],
     }  # fmt: skip
     return judgement, figures
+
+
+def _claimed(con: duckdb.DuckDBPyConnection, plan: Plan, made: list[tuple[Case, tuple[str, str]]], everywhere: tuple[Rulings, Rulings]) -> list[Claim]:
+    """What the plan claims, measured within its scope."""
+    if plan.scope == EVERYWHERE:
+        return claims(plan, [pair for _case, pair in made], *everywhere)
+    inside = set(offers_in(con, plan.scope).to_pylist())
+    within = [{offer_id: one for offer_id, one in rulings.items() if offer_id in inside} for rulings in everywhere]
+    return claims(plan, [pair for case, pair in made if not inside.isdisjoint(case.key)], *within)
 
 
 def _replayed(con: duckdb.DuckDBPyConnection, arm: Arm, said: pa.Table, open_ids: pa.Array) -> tuple[Rulings, Thresholds]:

@@ -20,7 +20,8 @@ MAX_CANDIDATES = 9
 MOST_OTHERS, OTHERS_OF = 3, 60
 # Attributes that are compared beside brand, GTIN and part number; what else was found says little about which product it is.
 COMPARED = ("colour", "size", "pack_count", "quantity", "capacity", "material")
-STATED = {"brand": "brand", "GTIN": "gtin", "part number": "mpn"}
+PART_NUMBER = "part number"
+STATED = {"brand": "brand", "GTIN": "gtin", PART_NUMBER: "mpn"}
 ATTRIBUTES = {name: name.replace("_", " ") for name in COMPARED}
 DECISION_FIELDS = ("offer_id", "kind", "action", "product_id", "proposed_product_id", "reason_code", "reason", "model")
 PRODUCT_FIELDS = ("product_id", "title", "offers", "suppliers", "price_min", "price_max", "state")
@@ -232,16 +233,25 @@ def _shown(
         best = {first: best.get(first, (None, None)), **{product: found for product, found in best.items() if product != first}}
     choices = [_choice(offer, products[product], found, offers, values) for product, found in list(best.items())[:MAX_CANDIDATES]]
     first_choice = choices[0] if choices else None
-    differing = ", ".join(sorted(field.name for field in first_choice.fields if field.same is False)) if first_choice else ""
+    differing = ", ".join(_differing(offer["title"], first_choice)) if first_choice else ""
     others = _others(offer, first_choice, [offers[one] for one in members.get(first_choice.product_id, ()) if one in offers]) if first_choice else []
     compared = [(one.product_id, one.nearest.offer_id if one.nearest else None) for one in choices]
     told = [offer["offer_id"], offer["identity_hash"], decision["reason"], compared, [one.offer_id for one in others]]
-    group = " · ".join([offer["supplier"], decision["reason_code"].replace("_", " "), differing or "no field differs"])
+    group = " · ".join([offer["supplier"], decision["reason_code"].replace("_", " "), differing or "nothing that both state differs"])
     return Shown(
         offer["offer_id"], str(offer["identity_hash"]), hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16], decision["reason_code"],
         IN_WORDS.get(decision["reason_code"], decision["reason"]), decision["model"], group, _risks(offer, first_choice, products) if first_choice else [],
         _stated(offer, first_choice.nearest.title if first_choice and first_choice.nearest else None), choices, others,
     )  # fmt: skip
+
+
+def _differing(title: str, choice: Choice) -> list[str]:
+    """What tells the two apart: fields that both state, and numbers in the titles of which each has one that the other lacks."""
+    fields = sorted(field.name for field in choice.fields if field.same is False)
+    other = choice.nearest.title if choice.nearest else None
+    sides = [mark_words(title, other), mark_words(other, title)] if other is not None else []
+    apart = [any(not word.shared and any(letter.isdigit() for letter in word.text) for word in words) for words in sides]
+    return fields + (["numbers in the titles"] if apart and all(apart) else [])
 
 
 def _choice(
@@ -289,11 +299,13 @@ def _price(offer: Mapping[str, Any]) -> str | None:
 
 def compare(left: Mapping[str, str], right: Mapping[str, str]) -> list[Difference]:
     """The fields that both state, those that differ first."""
-    found = [Difference(name, left[name], right[name], _same(fold(left[name]), fold(right[name]))) for name in left if name in right]
+    found = [Difference(name, left[name], right[name], _same(name, fold(left[name]), fold(right[name]))) for name in left if name in right]
     return sorted(found, key=lambda field: (field.same is True, field.same is None))
 
 
-def _same(one: str, other: str) -> bool | None:
+def _same(name: str, one: str, other: str) -> bool | None:
+    if name == PART_NUMBER:  # written with hyphens or without
+        return _bare(one) == _bare(other)
     return agree(one, other) if comparable(one, other) else None
 
 
@@ -321,7 +333,7 @@ def _bare_words(title: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @lru_cache(maxsize=65_536)
 def _bare(word: str) -> str:
-    return "".join(letter for letter in fold(word) if letter.isalnum())
+    return "".join(letter for letter in fold(word) if letter.isalnum() or letter == "%")
 
 
 def _stated(offer: Mapping[str, Any], other_title: str | None) -> Stated:

@@ -6,7 +6,7 @@ import { ON_PRODUCT, listen } from "./keys.js";
 const $ = (id) => document.getElementById(id);
 const id = $("product").dataset.product;
 const api = `/api/v1/products/${encodeURIComponent(id)}`;
-const state = { version: "", role: "viewer", fields: [] };
+const state = { version: "", role: "viewer", fields: [], said: [] };
 const ROLES = ["viewer", "reviewer", "lead", "admin"];
 
 async function ask(path, body, more = {}) {
@@ -32,7 +32,7 @@ function may(role) {
 async function load() {
   const [me, said] = await Promise.all([ask("/api/v1/me"), ask(`${api}/answers`)]);
   if (said.mistake) return notice(said.mistake);
-  Object.assign(state, { role: me.role ?? "viewer", version: said.version, fields: said.fields });
+  Object.assign(state, { role: me.role ?? "viewer", version: said.version, fields: said.fields, said: said.said });
   if (may("reviewer")) for (const one of document.querySelectorAll(".verbs-line, [data-edit], input[name=offer]")) one.hidden = false;
   drawAsked(said.asked);
   drawSaid(said.said);
@@ -206,10 +206,9 @@ async function why() {
 }
 
 async function undoLast() {
-  const answer = await ask("/api/v1/review/undo", {});
-  if (answer.mistake) return notice(answer.mistake);
-  await load();
-  $("said").textContent = answer.count ? `Taken back: ${answer.count}` : "You have nothing to take back";
+  const mine = state.said.find((one) => one.actor === document.body.dataset.person);
+  if (!mine) return notice("No answer of yours about this product stands.");
+  await undoOne(mine.override_id);
 }
 
 async function undoOne(overrideId) {
