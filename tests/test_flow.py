@@ -269,6 +269,14 @@ def test_every_value_of_a_product_has_a_source(demo: Demo) -> None:
     assert blanks == (0,) and values is not None and values[0] > 1000
 
 
+def test_beside_the_demo_no_folder_need_be_named(copy_of_demo: Path, tmp_path: Path) -> None:
+    nowhere = endcap("plan", cwd=tmp_path)
+    assert nowhere.code == 2 and "endcap init" in nowhere.stderr
+    copy_of_demo.rename(tmp_path / "endcap-demo")
+    here = endcap("plan", cwd=tmp_path)
+    assert here.code == 0 and "the demo in endcap-demo is meant" in here.stderr and "a run would change nothing" in here.stdout
+
+
 def test_plan_changes_nothing_and_says_what_would_come(copy_of_demo: Path) -> None:
     shutil.rmtree(copy_of_demo / "catalog")
     planned = endcap("plan", "--dir", copy_of_demo, "--json").json

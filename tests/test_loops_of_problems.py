@@ -168,7 +168,8 @@ def test_an_escalation_and_an_alarm_open_a_loop_once(home: Home) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [({"title": " "}, "few words"), ({"offer_id": "none:1"}, "no offer"), ({"offer_id": "one:x1", "other": "two:x1"}, "both offers"),
-     ({"expected": "same"}, "both offers"), ({"offer_id": "one:x1", "other": "one:x1", "expected": "same"}, "one offer"),
+     ({"expected": "same"}, "both offers"), ({"other": "two:x1", "expected": "same"}, "both offers"),
+     ({"offer_id": "one:x1", "other": "one:x1", "expected": "same"}, "one offer"),
      ({"offer_id": "one:x1", "other": "two:x1", "expected": "alike"}, "both offers"), ({"field": "title", "value": "x"}, "name all three"),
      ({"product_id": "none", "field": "title", "value": "x"}, "no product"), ({"source": "rumour"}, "no source")],
 )  # fmt: skip

@@ -218,6 +218,12 @@ def test_the_overview_counts_what_the_lists_show(client: TestClient) -> None:
     assert {figure["name"].split(".")[0] for figure in overview["figures"]} >= {"tail_coverage", "override_rate", "time_to_resolve", "automated_success"}
 
 
+def test_a_feed_with_an_open_alarm_needs_attention() -> None:
+    alarm = {**TABLES["alarms"][0], "scope": "feed:nord"}
+    feeds = client_of(SampleHome({**TABLES, "alarms": [alarm]}, SNAPSHOT)).get("/api/v1/feeds").json()["feeds"]
+    assert [(one["state"], one["words"]) for one in feeds if one["feed"] == "nord"] == [("alarm", alarm["words"])]
+
+
 def test_answers_that_no_run_took_in_yet_are_told() -> None:
     more = [{"override_id": 2, "action": "new"}, {"override_id": 3, "action": "same"}, {"override_id": 4, "action": "undo", "undoes": 3}]
     needs = client_of(SampleHome({**TABLES, "overrides": [*TABLES["overrides"], *more]}, SNAPSHOT)).get("/api/v1/overview").json()["needs"]

@@ -16,12 +16,19 @@ Dir = Annotated[Path, typer.Option("--dir", help="The catalog's folder, or its s
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; your user name when left out.")]
 HERE = Path()
+DEMO = Path("endcap-demo")  # where `endcap demo` puts its world
 
 
 def read_catalog(folder: Path, *, home: Path | None = None, inbox: Path | None = None) -> Catalog:
-    """The settings of a catalog, with the folders given on the command line in place of its own."""
+    """The settings of a catalog, with the folders given on the command line in place of its own.
+
+    Where no folder is named and this one has no settings, the demo's beside it is meant, which is said.
+    """
     from endcap import settings
 
+    if folder == HERE and not (HERE / settings.FILE_NAME).exists() and (DEMO / settings.FILE_NAME).exists():
+        say(f"there is no {settings.FILE_NAME} here, so the demo in {DEMO} is meant")
+        folder = DEMO
     given = {"home": home, "inbox": inbox}
     overrides = {name: str(path.absolute()) for name, path in given.items() if path is not None}
     return settings.read(folder, overrides=overrides)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from endcap.cli.options import HERE, Dir, Json, print_json, read_catalog, say
+from endcap.cli.options import DEMO, HERE, Dir, Json, print_json, read_catalog, say
 from endcap.problems import BadInput
 
 MARK = ".endcap-demo"
@@ -19,7 +19,7 @@ FIRST = "begins with: "
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--dir", help="Where the demo world and its catalog go.")] = Path("endcap-demo"),
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo world and its catalog go.")] = DEMO,
     offers: Annotated[int, typer.Option(help="Offers on the first day, over all suppliers.", min=300)] = 6000,
     days: Annotated[int, typer.Option(help="Delivery days.", min=1, max=365)] = 4,
     seed: Annotated[int, typer.Option(help="The world's seed: the same seed makes the same world.")] = 7,

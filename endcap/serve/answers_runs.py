@@ -68,7 +68,7 @@ class RunPage(Answer):
 
 
 class Feed(BaseModel):
-    """A feed's health. `state`: held, waiting (for its first delivery), silent (others came, it did not) or served."""
+    """A feed's health. `state`: held, alarm (it drifts), waiting (for its first delivery), silent (others came, it did not) or served."""
 
     feed: str
     supplier: str

@@ -18,7 +18,7 @@ from endcap.settings import Source
 
 MOST_RUNS, USUAL_OF, DELIVERIES_SHOWN = 200, 10, 30
 FILLED = ("brand", "description", "category_path", "gtin", "mpn", "price", "quantity_text", "url", "image_url", "available")
-ORDER = {"held": 0, "silent": 1, "waiting": 2, "served": 3}
+ORDER = {"held": 0, "alarm": 1, "silent": 2, "waiting": 3, "served": 4}
 
 
 def runs(reading: Reading) -> answers.Runs:
@@ -116,14 +116,16 @@ def _feeds(reading: Reading) -> list[answers.Feed]:
     states = {state.feed: state for state in feed_states(reading)}
     released = {(row["feed"], row["date"]) for row in reading.rows("SELECT feed, date FROM releases")}
     newest = max((state.served.date for state in states.values() if state.served), default=None)
+    alarms = {row["scope"]: row["words"] for row in reading.rows("SELECT scope, words FROM alarms WHERE closed_at IS NULL ORDER BY alarm_id DESC")}
     found = []
     for name, state in states.items():
         silent = bool(state.served and newest and state.served.date < newest and not state.held)
-        kind = "held" if state.held else "silent" if silent else "served" if state.served else "waiting"
+        alarm = alarms.get(f"feed:{name}", "")
+        kind = "held" if state.held else "alarm" if alarm else "silent" if silent else "served" if state.served else "waiting"
         let = bool(state.held and (name, state.held.date) in released)
         words = {
             "held": f"{state.held.date}: {state.held.reason}" if state.held else "",
-            "silent": f"nothing since {state.served.date}; others delivered on {newest}" if state.served else "",
+            "alarm": alarm, "silent": f"nothing since {state.served.date}; others delivered on {newest}" if state.served else "",
             "served": f"delivery of {state.served.date}" if state.served else "", "waiting": "no delivery yet",
         }[kind]  # fmt: skip
         more = state.model_dump(exclude={"served", "held"})

@@ -98,6 +98,7 @@ async function more() {
       options("reason", found.reasons);
       if (wasEmpty) show();
       else count();
+      if (first && state.items[0]?.offer_id !== first) say("The offer that was asked for waits no more, or another looks at it");
     } catch {
       tell("offline");
       setTimeout(more, 1000);
