@@ -45,7 +45,6 @@ from endcap.journey import (
     governed_by,
     hold_suspicious,
     known_offers,
-    learned_anew,
     note_changes,
     note_promises,
     note_shadow,
@@ -58,9 +57,7 @@ from endcap.journey import (
     taxonomy_id,
     to_take_in,
     tried_offers,
-    usable_champion,
     went_back,
-    what_is_known,
 )  # fmt: skip
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing, ended_rows
@@ -75,6 +72,7 @@ from endcap.problems import BadInput, in_words
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
 from endcap.settings import Catalog, Suspicious
+from endcap.usable import learned_anew, usable_champion, what_is_known
 
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 # A stage that yields many small tables writes them as one file; above this many rows it writes at once, to bound memory.
@@ -131,6 +129,7 @@ def run(
             groups = [[]]
         results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home, strays(home.catalog) if deliveries else "")]
         if groups and went_back(home, say):
+            home.catalog = in_force(Home(catalog))  # what holds again
             results.append(_run_once(home, [], accept, say))
         results[-1].notices.extend(follow_up(home, changed=bool(groups)))
         return results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +61,12 @@ class Claim:
         return {"name": self.name, **shares, "points": None if self.points is None else round(self.points, 4), "words": self.words}
 
 
-def claims(plan: Plan, outcomes: Outcomes, champion: Mapping[str, Ruling], challenger: Mapping[str, Ruling]) -> list[Claim]:
-    """The plan's metric, then its guard rails, over the cases or the offers decided by either that are given; higher is better in each of them."""
+def claims(
+    plan: Plan, outcomes: Outcomes, champion: Mapping[str, Ruling], challenger: Mapping[str, Ruling], inside: Container[str] | None = None
+) -> list[Claim]:  # fmt: skip
+    """The plan's metric, then its guard rails, over the given cases or, of every offer decided by either, those `inside`; higher is better in each."""
     named = [plan.metric, *plan.guard_rails] if plan.metric else []
-    return [Claim(name, *_measured(name, outcomes, champion, challenger)) for name in named]
+    return [Claim(name, *_measured(name, outcomes, (champion, challenger), inside)) for name in named]
 
 
 def shortfalls(plan: Plan, measured: Sequence[Claim]) -> list[str]:
@@ -79,15 +81,15 @@ def shortfalls(plan: Plan, measured: Sequence[Claim]) -> list[str]:
     return found
 
 
-def _measured(name: str, outcomes: Outcomes, champion: Mapping[str, Ruling], challenger: Mapping[str, Ruling]) -> Shares:
+def _measured(name: str, outcomes: Outcomes, rulings: tuple[Mapping[str, Ruling], Mapping[str, Ruling]], inside: Container[str] | None) -> Shares:
     if name in ("automated_success", "automated_success.success"):
         return _success([pair[0] for pair in outcomes]), _success([pair[1] for pair in outcomes])
     if name == "automated_success.yield":
         return _share(sum(pair[0] == RIGHT for pair in outcomes), len(outcomes)), _share(sum(pair[1] == RIGHT for pair in outcomes), len(outcomes))
-    if name == "automated_success.automation":
-        return _automation(champion), _automation(challenger)
-    if name == "match_rate":
-        return _matched(champion), _matched(challenger)
+    if name in OF_OFFERS:
+        of_both = [OF_OFFERS[name](told) for told in rulings]
+        counted = [[good for offer_id, good in one.items() if inside is None or offer_id in inside] for one in of_both]
+        return _share(sum(counted[0]), len(counted[0])), _share(sum(counted[1]), len(counted[1]))
     return None, None
 
 
@@ -95,14 +97,18 @@ def _success(made: Sequence[str]) -> float | None:
     return _share(made.count(RIGHT), made.count(RIGHT) + made.count(WRONG))
 
 
-def _automation(rulings: Mapping[str, Ruling]) -> float | None:
-    return _share(sum(one.action != "to_review" and one.decided_by == "machine" for one in rulings.values()), len(rulings))
+def _automated(rulings: Mapping[str, Ruling]) -> dict[str, bool]:
+    return {offer_id: one.action != "to_review" and one.decided_by == "machine" for offer_id, one in rulings.items()}
 
 
-def _matched(rulings: Mapping[str, Ruling]) -> float | None:
+def _matched(rulings: Mapping[str, Ruling]) -> dict[str, bool]:
     offers = Counter(one.product_id for one in rulings.values() if one.product_id is not None)
-    return _share(sum(count for count in offers.values() if count > 1), len(rulings))
+    return {offer_id: one.product_id is not None and offers[one.product_id] > 1 for offer_id, one in rulings.items()}
 
 
 def _share(counted: int, n: int) -> float | None:
     return counted / n if n else None
+
+
+# Figures that every offer adds to, judged or not.
+OF_OFFERS: dict[str, Callable[[Mapping[str, Ruling]], dict[str, bool]]] = {"automated_success.automation": _automated, "match_rate": _matched}

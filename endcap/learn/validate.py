@@ -56,7 +56,7 @@ class Validation:
         return (
             f"{self.verdict} for {self.kind} {self.artefact} beside {self.champion or 'the settings alone'} on {self.figures['cases']} cases: {why}. "
             f"{shoppers['changed']:,} of {shoppers['offers']:,} offers would change side, {shoppers['merged']} products merge and {shoppers['split']} split"
-        ) + (f"; {shoppers['anew']:,} more change whoever decides, since all are decided anew" if shoppers["anew"] else "")
+        ) + (f"; {shoppers['anew']:,} more change whoever decides: all are decided anew, with the answers since the last run" if shoppers["anew"] else "")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -119,8 +119,7 @@ def _claimed(con: duckdb.DuckDBPyConnection, plan: Plan, made: list[tuple[Case, 
     if plan.scope == EVERYWHERE:
         return claims(plan, [pair for _case, pair in made], *everywhere)
     inside = set(offers_in(con, plan.scope).to_pylist())
-    within = [{offer_id: one for offer_id, one in rulings.items() if offer_id in inside} for rulings in everywhere]
-    return claims(plan, [pair for case, pair in made if not inside.isdisjoint(case.key)], *within)
+    return claims(plan, [pair for case, pair in made if not inside.isdisjoint(case.key)], *everywhere, inside)
 
 
 def _replayed(con: duckdb.DuckDBPyConnection, arm: Arm, said: pa.Table, open_ids: pa.Array) -> tuple[Rulings, Thresholds]:
