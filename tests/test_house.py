@@ -19,7 +19,7 @@ PACKAGE = ROOT / "endcap"
 # Rooms may import what stands in an earlier group; within the first group there is no order, only no cycle.
 ORDER = (
     {"problems", "schema", "shelf", "settings", "text", "units", "gtin", "shares"}, {"engine"}, {"lake"}, {"ops"}, {"feeds"}, {"match"}, {"infer"},
-    {"decide"}, {"review"}, {"learn"}, {"publish"}, {"govern"}, {"journey"}, {"flow"}, {"doctor", "checks"}, {"serve"}, {"cli"},
+    {"decide"}, {"review"}, {"learn"}, {"publish"}, {"govern"}, {"journey"}, {"usable"}, {"flow"}, {"doctor", "checks"}, {"serve"}, {"cli"},
 )  # fmt: skip
 GROUND = ORDER[0]
 APART = {"sandbox": {"schema"}, "metrics": {"schema", "shelf", "problems", "shares"}}
