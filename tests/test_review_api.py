@@ -20,7 +20,9 @@ from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, BLIND_ASKS, OVERRIDES, PASSES, USERS
 from endcap.problems import BadInput
 from endcap.review import lease
+from endcap.review.override import REASONS
 from endcap.review.shown import compare, mark_words
+from endcap.serve import gate
 from endcap.serve.app import make_app
 from endcap.serve.gate import COOKIE, LEAST_ROLE, HomeGate
 
@@ -271,6 +273,21 @@ def test_an_offer_that_is_gone_takes_no_other_answer_with_it(home: Home, copy_on
     assert [one["state"] for one in outcomes] == ["stored", "gone", "stored"] and len(stored(home)) == 2
 
 
+def test_the_page_gives_the_reasons_that_are_taken() -> None:
+    page = (Path(gate.__file__).parent / "static" / "review.js").read_text(encoding="utf-8")
+    told = page.partition("const REASONS = {")[2].partition("};")[0]
+    assert sorted(re.findall(r'\["(\w+)", ', told)) == sorted(REASONS)
+
+
+def test_two_that_nobody_was_shown_as_one_are_refused(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    item = next(one for one in items(client, 50) if len(one["choices"]) > 1 and one["choices"][1]["nearest"])
+    for wrong in ({"counterpart_offer_id": item["choices"][1]["nearest"]["offer_id"]}, {"counterpart_offer_id": item["offer_id"]}, {"answered_ms": 1e300}):
+        answer = client.post(DECISIONS, json={"decisions": [{**decision(item), **wrong}]})
+        assert answer.status_code == 422, answer.text
+    assert stored(home) == []
+
+
 def test_what_was_done_by_another_than_who_is_signed_in_is_refused(home: Home) -> None:
     client = client_of(home, "rita", "reviewer")
     (item, *_rest) = items(client)
@@ -377,6 +394,7 @@ def test_filters_count_what_they_hide(home: Home) -> None:
 
 @pytest.mark.parametrize("wrong", [
     {"offer_id": "nosuch:1"}, {"action": "maybe"}, {"identity": "x"}, {"key": "short"}, {"action": "same", "product_id": None}, {"more": 1},
+    {"reason_code": "audit"}, {"reason_code": "because"},
     {"product_id": "P0"}, {"counterpart_offer_id": "nosuch:1"}, {"identity": "9" * 19}, {"note": "a\x00b"}, {"over": "1"},
 ])  # fmt: skip
 def test_a_wrong_answer_stores_nothing_of_its_batch(home: Home, wrong: dict[str, Any]) -> None:

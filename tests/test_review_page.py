@@ -309,6 +309,21 @@ def test_a_batch_is_asked_for_with_the_filters(desk: Desk) -> None:
     assert parse_qs(urlsplit(request.value.url).query) == {"supplier": [supplier]}
 
 
+def test_a_filter_is_taken_back_by_the_browsers_own_way_back(desk: Desk) -> None:
+    page = ready(desk.person())
+    first, supplier = title(page), page.locator("#filters [name=supplier] option").nth(2).get_attribute("value")
+    page.locator("#filters [name=supplier]").select_option(supplier)
+    expect(page.locator(".side.asked dl")).to_contain_text(str(supplier))
+    page.go_back()
+    expect(page.locator("#filters [name=supplier]")).to_have_value("")
+    expect(page.locator(".side.asked .title")).to_have_text(first)
+    page.keyboard.press("Escape")  # out of the filter
+    if page.locator(".choices li").count() < 9:
+        page.keyboard.press("9")
+        expect(page.locator("#left")).to_contain_text("candidate")
+    assert desk.stored() == []
+
+
 def test_a_decision_is_reopened_from_the_rail_from_the_history_and_after_a_reload_and_the_product_stands_beside_it(desk: Desk) -> None:
     page = ready(desk.person())
     titles = []

@@ -120,7 +120,7 @@ def mixed(offer_ids: Sequence[str], blind: Sequence[str]) -> list[str]:
 
 
 def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Given], list[Outcome]]:
-    """(what is to be stored as an answer, outcomes of what was stored here): of audits the mark is set, second answers are kept beside the first."""
+    """(what is to be stored as an answer, outcomes of what was stored here): audits are marked as such, second answers are kept beside the first."""
     offers = [one.offer_id for one in given]
     mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.offer_id.in_(offers)).order_by(BLIND_ASKS.c.ask_id)
     with home.engine.connect() as connection:
@@ -135,8 +135,20 @@ def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Giv
             if outcome is not None:
                 outcomes.append(outcome)
                 continue
-            rest.append(_as_audit(connection, one, row) if row is not None and row["purpose"] == AUDIT else one)
+            rest.append(_as_audit(one) if row is not None and row["purpose"] == AUDIT else one)
     return rest, outcomes
+
+
+def note_audits(home: Home, given: Sequence[Given], outcomes: Sequence[Outcome], actor: str) -> None:
+    """Mark the audits whose answers were stored; what met another's answer, or came under a key that was used, leaves its question open."""
+    kept = {one.key for one in outcomes if one.state in ("stored", "repeated")}
+    told = {one.offer_id: one for one in given if one.reason_code == AUDIT and one.key in kept}
+    if not told:
+        return
+    open_now = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose == AUDIT, OPEN, BLIND_ASKS.c.offer_id.in_(told))
+    with writing(home.engine) as connection:
+        for row in connection.execute(open_now).mappings().all():
+            _answered(connection, row, told[row["offer_id"]], None)
 
 
 def undo_blind(home: Home, actor: str, offer_id: str | None = None) -> Asked | None:
@@ -287,11 +299,10 @@ def _hash(text: str) -> int:
 # --- what was answered ----------------------------------------------------------------------------------------------
 
 
-def _as_audit(connection: Connection, one: Given, row: RowMapping) -> Given:
+def _as_audit(one: Given) -> Given:
     """An audit's answer binds as any does; its mark says that it was drawn at random."""
     if one.action not in PLACED:
         return one
-    _answered(connection, row, one, None)
     note = ": ".join(part for part in (one.reason_code, one.note) if part)
     return replace(one, reason_code=AUDIT, note=note)
 

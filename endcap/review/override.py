@@ -24,6 +24,8 @@ PLACED = ("same", "different", "other", "new")
 # Put off, or left to a lead: no answers.
 SKIP, ESCALATE = "skip", "escalate"
 ACTIONS = (*PLACED, SKIP, ESCALATE)
+# What an answer may give as its reason. Others are ours: that one was drawn at random is not for the sender to say.
+REASONS = ("pack", "size", "colour", "model", "bundle", "condition", "region", "brand", "category", "insufficient", "seller_data")
 # What others are told of an answer: neither who gave it nor what they noted.
 TOLD = ("action", "offer_id", "product_id", "counterpart_offer_id", "field", "value", "reason_code", "undoes", "group_id")
 

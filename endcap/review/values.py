@@ -197,9 +197,9 @@ def _categories(tables: Tables, within: str, values: Sequence[Any]) -> list[Ques
 
 def _doubtful(rows: list[dict[str, Any]], sure: dict[tuple[str, str], list[tuple[str, int]]]) -> Question:
     first = rows[0]
-    words = {first["value"]: f"the machine, {first['confidence']:.2f} sure"}
+    words = {first["value"]: "the machine's guess"}  # not how sure it is: whoever knows no longer judges for themselves
     for row in rows[1:]:
-        words.setdefault(row["value"], f"read from {row['supplier']}, {row['confidence']:.2f} sure")
+        words.setdefault(row["value"], f"read from {row['supplier']}")
     if first["category"]:
         words.setdefault(first["category"], "served now")
     for value, count in sure.get((first["supplier"], first["category_path"] or ""), []):

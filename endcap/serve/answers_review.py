@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from endcap.review.override import REASONS
 from endcap.serve.answers import Answer, Taken
 
 MOST_DECISIONS = 500
+MOST_MS = 1e14  # a moment of a clock, in milliseconds
 
 
 class Word(BaseModel):
@@ -109,12 +111,18 @@ class Decision(Taken):
     identity: str = Field(pattern=r"^-?[0-9]{1,19}$")
     evidence: str = Field(max_length=16)
     model: str | None = Field(default=None, max_length=64)
-    reason_code: str = Field(default="", max_length=40)
+    reason_code: str = Field(default="", pattern=f"^({'|'.join(REASONS)})?$", description="Why, in one word.")
     note: str = Field(default="", max_length=2000)
-    shown_ms: float | None = None
-    answered_ms: float | None = None
+    shown_ms: float | None = Field(default=None, ge=0, le=MOST_MS)
+    answered_ms: float | None = Field(default=None, ge=0, le=MOST_MS)
     group_id: str | None = Field(default=None, max_length=64)
     over: int | None = Field(default=None, description="Another person's answer that this one knowingly overrules.")
+
+    @model_validator(mode="after")
+    def _of_two(self) -> Self:
+        if self.counterpart_offer_id == self.offer_id:
+            raise ValueError("an offer is not compared with itself")
+        return self
 
     @field_validator("identity")
     @classmethod

@@ -114,7 +114,9 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     told = [_given(one) for one in given.decisions]
     rest, outcomes = blind.give_blind(home, [one for one in told if one.offer_id not in gone], person.name)
     outcomes += [Outcome(one.key, "gone", None, one.action, person.name) for one in told if one.offer_id in gone]
-    outcomes += give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)))
+    answered = give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)))
+    blind.note_audits(home, rest, answered, person.name)
+    outcomes += answered
     order = {one.key: place for place, one in enumerate(told)}
     outcomes.sort(key=lambda one: order[one.key])
     lease.release(home, person.name, [one.offer_id for one in given.decisions])
@@ -200,6 +202,16 @@ def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> Non
             unknown = unknown.difference(row["id"] for row in found)
         if unknown:
             raise BadInput(f"there is no {kind} {min(unknown)!r}", where="review", todo="ask for the next items again")
+    _check_together(reading, {(one.counterpart_offer_id, one.product_id) for one in decisions if one.counterpart_offer_id and one.product_id})
+
+
+def _check_together(reading: Reading, named: set[tuple[str, str]]) -> None:
+    """Raises BadInput where an offer and a product are named of which the offer never was: nobody was shown the two as one."""
+    placed = reading.find("decisions", "offer_id", sorted({offer_id for offer_id, _product in named}), ("offer_id", "kind", "product_id"))
+    apart = named.difference((row["offer_id"], row["product_id"]) for row in placed if row["kind"] == "product")
+    for offer_id, product_id in sorted(apart):
+        if not reading.rows("SELECT 1 AS one FROM decisions_log WHERE offer_id = ? AND product_id = ? LIMIT 1", [offer_id, product_id]):
+            raise BadInput(f"{offer_id} is no offer of {product_id}", where="review", todo="name an offer of the product that was shown")
 
 
 def _given(one: answers.Decision) -> Given:

@@ -31,6 +31,7 @@ function tell(what, words = "") {
     forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.",
     refused: words,
   }[what];
+  rail(); // what waits to be sent is told there
   if (what === "online" && state.refused) return; // what was not stored stays said until the next answer
   notice.hidden = !said;
   notice.textContent = said ?? "";
@@ -127,6 +128,21 @@ async function settled(snapshot, fresh) {
   say(`A run settled ${gone.length === 1 ? "1 item" : `${gone.length} items`} meanwhile`);
 }
 
+// The filters as the address has them.
+function readFilters() {
+  const given = new URLSearchParams(location.search);
+  for (const box of $("filters").elements) {
+    const value = given.get(box.name) ?? "";
+    if (![...box.options].some((one) => one.value === value)) box.append(el("option", { value }, value));
+    box.value = value;
+  }
+}
+
+function refill(checks = false) {
+  Object.assign(state, { items: [], ended: false, checks });
+  more().then(() => state.items.length || show());
+}
+
 function options(name, counts) {
   const box = $("filters").elements[name];
   const chosen = box.value;
@@ -177,8 +193,7 @@ function fill(what) {
     for (const box of $("filters").elements) box.value = "";
     history.replaceState(null, "", location.pathname);
   }
-  Object.assign(state, { items: [], ended: false, checks: what === "checks" });
-  more().then(() => state.items.length || show());
+  refill(what === "checks");
 }
 
 function decisionOf(item, action, choice, more = {}) {
@@ -194,7 +209,7 @@ function decide(action, place = 0) {
   if (!item) return;
   const needsNone = ["new", "skip", "escalate"].includes(action);
   const choice = needsNone ? item.choices[0] : item.choices[place];
-  if (!choice && !needsNone) return;
+  if (!choice && !needsNone) return say(item.choices.length ? `There ${item.choices.length === 1 ? "is 1 candidate" : `are ${item.choices.length} candidates`}` : "No product resembles it: it can be a new one");
   if (state.conflicts.has(item.offer_id)) return say(`Another's answer stands: ${shownKey("keep")} keeps it, ${shownKey("overrule")} lets yours hold`);
   const decision = decisionOf(item, action, choice);
   state.seconds.push(Math.min(IDLE_S, (decision.answered_ms - decision.shown_ms) / 1000));
@@ -203,6 +218,7 @@ function decide(action, place = 0) {
   remember(item, action === "other" ? `candidate ${place + 1}` : DID[action]);
   if (action !== "skip") state.waiting -= 1;
   outbox.add([decision]); // first, so that what is fetched ahead now does not bring this one again
+  rail();
   show();
   announce(action);
 }
@@ -322,7 +338,8 @@ function putBack(items, undone, offerId) {
 async function batch() {
   const item = state.items[0];
   if (!item) return;
-  const answer = await fetch(`/api/v1/review/groups?${new URLSearchParams(filters())}`);
+  const answer = await fetch(`/api/v1/review/groups?${new URLSearchParams(filters())}`).catch(() => null);
+  if (!answer) return tell("offline");
   if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
   const { groups } = await answer.json();
   const group = groups.find((one) => one.group === item.group);
@@ -330,7 +347,8 @@ async function batch() {
     say("No other item has the same evidence");
     return;
   }
-  const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: group.offer_ids.join("\n") })}`);
+  const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: group.offer_ids.join("\n") })}`).catch(() => null);
+  if (!looked) return tell("offline");
   if (!looked.ok) return tell("failing");
   askBatch(group, (await looked.json()).items);
 }
@@ -430,17 +448,13 @@ $("note-box").addEventListener("close", () => {
   state.reason = document.querySelector("input[name=reason]:checked")?.value ?? state.reason;
 });
 $("filters").addEventListener("change", () => {
-  history.replaceState(null, "", `?${new URLSearchParams(Object.entries(filters()).filter(([, value]) => value))}`);
-  Object.assign(state, { items: [], ended: false, checks: false });
-  more().then(() => state.items.length || show());
+  history.pushState(null, "", `?${new URLSearchParams(Object.entries(filters()).filter(([, value]) => value))}`);
+  refill();
 });
+addEventListener("popstate", () => { readFilters(); refill(); });
 addEventListener("focus", () => outbox.all().length && outbox.send());
 
-for (const [name, value] of new URLSearchParams(location.search)) {
-  const box = $("filters").elements[name];
-  if (box) { box.append(el("option", { value }, value)); box.value = value; }
-}
+readFilters();
 rail();
-earlier();
-outbox.send();
+outbox.send().then(earlier);
 more().then(() => state.items.length || show());

@@ -17,6 +17,7 @@ function tell(what, words = "") {
   const said = { offline: `The server does not answer. Go on: ${outbox.all().length} answers are kept here and sent when it is back.`, failing: "The server cannot store now; answers are kept here.",
     "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
     forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.", refused: words }[what];
+  rail();
   if (what === "online" && state.refused) return; // what was not stored stays said until the next answer
   $("notice").hidden = !said;
   $("notice").textContent = said ?? "";
