@@ -81,6 +81,12 @@ def test_what_a_run_asks_or_leaves_apart_is_not_linked_here(client: TestClient, 
     assert len(linked) <= len(rows) // 10, linked  # a run also knows which offers chose this one
 
 
+def test_an_offer_of_the_same_gtin_is_compared_however_little_its_title_says(client: TestClient, linked: list[dict[str, Any]]) -> None:
+    row = next(one for one in linked if one["gtin"])
+    answer = client.post(MATCH, json={"title": "Zzyzx quantum gravel", "gtin": row["gtin"], "k": 1}).json()
+    assert row["product_id"] in [one["product_id"] for one in answer["candidates"]]
+
+
 def test_a_contradiction_read_from_the_title_keeps_two_apart(client: TestClient, home: Home) -> None:
     with home.connect() as con:
         ((title, brand, feed),) = con.execute("""

@@ -49,9 +49,9 @@ def test_one_in_twenty_is_an_audit_that_looks_like_the_rest_and_counts_as_one(ho
         assert one["choices"][0]["product_id"] == ask["product_id"] and one["choices"][0]["nearest"]["offer_id"] == ask["counterpart_offer_id"]
     assert {one["offer_id"] for one in items(kim, 40)} >= {one["offer_id"] for one in drawn}, "what lies open is asked again, nothing new is drawn"
     assert len(asks(home)) == len(drawn)
-    used = decision(rest[1])
+    used, audit = decision(rest[1]), next(one for one in shown if one["offer_id"] == drawn[0]["offer_id"])
     send(kim, used)
-    assert [one["state"] for one in send(kim, {**decision(sure[0], "same"), "key": used["key"]})] == ["reused"]
+    assert [one["state"] for one in send(kim, {**decision(audit, "same"), "key": used["key"]})] == ["reused"]
     assert [one["action"] for one in asks(home) if one["purpose"] == "audit"] == [None] * 2, "what was not stored answers no question"
     send(kim, *[decision(one, "same", reason_code="pack") for one in shown if one["offer_id"] in {ask["offer_id"] for ask in drawn}], decision(rest[0]))
     assert sorted(row["reason_code"] for row in stored(home)) == ["", "", "audit", "audit"] and {row["note"] for row in stored(home)} == {"", "pack"}

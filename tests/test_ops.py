@@ -100,8 +100,8 @@ def write_many(address: str, actor: str, count: int) -> None:
     engine = open_database(address)
     for number in range(count):
         with writing(engine) as connection:
-            connection.execute(insert(OVERRIDES).values({**ANSWER, "actor": actor, "key": f"{actor}-{number}"}))
-            audit.record(connection, actor, "answer", "one:1", {"number": number})
+            key = connection.execute(insert(OVERRIDES).values({**ANSWER, "actor": actor, "key": f"{actor}-{number}"})).inserted_primary_key
+            audit.record(connection, actor, "answer", "one:1", {"number": number, "override": key[0] if key else 0})
 
 
 def test_eight_writers_lose_nothing_and_the_chain_stays_whole(address: str) -> None:
@@ -181,8 +181,16 @@ def test_what_is_cut_off_at_the_end_of_the_audit_is_found_by_what_was_noted_besi
     assert audit.verify(engine, heads).words == f"row 6 is another one than {audit.HEADS} noted"
 
 
+def test_an_answer_that_no_row_speaks_of_is_found(tmp_path: Path) -> None:
+    write_many(f"sqlite:///{tmp_path / 'o.db'}", "kim", 2)
+    engine = open_database(f"sqlite:///{tmp_path / 'o.db'}")
+    with writing(engine) as connection:
+        connection.execute(insert(OVERRIDES).values({**ANSWER, "actor": "ghost", "key": "forged"}))
+    assert "no row speaks of answer 3 (by ghost)" in audit.verify(engine).words
+
+
 ALTERATIONS: dict[str, tuple[Callable[[Any], Any], int]] = {
-    "a word of it": (lambda c: c.execute("UPDATE audit SET details_json = '{\"number\": 9}' WHERE audit_id = 3"), 3),
+    "a word of it": (lambda c: c.execute('UPDATE audit SET details_json = \'{"number": 9, "override": 3}\' WHERE audit_id = 3'), 3),
     "its actor": (lambda c: c.execute("UPDATE audit SET actor = 'eve' WHERE audit_id = 2"), 2),
     "a row taken out": (lambda c: c.execute("DELETE FROM audit WHERE audit_id = 4"), 4),
     "two rows exchanged": (

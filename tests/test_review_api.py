@@ -253,6 +253,8 @@ def test_a_lead_has_the_last_word_on_an_offer_and_a_reviewer_takes_nothing_of_it
     (over,) = send(rita, decision(item, "same", over=hers["override_id"]))
     assert (over["state"], over["actor"], over["action"]) == ("outweighed", "lea", "different")
     assert rita.post(f"/api/v1/overrides/{hers['override_id']}/undo").status_code == 409
+    made_up = rita.post(DECISIONS, json={"decisions": [decision(item, "same", over=hers["override_id"], identity="12345")]})
+    assert made_up.status_code == 422 and "was never as it is said" in made_up.json()["error"]["message"]
     assert send(rita, decision(item, "new", over=hers["override_id"]))[0]["state"] == "stored", "it says nothing to the contrary"
     flow.run(settings.read(copy_on))
     assert send(rita, decision(item, "same"))[0]["state"] == "outweighed", "nor after a run"

@@ -77,7 +77,8 @@ def decide_single(
 ) -> Single:  # fmt: skip
     """Decide one row of schema Offer by the very rules of a run. `look` gives what the catalog holds around live offers, by id.
 
-    `k` offers are compared, and the `kept` most likely ones decide, as a run keeps so many pairs an offer; `stated` is what was read from the offer.
+    `k` offers are compared, and the `kept` most likely ones and those of the same GTIN decide, as a run keeps so many pairs an offer; `stated` is what
+    was read from the offer.
     """
     asked = offer.to_pylist()[0]
     hits = search_one(store, offer, model, k)
@@ -91,7 +92,7 @@ def decide_single(
     others = [{name: around.offers[hit.offer_id][name] for name in SHOWN_FIELDS} for hit, _edge_ in chosen.values()]
     bars = explain_beside(asked, others, model, [hit.features for hit, _edge_ in chosen.values()])
     near = [_near(hit, edge, around, told, policy, thresholds) for (hit, edge), told in zip(chosen.values(), bars, strict=True)]
-    return _ruled(asked, edges[:kept], around, said, policy, thresholds, near)
+    return _ruled(asked, [edge for place, edge in enumerate(edges) if place < kept or edge.same_gtin], around, said, policy, thresholds, near)
 
 
 def find_by_text(store: Store, text: str, k: int) -> list[tuple[str, float]]:

@@ -22,7 +22,7 @@ from endcap.match.difference import Difference
 from endcap.match.index import Index, build_index
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model, feature_names, fit_unsupervised
-from endcap.match.store import THIN, Live, Store, distinct, hash_bytes, price_numbers
+from endcap.match.store import THIN, Live, Store, distinct, hash_bytes, part_numbers, price_numbers
 from endcap.match.tokens import Tokens, hash_texts, read_tokens
 from endcap.schema import Pair, arrow_schema
 from endcap.settings import Matching
@@ -359,9 +359,7 @@ def score_pairs(pairs: Pairs, model: Model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _brand_and_mpn(source: Tokens | Store) -> np.ndarray:
-    brand, mpn = (source.column(name) if isinstance(source, Store) else getattr(source, name) for name in ("brand", "mpn"))
-    mixed = (brand * np.uint64(0x9E3779B97F4A7C15)) ^ mpn
-    return np.where((brand != 0) & (mpn != 0), mixed, np.uint64(0))
+    return part_numbers(*(source.column(name) if isinstance(source, Store) else getattr(source, name) for name in ("brand", "mpn")))
 
 
 def _unique(pairs: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ class Hit:
     """A live offer that may be the same product."""
 
     offer_id: str
-    similarity: float
+    similarity: float  # 0 of what a strong key alone found
     score: float
     features: tuple[float, ...]
     conflict: str | None
@@ -44,16 +44,17 @@ class _Asked:
 
 
 def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list[Hit]:
-    """The k nearest live offers of other feeds of one row of schema Offer, the most likely first; ties by offer id.
+    """The k nearest live offers of other feeds of one row of schema Offer, and those that share a strong key, the most likely first; ties by offer id.
 
     What the index has of the offer itself is of its own feed and so passed over.
     """
     asked = _read(offer, store.delta.feed_names)
     tokens = asked.tokens
     ids, near, similarity = _near(store, asked, k)
-    if not near.size:
+    shared = store.sharing(tokens, k)
+    rows = np.union1d(near, shared[store.postings.feeds[shared] != asked.feed]).astype(np.int32)
+    if not rows.size:
         return []
-    rows = np.sort(near)
     others = find_near(store.postings, rows, k, threads=1)
     view = store.view(rows.astype(np.int64))
     both = join([view.tokens, tokens])
@@ -68,7 +69,7 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     value_of = dict(zip(near.tolist(), similarity.tolist(), strict=True))
     offer_ids = store.texts("offer_ids", rows).to_pylist()
     hits = [
-        Hit(str(name), value_of[row], score, tuple(values), conflict)
+        Hit(str(name), value_of.get(row, 0.0), score, tuple(values), conflict)
         for name, row, score, values, conflict in zip(offer_ids, rows.tolist(), scores.tolist(), features.tolist(), conflicts, strict=True)
     ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.offer_id))

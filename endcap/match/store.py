@@ -112,6 +112,19 @@ class Store:
         parts = [getattr(rows if hasattr(rows, name) else rows.tokens, name) for rows in (self.base.rows, self.delta)]
         return np.concatenate(parts) if self.delta.size else np.asarray(parts[0])
 
+    def sharing(self, tokens: Tokens, limit: int) -> np.ndarray:
+        """Rows of live offers that share a strong key with an offer outside the store, its GTIN or its brand and part number; `limit` of each at most."""
+        wanted = ((self._by_gtin, tokens.gtin[0]), (self._by_part_number, part_numbers(tokens.brand, tokens.mpn)[0]))
+        return np.concatenate([_holding(order, key, self.postings.feeds)[:limit] for order, key in wanted])
+
+    @cached_property
+    def _by_gtin(self) -> tuple[np.ndarray, np.ndarray]:
+        return _ordered(self.column("gtin"))
+
+    @cached_property
+    def _by_part_number(self) -> tuple[np.ndarray, np.ndarray]:
+        return _ordered(part_numbers(self.column("brand"), self.column("mpn")))
+
     def texts(self, name: str, rows: np.ndarray) -> pa.Array[Any]:
         """'offer_ids' or 'titles' of rows."""
         if not self.delta.size:
@@ -254,6 +267,24 @@ def distinct(column: pa.ChunkedArray[Any]) -> tuple[list[str | None], np.ndarray
     encoded = pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
     encoded = encoded if isinstance(encoded, pa.DictionaryArray) else pa.array([], pa.dictionary(pa.int32(), pa.string()))
     return encoded.dictionary.to_pylist(), np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def part_numbers(brand: np.ndarray, mpn: np.ndarray) -> np.ndarray:
+    """One key of brand and part number together, uint64; 0 where either is not stated."""
+    return np.where((brand != 0) & (mpn != 0), (brand * np.uint64(0x9E3779B97F4A7C15)) ^ mpn, np.uint64(0))
+
+
+def _ordered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(keys that are stated, ascending, their rows)."""
+    rows = np.flatnonzero(keys)
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    return keys[rows], rows
+
+
+def _holding(order: tuple[np.ndarray, np.ndarray], key: np.uint64, feeds: np.ndarray) -> np.ndarray:
+    keys, rows = order
+    found = rows[np.searchsorted(keys, key, "left") : np.searchsorted(keys, key, "right")] if key else rows[:0]
+    return found[feeds[found] >= 0]
 
 
 def price_numbers(column: pa.ChunkedArray[Any]) -> np.ndarray:

@@ -58,7 +58,7 @@ def note_head(engine: Engine, file: Path) -> None:
 def verify(engine: Engine, heads: Path | None = None) -> Verified:
     """Compute every seal again, in order, those of the answers that the rows speak of, and compare with the `heads` that `note_head` wrote."""
     before, expected = BEGINNING, 1
-    noted = _noted(heads)
+    noted, sealed = _noted(heads), set[int | None]()
     with engine.connect() as connection:
         answers = {row["override_id"]: row for row in connection.execute(select(OVERRIDES)).mappings()}
         for found in connection.execute(select(AUDIT).order_by(AUDIT.c.audit_id)).mappings():
@@ -73,9 +73,13 @@ def verify(engine: Engine, heads: Path | None = None) -> Verified:
             if changed:
                 return Verified(expected - 1, expected, f"{changed} since row {expected} ({row['verb']} by {row['actor']}, {row['at']}) sealed it")
             before, expected = found["seal"], expected + 1
+            sealed.add(json.loads(row["details_json"]).get("override"))
     if noted:
         words = f"rows {expected} to {max(noted)} are missing, which {HEADS} noted: they were cut off, or an older backup was restored"
         return Verified(expected - 1, expected, words)
+    foreign = sorted(answers.keys() - sealed)
+    if foreign:
+        return Verified(expected - 1, expected, f"no row speaks of answer {foreign[0]} (by {answers[foreign[0]]['actor']}): it came past the product")
     return Verified(expected - 1)
 
 

@@ -140,10 +140,11 @@ class Outcome:
     actor: str
 
 
-def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None = None) -> list[Outcome]:
+def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None = None, now_are: Mapping[str, int] | None = None) -> list[Outcome]:
     """Store answers in one durable transaction; one that meets another person's standing answer is not stored but says so.
 
-    `role` is the person's; one of a lesser role does not say the contrary of what one of a higher role said of the same offer as it is now.
+    `role` is the person's; one of a lesser role does not say the contrary of what one of a higher role said of the same offer as it is now: `now_are`
+    gives the identities of offers, so that an answer to an earlier version of one frees nobody of that.
 
     Raises BadInput for an unknown action, an answer without the product it is about, or more answers than one person may give, and then stores none.
     """
@@ -158,10 +159,12 @@ def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None =
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
     with writing(home.engine) as connection:
-        return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in) for one in answers]
+        return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in, now_are or {}) for one in answers]
 
 
-def _give(connection: Connection, catalog: Catalog, one: Given, by: tuple[str, str | None], snapshot_id: str, taken_in: int) -> Outcome:
+def _give(
+    connection: Connection, catalog: Catalog, one: Given, by: tuple[str, str | None], snapshot_id: str, taken_in: int, now_are: Mapping[str, int]
+) -> Outcome:
     actor, role = by
     known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == one.key)).mappings().first()
     if known is not None:
@@ -170,7 +173,7 @@ def _give(connection: Connection, catalog: Catalog, one: Given, by: tuple[str, s
     standing = _standing(connection, one.offer_id, taken_in)
     if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action in PLACED:
         return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
-    heavier = _heavier(connection, one, role)
+    heavier = _heavier(connection, one, role, now_are.get(one.offer_id, one.identity_hash))
     if heavier is not None:
         return Outcome(one.key, "outweighed", heavier["override_id"], heavier["action"], heavier["actor"])
     row = {
@@ -181,13 +184,13 @@ def _give(connection: Connection, catalog: Catalog, one: Given, by: tuple[str, s
     return Outcome(one.key, "stored", append(connection, catalog, snapshot_id, row).override_id, one.action, actor)
 
 
-def _heavier(connection: Connection, one: Given, role: str | None) -> RowMapping | None:
+def _heavier(connection: Connection, one: Given, role: str | None, now_is: int) -> RowMapping | None:
     """The standing word of one of a higher role that this answer says the contrary of; None where nothing outweighs it."""
     if one.action not in PLACED:
         return None
     about = or_(OVERRIDES.c.offer_id == one.offer_id, and_(OVERRIDES.c.offer_id == one.counterpart_offer_id, OVERRIDES.c.counterpart_offer_id == one.offer_id))
     said = select(OVERRIDES).where(about, OVERRIDES.c.action.in_(PLACED), not_undone()).order_by(OVERRIDES.c.override_id)
-    told = asdict(one) | {"role": role}
+    told = asdict(one) | {"role": role, "identity_hash": now_is}
     return next((row for row in connection.execute(said).mappings() if outweighs(dict(row), told)), None)
 
 

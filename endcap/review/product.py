@@ -29,6 +29,7 @@ from endcap.problems import BadInput
 from endcap.review.override import append, not_undone
 from endcap.review.quota import check_allowed
 from endcap.review.shown import Tables
+from endcap.units import find_quantities
 
 STATED_FIELDS = ("title", "gtin", "mpn")
 MOST_OFFERS, MOST_ROWS, MOST_CHARACTERS, MOST_IN_PACK = 200, 2000, 500, 10_000
@@ -109,6 +110,7 @@ def set_field(
     """
     row = _live(tables, product_id)
     value = _checked(home, field, value)
+    _check_until(tables, until)
     if lock and WEIGHT.get(by.role, 0) < WEIGHT["lead"]:
         raise Outweighed(f"only a lead locks a value; {by.name} is {by.role}")
     said = _said(home, tables, product_id, field, row)
@@ -363,9 +365,18 @@ def _checked(home: Kept, field: str, value: str) -> str:
         return digits
     if field == "category":
         return _house_category(home, cleaned)
+    if field == "quantity" and not find_quantities(cleaned):
+        raise BadInput(f"{cleaned[:40]!r} is no amount", where="review", todo="write a number with its unit, such as 500 ml")
     if field == "pack_count" and not (cleaned.isascii() and cleaned.isdecimal() and 0 < int(cleaned) <= MOST_IN_PACK):
         raise BadInput(f"a pack cannot hold {cleaned[:40]!r}", where="review", todo=f"write a whole number from 1 to {MOST_IN_PACK:,}")
     return cleaned
+
+
+def _check_until(tables: Tables, until: str | None) -> None:
+    """Raises BadInput for a last day that is over already: the word would be stored and never hold."""
+    newest = tables.rows("SELECT coalesce(max(date), '') AS date FROM deliveries")[0]["date"]
+    if until is not None and until < newest:
+        raise BadInput(f"{until} is over: the newest delivery is of {newest}", where="until", todo="name a later day, or none")
 
 
 def _said(home: Home, tables: Tables, product_id: str, field: str, row: Mapping[str, Any]) -> str | None:

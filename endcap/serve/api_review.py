@@ -111,10 +111,11 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     mine = chosen(reading, person, "offer", asked)
     gone = _gone_offers(reading, [one for one in asked if one not in mine])
     _check_named(reading, given.decisions)
+    now_are = _check_versions(reading, given.decisions, gone)
     told = [_given(one) for one in given.decisions]
     rest, outcomes = blind.give_blind(home, [one for one in told if one.offer_id not in gone], person.name)
     outcomes += [Outcome(one.key, "gone", None, one.action, person.name) for one in told if one.offer_id in gone]
-    answered = give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)))
+    answered = give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)), now_are=now_are)
     blind.note_audits(home, rest, answered, person.name)
     outcomes += answered
     order = {one.key: place for place, one in enumerate(told)}
@@ -185,6 +186,18 @@ def _gone_offers(reading: Reading, missing: Sequence[str]) -> set[str]:
     if unknown is not None:
         raise BadInput(f"there is no offer {unknown!r} to decide", where="review", todo="ask for the next items again")
     return gone
+
+
+def _check_versions(reading: Reading, decisions: Sequence[answers.Decision], gone: set[str]) -> dict[str, int]:
+    """The identity of each offer as it is now. Raises BadInput where an answer is to a version of an offer that never was."""
+    ids = sorted({one.offer_id for one in decisions} - gone)
+    now_are = {row["offer_id"]: int(row["identity_hash"]) for row in reading.find("offers", "offer_id", ids, ("offer_id", "identity_hash"))}
+    for one in decisions:
+        if one.offer_id in gone or int(one.identity) == now_are.get(one.offer_id):
+            continue
+        if not reading.rows("SELECT 1 AS one FROM offers_log WHERE offer_id = ? AND identity_hash = ? LIMIT 1", [one.offer_id, int(one.identity)]):
+            raise BadInput(f"{one.offer_id} was never as it is said to have been shown", where="review", todo="send the identity of the item back as it came")
+    return now_are
 
 
 def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> None:
