@@ -115,6 +115,7 @@ def test_a_threshold_goes_from_the_slider_to_production_and_back(desk: Desk) -> 
 
 
 def do(page: Page, verb: str, why: str) -> None:
+    page.wait_for_load_state("load")  # the buttons are drawn before what they do is there
     page.get_by_role("button", name=verb, exact=True).click()
     page.keyboard.type(why)
     with page.expect_navigation():

@@ -23,7 +23,7 @@ from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES, RELEASES
 from endcap.problems import BadInput
 from endcap.review.override import Given, give, undo
-from endcap.review.product import Actor, take_back
+from endcap.review.product import Actor, house_categories, take_back
 from endcap.review.values import GivenValue, give_values, questions
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
@@ -95,12 +95,12 @@ def test_of_changes_to_one_version_of_a_product_exactly_one_is_stored(home: Home
 
 def test_of_answers_to_one_question_about_a_value_exactly_one_is_stored_and_the_others_meet_it(home: Home) -> None:
     reading, taken_in = Reading(home, home.snapshot()), home.manifest().override_sequence
-    asked = questions(reading, "category")[:ROUNDS]
+    asked, categories = questions(reading, "category")[:ROUNDS], house_categories(home)
     assert asked, "the demo doubts some categories"
     for question in asked:
         outcomes = all_at_once([
             lambda number=number, question=question: give_values(
-                home, reading, [GivenValue(uuid.uuid4().hex, question.product_id, "category", "set", f"Elsewhere > {number}")],
+                home, reading, [GivenValue(uuid.uuid4().hex, question.product_id, "category", "set", categories[number])],
                 Actor(f"p{number}", "reviewer"), taken_in,
             )[0].state for number in range(AT_ONCE)
         ])  # fmt: skip
