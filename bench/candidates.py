@@ -1,6 +1,6 @@
 """What finding candidates costs on a world of near-identical siblings, and what it finds of what can be found.
 
-    python bench/candidates.py [--offers 100000] [--seed 7] [--end-to-end]
+    python bench/candidates.py [--offers 100000] [--seed 7] [--end-to-end] [--json]
 
 As many products as offers, in families of up to 80 that differ in code, colour or size. Offers reorder the words, drop, mangle
 or rewrite the code and add words of their own. An offer can be resolved if what it still says is said of one product only.
@@ -9,6 +9,7 @@ or rewrite the code and add words of their own. An offer can be resolved if what
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import tempfile
 import time
@@ -42,14 +43,17 @@ def main() -> None:
     parser.add_argument("--offers", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--end-to-end", action="store_true", help="match all offers against all products, with features and scores")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON, the figures by name")
     given = parser.parse_args()
     warm_up()
     world = World(given.offers, given.seed)
     print(f"{given.offers} products, as many offers; {100 * np.mean(world.resolvable):.1f} % can be resolved by construction")
     with tempfile.TemporaryDirectory() as folder:
-        measure_candidates(world, Path(folder) / "candidates")
+        figures = measure_candidates(world, Path(folder) / "candidates")
         if given.end_to_end:
-            measure_whole(world, Path(folder) / "whole")
+            figures |= measure_whole(world, Path(folder) / "whole")
+    if given.json:
+        print(json.dumps(figures))
 
 
 class World:
@@ -130,23 +134,25 @@ def warm_up() -> None:
             match_offers(table, table["offer_id"].combine_chunks(), matching=Matching(), model=None, run=1, cache=Path(folder))
 
 
-def measure_candidates(world: World, folder: Path) -> None:
-    """Products and the first offers in one index; those offers are looked for."""
+def measure_candidates(world: World, folder: Path) -> dict[str, float]:
+    """Products and the first offers in one index; those offers are looked for. Figures by name, units last."""
+    figures: dict[str, float] = {}
     size = len(world.products)
     asked = min(QUERIES, size // 2)
     offers = pa.concat_tables([world.table("products", 0, size), world.table("shop", 0, asked)])
     clock = time.process_time()
     store = synced_store(live_offers(offers), folder)
-    mb = sum(file.stat().st_size for file in folder.rglob("*")) / 1e6
-    report("index build and writing", clock, f"{mb:.0f} MB on disk")
+    figures["index_mb"] = sum(file.stat().st_size for file in folder.rglob("*")) / 1e6
+    figures["index_cpu_s"] = report("index build and writing", clock, f"{figures['index_mb']:.0f} MB on disk")
     rows = store.rows_of(hash_bytes(world.table("shop", 0, asked)["offer_id"])).astype(np.int32)
     find_near(store.postings, rows[:10], 10, threads=1)
     # The first pass computes what every row that it reads has in common for all queries; the second finds it there.
     for name in ("first pass", "second pass"):
         clock = time.process_time()
         graph = find_near(store.postings, rows, 10, threads=1)
-        report(f"{asked} queries, k = 10, {name}", clock, f"{asked / (time.process_time() - clock):,.0f} queries a CPU second")
-    recall(world, store, rows, graph.near, 10)
+        figures["queries_a_cpu_s"] = asked / (time.process_time() - clock)
+        report(f"{asked} queries, k = 10, {name}", clock, f"{figures['queries_a_cpu_s']:,.0f} queries a CPU second")
+    figures["recall_at_10"] = recall(world, store, rows, graph.near, 10)
     clock = time.process_time()
     graph = find_near(store.postings, rows, 50, threads=1)
     report(f"{asked} queries, k = 50", clock, f"{asked / (time.process_time() - clock):,.0f} queries a CPU second")
@@ -156,41 +162,51 @@ def measure_candidates(world: World, folder: Path) -> None:
         started = time.perf_counter()
         find_near(store.postings, np.array([row]), 10, threads=1)
         times.append(1000 * (time.perf_counter() - started))
-    print(f"  one query at a time: p50 {np.percentile(times, 50):.2f} ms, p99 {np.percentile(times, 99):.2f} ms on the clock")
+    figures["query_p99_ms"] = float(np.percentile(times, 99))
+    print(f"  one query at a time: p50 {np.percentile(times, 50):.2f} ms, p99 {figures['query_p99_ms']:.2f} ms on the clock")
     more = pa.concat_tables([offers, world.table("shop", asked, min(size, asked + ADDED))])
     live = live_offers(more)
     clock = time.process_time()
     grown = synced_store(live, folder)
-    report(f"{more.num_rows - offers.num_rows} offers added, with opening the index", clock, f"{grown.size} live")
+    figures["added_cpu_s"] = report(f"{more.num_rows - offers.num_rows} offers added, with opening the index", clock, f"{grown.size} live")
+    return figures
 
 
-def recall(world: World, store: Store, rows: np.ndarray, near: np.ndarray, k: int) -> None:
-    """Print the share of offers whose product is among the k nearest."""
+def recall(world: World, store: Store, rows: np.ndarray, near: np.ndarray, k: int) -> float:
+    """The share of the resolvable offers whose product is among the k nearest, printed with that of all."""
     wanted = store.rows_of(hash_bytes(pa.chunked_array([pa.array([f"products:{number}" for number in range(rows.size)])])))
     found = (near == wanted[:, None]).any(axis=1)
-    print(f"  recall@{k}: {found[world.resolvable[: rows.size]].mean():.4f} of the resolvable, {found.mean():.4f} of all")
+    of_resolvable = float(found[world.resolvable[: rows.size]].mean())
+    print(f"  recall@{k}: {of_resolvable:.4f} of the resolvable, {found.mean():.4f} of all")
+    return of_resolvable
 
 
-def measure_whole(world: World, folder: Path) -> None:
-    """All offers against all products, then again with 10,000 of them changed."""
+def measure_whole(world: World, folder: Path) -> dict[str, float]:
+    """All offers against all products, then again with 10,000 of them changed, then one at a time. Figures by name, units last."""
+    figures: dict[str, float] = {}
     size = len(world.products)
     table = world.table("shop", 0, size)
     offers = pa.concat_tables([world.table("products", 0, size), table])
     model = None
-    for name, asked in ((f"{size} offers against {size} products", table["offer_id"]), (f"{ADDED} of them changed", table["offer_id"].slice(0, ADDED))):
+    steps = (("all", f"{size} offers against {size} products", table["offer_id"]), ("changed", f"{ADDED} of them changed", table["offer_id"].slice(0, ADDED)))
+    for key, name, asked in steps:
         clock, started = time.process_time(), time.monotonic()
         matched = match_offers(offers, asked.combine_chunks(), matching=Matching(), model=model, run=1, cache=folder)
-        report(name, clock, f"{time.monotonic() - started:.0f} s on the clock, " + ", ".join(f"{step} {value:g}" for step, value in matched.figures.items()))
+        figures[f"{key}_wall_s"] = time.monotonic() - started
+        told = ", ".join(f"{step} {value:g}" for step, value in matched.figures.items())
+        figures[f"{key}_cpu_s"] = report(name, clock, f"{figures[f'{key}_wall_s']:.0f} s on the clock, {told}")
+        figures[f"{key}_peak_mb"] = peak_mb()
         if model is None:
-            top(world, matched.pairs)
+            figures["top_1"] = top(world, matched.pairs)
         model = matched.model
         offers = changed(offers, size)
     if model is not None:
-        one_at_a_time(synced_store(live_offers(offers), folder), offers.slice(size, SINGLE_QUERIES), model)
+        figures |= one_at_a_time(synced_store(live_offers(offers), folder), offers.slice(size, SINGLE_QUERIES), model)
+    return figures
 
 
-def one_at_a_time(store: Store, offers: pa.Table, model: Model) -> None:
-    """Print how long it takes to find and score the products of one offer, as an API does."""
+def one_at_a_time(store: Store, offers: pa.Table, model: Model) -> dict[str, float]:
+    """How long it takes to find and score the products of one offer, as an API does, printed and by name."""
     times, cpu = [], []
     for number in range(offers.num_rows):
         started, cpu_started = time.perf_counter(), time.thread_time()
@@ -201,6 +217,7 @@ def one_at_a_time(store: Store, offers: pa.Table, model: Model) -> None:
         f"p50 {np.percentile(of, 50):.1f} ms, p99 {np.percentile(of, 99):.1f} ms {words}" for of, words in ((times, "on the clock"), (cpu, "of CPU"))
     )
     print(f"one offer against {store.size} offers, found and scored: {told}")
+    return {"one_p50_ms": float(np.percentile(times, 50)), "one_p99_ms": float(np.percentile(times, 99))}
 
 
 def changed(offers: pa.Table, size: int) -> pa.Table:
@@ -210,20 +227,28 @@ def changed(offers: pa.Table, size: int) -> pa.Table:
     return offers.set_column(offers.schema.get_field_index("identity_hash"), "identity_hash", pa.array(identity))
 
 
-def top(world: World, pairs: pa.Table) -> None:
-    """Print how often the best pair of a resolvable offer is right."""
+def top(world: World, pairs: pa.Table) -> float:
+    """How often the best pair of a resolvable offer is right, printed with that of all."""
     left, right, scores = (pairs[name].to_pylist() for name in ("left_id", "right_id", "score"))
     best: dict[str, tuple[float, bool]] = {}
     for product, offer, score in zip(left, right, scores, strict=True):
         if offer not in best or score > best[offer][0]:
             best[offer] = (score, product.split(":")[1] == offer.split(":")[1])
     right_ones = np.array([best.get(f"shop:{number}", (0.0, False))[1] for number in range(len(world.products))])
-    print(f"  best pair right for {right_ones[world.resolvable].mean():.4f} of the resolvable, {right_ones.mean():.4f} of all")
+    of_resolvable = float(right_ones[world.resolvable].mean())
+    print(f"  best pair right for {of_resolvable:.4f} of the resolvable, {right_ones.mean():.4f} of all")
+    return of_resolvable
 
 
-def report(name: str, clock: float, more: str) -> None:
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{name}: {time.process_time() - clock:.1f} CPU s, peak {peak_mb:.0f} MB; {more}", flush=True)
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def report(name: str, clock: float, more: str) -> float:
+    """CPU seconds since `clock`, printed with what they were for."""
+    cpu_s = time.process_time() - clock
+    print(f"{name}: {cpu_s:.1f} CPU s, peak {peak_mb():.0f} MB; {more}", flush=True)
+    return cpu_s
 
 
 if __name__ == "__main__":

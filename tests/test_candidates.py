@@ -160,6 +160,17 @@ def test_one_offer_is_answered_as_in_a_run() -> None:
     assert all(0 <= hit.score <= 1 for hit in search_one(store, unknown, model))
 
 
+def test_a_shared_gtin_is_found_behind_any_number_of_the_askers_own() -> None:
+    names = ["steel kettle", *(f"lamp {number} of many words" for number in range(40)), "quite another thing"]
+    numbers = dict.fromkeys(range(len(names)), 0)
+    rows = [{**offer(number), "title": name, "feed": "f0", "gtin": "04006381333931"} for number, name in zip(numbers, names, strict=True)]
+    rows[-1]["feed"] = "f1"
+    offers = pa.Table.from_pylist(rows, schema=arrow_schema(Offer))
+    store = build_store(live_offers(offers.slice(1)))
+    hits = search_one(store, offers.slice(0, 1), fit_store(store, Matching(candidates=4)), k=4)
+    assert rows[-1]["offer_id"] in [hit.offer_id for hit in hits]
+
+
 def test_nothing_is_found_of_offers_that_are_gone(tmp_path: Path) -> None:
     offers = table(dict.fromkeys(range(50), 0))
     synced_store(live_offers(offers), tmp_path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import endcap
 
 from endcap.learn.evaluate.block import evaluate_block
 from endcap.learn.evaluate.figures import best_threshold
@@ -60,6 +62,19 @@ def test_same_seed_same_figures(folder: Path) -> None:
         return {name: value for name, value in evaluate_link(folder, labels="all", seed=seed).items() if name not in ("cpu_s", "peak_mb")}
 
     assert figures(3) == figures(3)
+
+
+def test_several_seeds_are_measured_by_one_command(folder: Path) -> None:
+    each = [json.loads(run_endcap("evaluate", "link", str(folder), "--labels", "all", "--seed", seed, "--json")) for seed in ("3", "4", "3,4")]
+    assert each[2]["seeds"] == [3, 4] and [one["f1"] for one in each[2]["each"]] == [one["f1"] for one in each[:2]]
+    assert each[2]["f1"] == pytest.approx((each[0]["f1"] + each[1]["f1"]) / 2)
+    assert "'3,x' is no seed" in endcap("evaluate", "link", str(folder), "--seed", "3,x").stderr
+
+
+def run_endcap(*arguments: str) -> str:
+    done = endcap(*arguments)
+    assert done.code == 0, done.stderr
+    return done.stdout
 
 
 def test_labels_of_test_are_never_seen(folder: Path) -> None:

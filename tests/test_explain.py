@@ -16,12 +16,13 @@ from conftest import Demo, endcap
 from fastapi.testclient import TestClient
 from test_match import small_world
 
-from endcap import settings
+from endcap import settings, shelf
 from endcap.cli.show_pair import lines_of
 from endcap.decide.between import NEXT_STEPS, PairBar, PairExplanation, explain_between
 from endcap.lake import Manifest
 from endcap.match import Model, explain_pair, find_reach, fit_stacked, match_offers
 from endcap.match.block import find_candidates
+from endcap.match.explain import read_records
 from endcap.match.matching import Matched, asked_rows, candidate_pairs, compute_features, read_catalog
 from endcap.match.stack import LEARNED, WORDS
 from endcap.metrics import _cases
@@ -304,3 +305,10 @@ def test_a_persons_word_is_named_before_and_after_the_next_run(copy_of_demo: Pat
     found = explain_between(home, item.offer_id, other)
     assert found.verdict == "person" and "kim said" in found.words and "next run" not in found.words
     assert asdict(found)["answers"] == found.answers
+
+
+def test_words_name_the_code_and_know_offers_of_one_feed() -> None:
+    one, other = read_records([{"title": "Bosch washing machine WAN28282 white", "feed": "a"}, {"title": "washing machine Bosch WAN28282", "feed": "a"}])
+    told = {name: shelf.component("features", name).words(one, other, 1.0) for name in ("rarest_shared", "code_shared", "rank_worst", "margin_low")}
+    assert told["rarest_shared"] == "both say WAN28282" and told["code_shared"] == "same code WAN28282"
+    assert "of one feed" in told["rank_worst"] and told["margin_low"] == "no rival in sight"

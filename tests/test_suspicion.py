@@ -94,8 +94,11 @@ def test_one_title_for_all_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:
-    feeds = {"left": rows(titles(150), gtin=lambda n: "4006381333931" if n < 30 else ""), "right": rows(titles(150, shift=500))}
+    feeds = {name: rows(titles(150, shift=shift), gtin=lambda n: "4006381333931" if n < 30 else "") for name, shift in (("left", 0), ("right", 500))}
     assert "placeholder_gtin" in notices(flow.run(catalog(tmp_path, feeds)))
+    with Home(settings.read(tmp_path)).connect() as con:
+        reasons = con.sql("SELECT reason FROM decisions WHERE kind = 'product'").fetchall()
+    assert len(reasons) == 300 and not [reason for (reason,) in reasons if "GTIN" in reason]
 
 
 def test_the_policy_says_what_holds(tmp_path: Path) -> None:

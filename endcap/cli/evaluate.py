@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from endcap.cli.options import Json, print_json
+from endcap.problems import BadInput
 
 Folder = Annotated[Path, typer.Argument(help="A folder with left.csv, right.csv and labels; the shapes are in docs/evaluate.md.")]
 Labels = Annotated[str, typer.Option("--labels", help="Which labels the model may see: all, none, or a number.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+Seeds = Annotated[str, typer.Option("--seed", help="Seed of everything random; of several, like 7,8,9, each is measured and the mean told.")]
 
 
 def block(
@@ -31,20 +35,21 @@ def match(
     labels: Labels = "all",
     choice: Annotated[str, typer.Option("--choose", help="How a number of labels is chosen: active, as a reviewer would be asked, or random.")] = "active",
     encoder: Annotated[bool, typer.Option("--encoder", help="Weigh in a text encoder tuned on train; needs the extra endcap[neural].")] = False,
-    seed: Seed = 7,
+    seed: Seeds = "7",
     as_json: Json = False,
 ) -> None:
     """Measure the classification of given pairs, on test."""
     from endcap.learn.evaluate.match import evaluate_match
 
-    _show(evaluate_match(folder, labels=int(labels) if labels.isdecimal() else labels, choice=choice, encoder=encoder, seed=seed), as_json)
+    known = int(labels) if labels.isdecimal() else labels
+    _show_seeded(lambda one: evaluate_match(folder, labels=known, choice=choice, encoder=encoder, seed=one), seed, as_json)
 
 
-def link(folder: Folder, labels: Labels = "none", seed: Seed = 7, as_json: Json = False) -> None:
+def link(folder: Folder, labels: Labels = "none", seed: Seeds = "7", as_json: Json = False) -> None:
     """Measure two raw tables to matched pairs, end to end."""
     from endcap.learn.evaluate.link import evaluate_link
 
-    _show(evaluate_link(folder, labels=labels, seed=seed), as_json)
+    _show_seeded(lambda one: evaluate_link(folder, labels=labels, seed=one), seed, as_json)
 
 
 def cluster(
@@ -54,14 +59,14 @@ def cluster(
     hide: Annotated[str, typer.Option(help="Columns that matching must not see, separated by commas.")] = "",
     labels: Annotated[str, typer.Option("--labels", help="How many answers the model may learn from: none, or a number.")] = "none",
     holdout: Annotated[float, typer.Option(help="Share of the clusters that arrive later, as new products.", min=0, max=0.9)] = 0.2,
-    seed: Seed = 7,
+    seed: Seeds = "7",
     as_json: Json = False,
 ) -> None:
     """Measure offers of many sources to products, end to end."""
     from endcap.learn.evaluate.cluster import evaluate_cluster
 
     hidden = [name.strip() for name in hide.split(",") if name.strip()]
-    _show(evaluate_cluster(file, truth=truth, source=source, hide=hidden, labels=labels, holdout=holdout, seed=seed), as_json)
+    _show_seeded(lambda one: evaluate_cluster(file, truth=truth, source=source, hide=hidden, labels=labels, holdout=holdout, seed=one), seed, as_json)
 
 
 def promise(
@@ -69,13 +74,13 @@ def promise(
     precision: Annotated[float, typer.Option(help="The precision promised.")] = 0.97,
     confidence: Annotated[float, typer.Option(help="How sure the promise must be.")] = 0.9,
     splits: Annotated[int, typer.Option(help="Random splits.", min=1)] = 20,
-    seed: Seed = 7,
+    seed: Seeds = "7",
     as_json: Json = False,
 ) -> None:
     """Measure how often a promise of precision is broken, and what it covers."""
     from endcap.learn.evaluate.promise import evaluate_promise
 
-    _show(evaluate_promise(folder, precision=precision, confidence=confidence, splits=splits, seed=seed), as_json)
+    _show_seeded(lambda one: evaluate_promise(folder, precision=precision, confidence=confidence, splits=splits, seed=one), seed, as_json)
 
 
 def loop(
@@ -118,6 +123,34 @@ def loop(
         if same := one.get("same_automation"):
             escapes = ", ".join(f"{arm} {same[arm]:.2%}" for arm in played)
             typer.echo(f"round {one['round']}, both over their surest {same['automation']:.1%} of all: escapes {escapes}")
+
+
+def _show_seeded(evaluate: Callable[[int], dict[str, Any]], seeds: str, as_json: bool) -> None:
+    """The figures of one seed; of several the mean of every figure, with the lowest and the highest, and in JSON those of each."""
+    numbers = [number.strip() for number in seeds.split(",")]
+    if not all(number.isdecimal() for number in numbers):
+        raise BadInput(f"{seeds!r} is no seed", where="--seed", todo="give a whole number, or several with commas between them, like 7,8,9")
+    each = [evaluate(int(number)) for number in numbers]
+    if len(each) == 1:
+        _show(each[0], as_json)
+    elif as_json:
+        print_json({**_mean(each), "seeds": [int(number) for number in numbers], "each": each})
+    else:
+        _show({name: _spread([figures[name] for figures in each]) for name in each[0]}, as_json=False)
+
+
+def _mean(values: list[Any]) -> Any:
+    """The mean of the numbers that are known, name by name within what holds them; of anything else the first."""
+    if isinstance(values[0], dict):
+        return {name: _mean([value[name] for value in values]) for name in values[0]}
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return statistics.mean(numbers) if numbers else values[0]
+
+
+def _spread(values: list[Any]) -> Any:
+    """A figure's mean with the lowest and the highest where seeds differ."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return f"{statistics.mean(numbers):.4f} ({min(numbers):g} to {max(numbers):g})" if len(set(numbers)) > 1 else _mean(values)
 
 
 def _show(figures: dict[str, Any], as_json: bool) -> None:

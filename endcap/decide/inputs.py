@@ -12,6 +12,7 @@ import pyarrow as pa
 from endcap.decide.answers import Answers, standing
 from endcap.decide.policy import Edge
 from endcap.decide.stated import agree
+from endcap.decide.suspicion import PLACEHOLDER_GTINS
 from endcap.settings import Policy
 
 
@@ -118,8 +119,9 @@ _LAST_PRODUCT = """
 CONTRADICTING = ("colour", "pack_count", "quantity", "size")
 SURE_FACT = 0.7
 
-_EDGES = """
-    SELECT p.left_id, p.right_id, p.score, p.conflict, coalesce(l.gtin = r.gtin, false) AS same_gtin,
+_EDGES = f"""
+    WITH nobodys AS (SELECT DISTINCT gtin FROM ({PLACEHOLDER_GTINS}))
+    SELECT p.left_id, p.right_id, p.score, p.conflict, coalesce(l.gtin = r.gtin, false) AND l.gtin NOT IN (FROM nobodys) AS same_gtin,
            CASE WHEN l.currency IS NOT DISTINCT FROM r.currency AND l.price > 0 AND r.price > 0
                 THEN greatest(l.price::DOUBLE / r.price::DOUBLE, r.price::DOUBLE / l.price::DOUBLE) END AS price_ratio
     FROM pairs p JOIN offers l ON l.offer_id = p.left_id JOIN offers r ON r.offer_id = p.right_id
@@ -134,7 +136,8 @@ _STATED = f"""
         UNION SELECT p.left_id FROM pairs p SEMI JOIN open_ids ON open_ids.offer_id = p.right_id)
     SELECT offer_id, replace(attribute, '_', ' ') AS name, value || coalesce(' ' || unit, '') AS value FROM facts SEMI JOIN seen USING (offer_id)
     WHERE attribute IN {CONTRADICTING} AND confidence >= {SURE_FACT}
-    UNION ALL SELECT offer_id, 'GTIN', gtin FROM offers SEMI JOIN seen USING (offer_id) WHERE gtin IS NOT NULL
+    UNION ALL SELECT offer_id, 'GTIN', gtin FROM offers SEMI JOIN seen USING (offer_id)
+    WHERE gtin IS NOT NULL AND gtin NOT IN (SELECT gtin FROM ({PLACEHOLDER_GTINS}))
     ORDER BY 1, 2
 """
 

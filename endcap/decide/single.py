@@ -89,8 +89,8 @@ def decide_single(
     chosen: dict[str, tuple[Hit, Edge]] = {}
     for hit, edge in zip(hits, edges, strict=True):
         chosen.setdefault(around.offers[hit.offer_id]["product_id"] or hit.offer_id, (hit, edge))
-    others = [{name: around.offers[hit.offer_id][name] for name in SHOWN_FIELDS} for hit, _edge_ in chosen.values()]
-    bars = explain_beside(asked, others, model, [hit.features for hit, _edge_ in chosen.values()])
+    others = [{name: around.offers[hit.offer_id][name] for name in SHOWN_FIELDS} for hit, _ in chosen.values()]
+    bars = explain_beside(asked, others, model, [hit.features for hit, _ in chosen.values()])
     near = [_near(hit, edge, around, told, policy, thresholds) for (hit, edge), told in zip(chosen.values(), bars, strict=True)]
     return _ruled(asked, [edge for place, edge in enumerate(edges) if place < kept or edge.same_gtin], around, said, policy, thresholds, near)
 

@@ -27,7 +27,11 @@ FEW, MANY_OFFERS = 0.05, 500
 # What two offers may share instead of a title.
 KEYS = {"part number": "mpn", "GTIN": "gtin", "id": "source"}
 EQUAL_TITLES = 0.5
-PLACEHOLDER = 20
+# A GTIN on so many different titles of one feed stands for none of them.
+PLACEHOLDER_GTINS = """
+    SELECT feed, gtin, count(*) AS offers, count(DISTINCT title) AS titles FROM offers WHERE gtin IS NOT NULL GROUP BY feed, gtin
+    HAVING count(DISTINCT title) >= 20
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +181,7 @@ def _equal_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[S
 
 
 def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
-    rows = con.execute("""
-        SELECT feed, gtin, count(*), count(DISTINCT title) FROM offers WHERE gtin IS NOT NULL GROUP BY feed, gtin
-        HAVING count(DISTINCT title) >= ? ORDER BY count(*) DESC, feed, gtin LIMIT 3
-    """, [PLACEHOLDER]).fetchall()  # fmt: skip
+    rows = con.execute(f"{PLACEHOLDER_GTINS} ORDER BY offers DESC, feed, gtin LIMIT 3").fetchall()
     if rows:
         feed, gtin, offers, titles = rows[0]
         words = f"{offers:,} offers of {feed} with {titles:,} different titles share the GTIN {gtin}: it stands for none"

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, select
 from endcap import schema
 from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, PROPOSAL_EVENTS
-from endcap.settings import Policy
 
 VERB = "proposal"
 
@@ -32,11 +31,6 @@ def hash_of_trial(home: Home, trial_id: str) -> str | None:
     with home.connect() as con:
         rows = con.execute(f"SELECT * FROM {schema.Trial.TABLE} WHERE trial_id = ?", [trial_id]).fetchall()
     return hash_of(json.dumps(rows[0], default=str)) if len(rows) == 1 else None
-
-
-def hash_of_policy(policy: Policy) -> str:
-    """The hash of what the machine may decide alone."""
-    return hash_of(policy.model_dump_json())
 
 
 def sealed_steps(connection: Connection, proposal_id: int) -> list[dict[str, Any]]:

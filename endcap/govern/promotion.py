@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from endcap.decide.in_force import in_force
+from endcap.decide.policy import policy_id
 from endcap.govern import evidence, postmortems
 from endcap.govern.proposals import OWN, RUNNING, after_days, all_proposals, check_unedited, note, proposal, step, supersede
 from endcap.govern.switches import check_known, check_scope
@@ -187,7 +188,7 @@ def _check_evidence(home: Home, row: dict[str, Any], validated: dict[str, Any], 
         raise BadInput(f"the files of {row['artefact']} were altered after it was validated", where=where, todo="restore them, or " + again)
     if row["trial_id"] != validated["trial"] or evidence.hash_of_trial(home, str(row["trial_id"])) != validated["trial_hash"]:
         raise BadInput("the trial it rests on is not the one that was recorded", where=where, todo=again)
-    if evidence.hash_of_policy(in_force(home).policy) != validated["policy"]:
+    if policy_id(in_force(home).policy) != validated["policy"]:
         raise BadInput("it was validated under another policy than decides now", where=where, todo=f"`endcap run`, then {again}")
     if home.catalog.govern.current_data and validated["data_version"] != _snapshot_id(home):
         raise BadInput(f"it was validated on {validated['data_version']}, which is not current", where="govern.current_data", todo=again)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from endcap.decide import in_force
+from endcap.decide.policy import policy_id
 from endcap.govern import evidence
 from endcap.govern.proposal_files import GIVEN_BY, Head, as_text, name_of, path_of, read_text
 from endcap.infer.taxonomy import read_taxonomy
@@ -127,7 +128,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
     sealed = {
         "artefact_kind": kind, "artefact": artefact, "files": evidence.hash_of_files(home.model_folder(artefact)), "trial": found.trial_id,
         "trial_hash": evidence.hash_of_trial(home, found.trial_id), "verdict": found.verdict, "data_version": found.data_version,
-        "text": evidence.hash_of(row["text"]), "policy": evidence.hash_of_policy(in_force.at_snapshot(home).policy),
+        "text": evidence.hash_of(row["text"]), "policy": policy_id(in_force.at_snapshot(home).policy),
     }  # fmt: skip
     done = step(home, proposal_id, "validated", actor=actor, reason="", details=sealed, trial_id=found.trial_id, verdict=str(found.verdict))
     return {**done, "validation": found.to_json()}

@@ -47,6 +47,12 @@ class Record:
         """Tokens that are of the given kind in this offer."""
         return {token for token, flags in self.flags.items() if flags & flag}
 
+    def rarest(self, tokens: set[int]) -> str:
+        """The rarest of some tokens as this offer writes it; of equally rare ones a code, then the longest. '?' where it writes none of them as such."""
+        written = [(token, self.shown[f"token {token}"]) for token in tokens if f"token {token}" in self.shown]
+        order = [(-self.rarity[token], not self.flags[token] & CODE, -len(form), form) for token, form in written]
+        return min(order)[-1] if order else "?"
+
     def squares(self, tokens: set[int]) -> float:
         """Sum of rarity squared."""
         return sum(self.rarity[token] ** 2 for token in sorted(tokens))

@@ -51,8 +51,7 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     asked = _read(offer, store.delta.feed_names)
     tokens = asked.tokens
     ids, near, similarity = _near(store, asked, k)
-    shared = store.sharing(tokens, k)
-    rows = np.union1d(near, shared[store.postings.feeds[shared] != asked.feed]).astype(np.int32)
+    rows = np.union1d(near, store.sharing(tokens, asked.feed, k)).astype(np.int32)
     if not rows.size:
         return []
     others = find_near(store.postings, rows, k, threads=1)

@@ -112,10 +112,10 @@ class Store:
         parts = [getattr(rows if hasattr(rows, name) else rows.tokens, name) for rows in (self.base.rows, self.delta)]
         return np.concatenate(parts) if self.delta.size else np.asarray(parts[0])
 
-    def sharing(self, tokens: Tokens, limit: int) -> np.ndarray:
-        """Rows of live offers that share a strong key with an offer outside the store, its GTIN or its brand and part number; `limit` of each at most."""
+    def sharing(self, tokens: Tokens, feed: int, limit: int) -> np.ndarray:
+        """Rows of live offers of other feeds with the GTIN, or the brand and part number, of an offer outside the store; `limit` of each at most."""
         wanted = ((self._by_gtin, tokens.gtin[0]), (self._by_part_number, part_numbers(tokens.brand, tokens.mpn)[0]))
-        return np.concatenate([_holding(order, key, self.postings.feeds)[:limit] for order, key in wanted])
+        return np.concatenate([_holding(order, key, self.postings.feeds, feed)[:limit] for order, key in wanted])
 
     @cached_property
     def _by_gtin(self) -> tuple[np.ndarray, np.ndarray]:
@@ -281,10 +281,10 @@ def _ordered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return keys[rows], rows
 
 
-def _holding(order: tuple[np.ndarray, np.ndarray], key: np.uint64, feeds: np.ndarray) -> np.ndarray:
+def _holding(order: tuple[np.ndarray, np.ndarray], key: np.uint64, feeds: np.ndarray, feed: int) -> np.ndarray:
     keys, rows = order
     found = rows[np.searchsorted(keys, key, "left") : np.searchsorted(keys, key, "right")] if key else rows[:0]
-    return found[feeds[found] >= 0]
+    return found[(feeds[found] >= 0) & (feeds[found] != feed)]
 
 
 def price_numbers(column: pa.ChunkedArray[Any]) -> np.ndarray:

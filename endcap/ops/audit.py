@@ -69,11 +69,12 @@ def verify(engine: Engine, heads: Path | None = None) -> Verified:
                 return Verified(expected - 1, expected, f"row {expected} ({row['verb']} by {row['actor']}, {row['at']}) was altered")
             if noted.pop(row["audit_id"], found["seal"]) != found["seal"]:
                 return Verified(expected - 1, expected, f"row {expected} is another one than {HEADS} noted")
-            changed = _changed_answer(row, answers)
+            details = json.loads(row["details_json"])
+            changed = _changed_answer(details, answers)
             if changed:
                 return Verified(expected - 1, expected, f"{changed} since row {expected} ({row['verb']} by {row['actor']}, {row['at']}) sealed it")
             before, expected = found["seal"], expected + 1
-            sealed.add(json.loads(row["details_json"]).get("override"))
+            sealed.add(details.get("override"))
     if noted:
         words = f"rows {expected} to {max(noted)} are missing, which {HEADS} noted: they were cut off, or an older backup was restored"
         return Verified(expected - 1, expected, words)
@@ -90,9 +91,8 @@ def _noted(heads: Path | None) -> dict[int, str]:
     return {int(line[0]): line[1] for line in lines if len(line) == 2 and line[0].isdecimal()}
 
 
-def _changed_answer(row: dict[str, Any], answers: dict[int, RowMapping]) -> str:
+def _changed_answer(details: dict[str, Any], answers: dict[int, RowMapping]) -> str:
     """What is wrong with the answer that a row of the audit seals; empty where nothing is, or it seals none."""
-    details = json.loads(row["details_json"])
     if "answer" not in details:
         return ""
     stored = answers.get(details["override"])

@@ -27,9 +27,8 @@ def words(left: Record, right: Record, value: float) -> str:
     shared = _shared(left, right)
     if not shared:
         return ""
-    rarest = min(shared, key=lambda token: (-left.rarity[token], -len(left.shown.get(f"token {token}", "")), token))
-    code = left.shown.get(f"token {rarest}") or right.shown.get(f"token {rarest}", "")
-    return f"same code {code}".strip()
+    written = (side.rarest(shared) for side in (left, right))
+    return f"same code {next((code for code in written if code != '?'), '')}".strip()
 
 
 def _shared(left: Record, right: Record) -> set[int]:

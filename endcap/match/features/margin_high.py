@@ -23,7 +23,9 @@ def column(pairs: Pairs) -> np.ndarray:
 
 def words(left: Record, right: Record, value: float) -> str:
     """The margin in percent."""
-    return f"{100 * value:.0f} % nearer than the runner-up from one side" if value >= 0 else ""
+    if value >= 1:
+        return "no rival in sight, from one side"
+    return f"{100 * value:.0f} % nearer than the next, from one side" if value >= 0 else f"a rival is {-100 * value:.0f} % nearer, from either side"
 
 
 CASES = [

@@ -23,6 +23,8 @@ def column(pairs: Pairs) -> np.ndarray:
 
 def words(left: Record, right: Record, value: float) -> str:
     """The margin in percent."""
+    if value >= 1:
+        return "no rival in sight"
     return f"{100 * value:.0f} % nearer than the runner-up" if value >= 0 else f"a rival is {-100 * value:.0f} % nearer"
 
 

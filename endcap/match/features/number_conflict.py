@@ -32,8 +32,7 @@ def _lost(own: Record, other: Record) -> set[int]:
 
 
 def _shown(own: Record, other: Record) -> str:
-    rarest = min(_lost(own, other), key=lambda token: (-own.rarity[token], token))
-    return own.shown.get(f"token {rarest}", "?")
+    return own.rarest(_lost(own, other))
 
 
 CASES = [

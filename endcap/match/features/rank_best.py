@@ -22,8 +22,8 @@ def column(pairs: Pairs) -> np.ndarray:
 
 
 def words(left: Record, right: Record, value: float) -> str:
-    """The rank."""
-    return f"rank {value:.0f} seen from one side"
+    """The rank among the candidates of the other's feed."""
+    return "" if left.feed == right.feed else f"rank {value:.0f} of its feed, seen from one side"
 
 
 CASES = [

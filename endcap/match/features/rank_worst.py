@@ -22,8 +22,10 @@ def column(pairs: Pairs) -> np.ndarray:
 
 
 def words(left: Record, right: Record, value: float) -> str:
-    """Whether each is the other's nearest."""
-    return "each other's nearest" if value == 1 else f"rank {value:.0f} seen from the other side"
+    """Whether each is the nearest that the other has in its feed; offers of one feed are not among each other's candidates."""
+    if left.feed == right.feed:
+        return "of one feed, which has no candidates of its own"
+    return "each other's nearest" if value == 1 else f"rank {value:.0f} of its feed, seen from the other side"
 
 
 CASES = [

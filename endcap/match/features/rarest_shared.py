@@ -6,7 +6,6 @@ import numpy as np
 
 from endcap.match.index import SEARCHED
 from endcap.match.pairs import Pairs
-from endcap.match.reading import WORD
 from endcap.match.record import Record
 
 VIEW = "content"
@@ -24,12 +23,9 @@ def column(pairs: Pairs) -> np.ndarray:
 
 
 def words(left: Record, right: Record, value: float) -> str:
-    """The rarest word of both."""
-    both = left.only(WORD) & right.only(WORD)
-    if not both:
-        return ""
-    rarest = min(both, key=lambda token: (-left.rarity[token], token))
-    return f"both say {left.shown.get(f'token {rarest}', '?')}"
+    """The rarest word or code of both."""
+    both = left.only(SEARCHED) & right.only(SEARCHED)
+    return f"both say {left.rarest(both)}" if both else ""
 
 
 CASES = [

@@ -226,7 +226,6 @@ function decide(action, place = 0) {
 function remember(item, words) {
   state.last.unshift({ item, words });
   state.last.length = Math.min(state.last.length, 200);
-  rail();
 }
 
 function median(values) {
@@ -383,6 +382,7 @@ function decideAll(items, action) {
   state.seconds.push(...fit.map(() => Math.min(IDLE_S, (decisions[0].answered_ms - decisions[0].shown_ms) / 1000 / fit.length)));
   state.waiting -= fit.length;
   outbox.add(decisions);
+  rail();
   show();
   announce(action, fit.length);
 }
@@ -402,6 +402,7 @@ function settleConflict(theirs) {
   state.items.shift();
   remember(item, DID[again.action]);
   outbox.add([again]);
+  rail();
   show();
 }
 
