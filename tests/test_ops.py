@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -21,9 +23,10 @@ from conftest import empty_database
 from sqlalchemy import Engine, create_engine, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
-from endcap.ops import audit, database
+from endcap.ops import access, audit, database
+from endcap.ops.access import Scope
 from endcap.ops.database import open_database, writing
-from endcap.ops.tables import AUDIT, HEAD, METADATA, OVERRIDES
+from endcap.ops.tables import AUDIT, HEAD, METADATA, OVERRIDES, USERS
 from endcap.problems import BadInput
 
 ANSWER = {
@@ -72,6 +75,50 @@ def test_a_database_from_before_the_steps_is_brought_up_and_keeps_its_answers(ad
         assert copy.execute("SELECT count(*) FROM overrides").fetchone() == (1,)
         assert copy.execute("SELECT count(*) FROM sqlite_master WHERE name = 'audit'").fetchone() == (0,)
     engine.dispose()
+
+
+def test_users_of_before_they_were_sealed_are_sealed_as_they_are(address: str) -> None:
+    old = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
+    from alembic.operations import Operations
+
+    with old.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        for number in range(1, 8):
+            import_module(f"endcap.ops.migrations.versions.step_{number:03}").upgrade()
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('007')"))
+        connection.execute(insert(USERS).values(name="ana", role="viewer", team="t", made_at="2026-01-01T00:00:00Z", locked=False))
+    old.dispose()
+    engine = open_database(address)
+    access.grant(engine, "ana", Scope("lead", "seller"), actor="test")
+    assert audit.verify(engine) == audit.Verified(2)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("statement", "words"), [
+    ("UPDATE users SET role = 'admin' WHERE name = 'ana'", "users ana was altered"),
+    ("UPDATE users SET password = 'other' WHERE name = 'ana'", "users ana was altered"),
+    ("DELETE FROM grants", "grants ana seller [*] was removed"),
+    ("UPDATE grants SET role = 'admin'", "grants ana seller [*] was altered"),
+    ("INSERT INTO users VALUES ('eve', 'admin', 't', NULL, '2026', false, NULL)", "users eve was made"),
+    ("UPDATE passes SET role = 'admin'", "passes [0-9a-f]+ was altered"),
+    ("UPDATE passes SET ended = false", "passes [0-9a-f]+ was altered"),
+])  # fmt: skip
+def test_who_may_do_what_is_sealed(engine: Engine, statement: str, words: str) -> None:
+    for password in ("a long enough password", "another long password"):
+        access.add_user(engine, "ana", "reviewer", team="t", password=password, actor="test")
+        access.grant(engine, "ana", Scope("reviewer", "seller"), actor="test")
+        secret = access.sign_in(engine, "ana", password)
+        assert secret is not None and audit.verify(engine).broken is None
+    for token in ("sync", "other"):
+        access.make_token(engine, token, "viewer", days=1, actor="test")
+    person = access.who(engine, secret, "session")
+    assert person is not None and access.end(engine, person.pass_id, actor="test")
+    before = audit.verify(engine)
+    assert before.broken is None
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    found = audit.verify(engine)
+    assert found.broken == before.rows + 1 and re.search(f"{words} past the product", found.words)
 
 
 def test_a_database_of_a_newer_version_is_refused_in_a_sentence(address: str) -> None:

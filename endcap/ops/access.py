@@ -72,10 +72,14 @@ def add_user(engine: Engine, name: str, role: str, *, team: str, password: str |
     with writing(engine) as connection:
         if connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first():
             connection.execute(update(USERS).where(USERS.c.name == name).values(row))
-            connection.execute(update(PASSES).where(or_(PASSES.c.name == name, PASSES.c.owner == name)).values(ended=True))
+            its = or_(PASSES.c.name == name, PASSES.c.owner == name)
+            open_ones = connection.execute(select(PASSES.c.pass_id).where(its, ~PASSES.c.ended)).scalars().all()
+            connection.execute(update(PASSES).where(its).values(ended=True))
         else:
+            open_ones = []
             connection.execute(insert(USERS).values(row | {"name": name}))
-        audit.record(connection, actor, "user", name, {"role": role, "team": team, "password": password is not None})
+        sealed = _sealed_user(connection, name) | audit.access_of(connection, PASSES, PASSES.c.pass_id.in_(open_ones))
+        audit.record(connection, actor, "user", name, {"role": role, "team": team, "password": password is not None, "access": sealed})
 
 
 def grant(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
@@ -94,17 +98,20 @@ def grant(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
         connection.execute(delete(GRANTS).where(*_this_grant(name, scope)))
         row = {"name": name, "supplier": scope.supplier, "category": scope.category, "role": scope.role, "made_at": now()}
         connection.execute(insert(GRANTS).values(row))
-        audit.record(connection, actor, "grant", name, {"role": scope.role, "supplier": scope.supplier, "category": scope.category})
+        sealed = audit.access_of(connection, GRANTS, *_this_grant(name, scope))
+        audit.record(connection, actor, "grant", name, {"role": scope.role, "supplier": scope.supplier, "category": scope.category, "access": sealed})
 
 
 def withdraw(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
     """Take a user's grant for a scope away, at once. One who has none left does nothing but look. Raises BadInput where there is no such grant."""
     with writing(engine) as connection:
+        gone = audit.access_of(connection, GRANTS, *_this_grant(name, scope))
         if connection.execute(delete(GRANTS).where(*_this_grant(name, scope))).rowcount == 0:
             raise BadInput(f"{name} has no grant for this scope", where="grants", todo="see `endcap users`")
         if not _grants(connection, name):  # without any, the user's own role would hold everywhere
             connection.execute(update(USERS).where(USERS.c.name == name).values(role="viewer"))
-        audit.record(connection, actor, "withdraw", name, {"supplier": scope.supplier, "category": scope.category})
+        sealed = dict.fromkeys(gone) | _sealed_user(connection, name)
+        audit.record(connection, actor, "withdraw", name, {"supplier": scope.supplier, "category": scope.category, "access": sealed})
 
 
 def users(engine: Engine) -> list[User]:
@@ -160,6 +167,7 @@ def sign_in_outside(engine: Engine, name: str, role: str, *, subject: str, team:
                 connection.execute(insert(USERS).values(row | {"name": name, "team": team, "password": None, "made_at": now(), "locked": False}))
             else:
                 connection.execute(update(USERS).where(USERS.c.name == name).values(row))
+            audit.record(connection, name, "user", name, {"role": role, "by": "provider", "access": _sealed_user(connection, name)})
             secret = _make(connection, "session", name, role, SESSION_S, actor=name, owner=name)
     if refused:
         raise BadInput(f"{name} does not sign in by the provider", where="users", todo="see `endcap users`; another user may have this name")
@@ -179,7 +187,7 @@ def redeem(engine: Engine, secret: str) -> str | None:
         found = _find(connection, secret, "link")
         if found is None:
             return None
-        connection.execute(update(PASSES).where(PASSES.c.pass_id == found.pass_id).values(ended=True))
+        _end(connection, found.pass_id, actor=found.name)
         return _make(connection, "session", found.name, found.role, SESSION_S, actor=found.name)
 
 
@@ -202,9 +210,13 @@ def make_token(
 def end(engine: Engine, pass_id: str, *, actor: str) -> bool:
     """End a pass at once; False where there is none of that name."""
     with writing(engine) as connection:
-        found = connection.execute(update(PASSES).where(PASSES.c.pass_id == pass_id, ~PASSES.c.ended).values(ended=True)).rowcount == 1
-        if found:
-            audit.record(connection, actor, "end pass", pass_id, {})
+        return _end(connection, pass_id, actor=actor)
+
+
+def _end(connection: Connection, pass_id: str, *, actor: str) -> bool:
+    found = connection.execute(update(PASSES).where(PASSES.c.pass_id == pass_id, ~PASSES.c.ended).values(ended=True)).rowcount == 1
+    if found:
+        audit.record(connection, actor, "end pass", pass_id, {"access": audit.access_of(connection, PASSES, PASSES.c.pass_id == pass_id)})
     return found
 
 
@@ -264,8 +276,14 @@ def _make(
     row = {"secret": _hash(secret), "pass_id": pass_id, "kind": kind, "name": name, "role": role, "made": made, "until": made + seconds, "ended": False}
     within = {"owner": owner, "supplier": supplier, "category": category}
     connection.execute(insert(PASSES).values(row | within))
-    audit.record(connection, actor, f"make {kind}", name, {"pass": pass_id, "role": role} | {name: value for name, value in within.items() if value})
+    sealed = audit.access_of(connection, PASSES, PASSES.c.pass_id == pass_id)
+    told = {"pass": pass_id, "role": role, "access": sealed} | {name: value for name, value in within.items() if value}
+    audit.record(connection, actor, f"make {kind}", name, told)
     return secret
+
+
+def _sealed_user(connection: Connection, name: str) -> dict[str, str | None]:
+    return audit.access_of(connection, USERS, USERS.c.name == name)
 
 
 def _check_names(name: str, team: str) -> None:

@@ -1,26 +1,30 @@
 """The audit: what was done by whom, append-only, each row sealed with the one before (a hash chain; Schneier and Kelsey 1998).
 
-A row about a person's answer seals the answer as well. So that what is cut off at the end is seen too, the number and seal of the last row are noted
-in a file beside the database by every run; whoever can write both can still cut both, so keep a copy of that file elsewhere.
+A row about a person's answer seals the answer as well, and one about users, grants and passes what these are from then on. So that what is cut off at
+the end is seen too, the number and seal of the last row are noted in a file beside the database by every run; whoever can write both can still cut
+both, so keep a copy of that file elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, func, insert, select
 
 from endcap.lake.tables import write_synced
 from endcap.ops.database import now
-from endcap.ops.tables import AUDIT, OVERRIDES
+from endcap.ops.tables import AUDIT, GRANTS, OVERRIDES, PASSES, USERS
 
 # What the first row is sealed with.
 BEGINNING = "0" * 64
 HEADS = "audit-heads.txt"
+# Who may do what, with what names a row: the last row of the audit that speaks of it seals it.
+ACCESS: dict[Table, tuple[str, ...]] = {USERS: ("name",), GRANTS: ("name", "supplier", "category"), PASSES: ("pass_id",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,15 @@ def record(connection: Connection, actor: str, verb: str, object: str, details: 
     connection.execute(insert(AUDIT).values(**row, seal=_seal(before, row)))
 
 
-def content_of(answer: RowMapping) -> str:
-    """What seals an answer: a hash of its whole row of OVERRIDES."""
-    return hashlib.sha256(_text(dict(answer)).encode()).hexdigest()
+def content_of(row: RowMapping) -> str:
+    """What seals a row of another table: a hash of all of it."""
+    return hashlib.sha256(_text(dict(row)).encode()).hexdigest()
+
+
+def access_of(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> dict[str, str | None]:
+    """The seals of rows of USERS, GRANTS or PASSES by the rows' names, as `record` takes them in its details under 'access'."""
+    rows = connection.execute(select(table).where(*conditions)).mappings()
+    return {" ".join([table.name, *(str(row[name]) for name in ACCESS[table])]): content_of(row) for row in rows}
 
 
 def note_head(engine: Engine, file: Path) -> None:
@@ -56,9 +66,9 @@ def note_head(engine: Engine, file: Path) -> None:
 
 
 def verify(engine: Engine, heads: Path | None = None) -> Verified:
-    """Compute every seal again, in order, those of the answers that the rows speak of, and compare with the `heads` that `note_head` wrote."""
+    """Compute every seal again, in order, and those of the answers, users, grants and passes that the rows speak of; compare with the `heads` noted."""
     before, expected = BEGINNING, 1
-    noted, sealed = _noted(heads), set[int | None]()
+    noted, sealed, access = _noted(heads), set[int | None](), dict[str, str | None]()
     with engine.connect() as connection:
         answers = {row["override_id"]: row for row in connection.execute(select(OVERRIDES)).mappings()}
         for found in connection.execute(select(AUDIT).order_by(AUDIT.c.audit_id)).mappings():
@@ -75,13 +85,28 @@ def verify(engine: Engine, heads: Path | None = None) -> Verified:
                 return Verified(expected - 1, expected, f"{changed} since row {expected} ({row['verb']} by {row['actor']}, {row['at']}) sealed it")
             before, expected = found["seal"], expected + 1
             sealed.add(details.get("override"))
+            access |= details.get("access", {})
+        now_is = {name: seal for table in ACCESS for name, seal in access_of(connection, table).items()}
+        went_on = connection.execute(select(func.max(AUDIT.c.audit_id))).scalar() not in (None, expected - 1)
     if noted:
         words = f"rows {expected} to {max(noted)} are missing, which {HEADS} noted: they were cut off, or an older backup was restored"
         return Verified(expected - 1, expected, words)
     foreign = sorted(answers.keys() - sealed)
     if foreign:
         return Verified(expected - 1, expected, f"no row speaks of answer {foreign[0]} (by {answers[foreign[0]]['actor']}): it came past the product")
-    return Verified(expected - 1)
+    changed = _changed_access(access, now_is)
+    if changed and went_on:  # somebody signed in while we read
+        return verify(engine, heads)
+    return Verified(expected - 1, expected if changed else None, changed)
+
+
+def _changed_access(sealed: Mapping[str, str | None], now_is: Mapping[str, str | None]) -> str:
+    """Which user, grant or pass is another than the audit says; empty where none is."""
+    for name in sorted(sealed.keys() | now_is.keys()):
+        if sealed.get(name) != now_is.get(name):
+            how = "removed" if name not in now_is else "altered" if sealed.get(name) else "made"
+            return f"who may do what was changed: {name} was {how} past the product"
+    return ""
 
 
 def _noted(heads: Path | None) -> dict[int, str]:
@@ -91,7 +116,7 @@ def _noted(heads: Path | None) -> dict[int, str]:
     return {int(line[0]): line[1] for line in lines if len(line) == 2 and line[0].isdecimal()}
 
 
-def _changed_answer(details: dict[str, Any], answers: dict[int, RowMapping]) -> str:
+def _changed_answer(details: dict[str, Any], answers: Mapping[int, RowMapping]) -> str:
     """What is wrong with the answer that a row of the audit seals; empty where nothing is, or it seals none."""
     if "answer" not in details:
         return ""
