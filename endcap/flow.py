@@ -66,6 +66,7 @@ from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers
 from endcap.match.live import live_in
 from endcap.metrics import measure
+from endcap.ops import audit
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput, in_words
@@ -131,8 +132,14 @@ def run(
         if groups and went_back(home, say):
             home.catalog = in_force(Home(catalog))  # what holds again
             results.append(_run_once(home, [], accept, say))
-        results[-1].notices.extend(follow_up(home, changed=bool(groups)))
+        results[-1].notices.extend([*_broken_audit(home, asked=bool(groups)), *follow_up(home, changed=bool(groups))])
         return results
+
+
+def _broken_audit(home: Home, *, asked: bool) -> list[str]:
+    """What a run that took something in has to say of an audit that is not whole: the answers may not be those that people gave."""
+    found = audit.verify(home.engine, home.path / audit.HEADS) if asked else audit.Verified(0)
+    return [] if found.broken is None else [f"WARNING the audit is broken: {found.words}; see `endcap audit verify`, nothing is promoted until it is whole"]
 
 
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:

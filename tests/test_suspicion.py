@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 import yaml
 from conftest import Demo, endcap
+from sqlalchemy import text
 
 from endcap import flow, settings
 from endcap.decide.suspicion import find_suspicions
@@ -186,3 +188,12 @@ def test_two_feeds_that_sell_different_things_are_noticed(tmp_path: Path) -> Non
     feeds = {"left": rows(titles(300)), "right": rows([f"Bolt kettle Q{9 * n}z" for n in range(290)] + titles(10))}
     said = notices(flow.run(catalog(tmp_path, feeds)))
     assert "few_linked" in said and "endcap audit" in said, said
+
+
+def test_a_run_says_that_the_audit_is_broken(tmp_path: Path) -> None:
+    given = catalog(tmp_path, {"left": rows(titles(150)), "right": rows(titles(150, shift=70))})
+    assert "audit" not in notices(flow.run(given))
+    with Home(given).engine.begin() as connection:
+        connection.execute(text("INSERT INTO users (name, role, team, made_at, locked) VALUES ('eve', 'admin', 't', '2026', false)"))
+    shutil.copytree(tmp_path / "inbox" / "2026-03-01", tmp_path / "inbox" / "2026-03-02")
+    assert "the audit is broken: who may do what was changed: users eve was made past the product" in notices(flow.run(given))
