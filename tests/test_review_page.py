@@ -68,7 +68,7 @@ def item_of(text: str, number: int = 0) -> dict[str, Any]:
         "gtin": None, "mpn": text, "price": "1.00 EUR", "quantity": text, "description": text, "url": None,
     }  # fmt: skip
     fields = [{"name": "colour", "offer": text, "other": text, "same": False}]
-    choice = {"product_id": "P1", "title": text, "offers": 3, "suppliers": 2, "likeness": 0.5, "nearest": stated, "fields": fields, "words": text}
+    choice = {"product_id": "P1", "title": text, "offers": 3, "suppliers": 2, "nearest": stated, "fields": fields, "words": text}
     return {
         "offer_id": f"x:{number}", "identity": "1", "evidence": "e", "reason_code": "doubtful", "reason": text, "model": None, "group": "g", "risks": [text],
         "offer": stated, "choices": [choice, {**choice, "product_id": "P2"}],

@@ -196,7 +196,12 @@ def said_by(home: Home, actor: str, most: int) -> list[OwnAnswer]:
     with home.engine.connect() as connection:
         found = [((row.override_id, 0), OwnAnswer(row.offer_id, row.action, row.at, not row.undone)) for row in connection.execute(own)]
         found += [((row.after_override or 0, row.ask_id), OwnAnswer(row.offer_id, row.action, row.answered_at, True)) for row in connection.execute(second)]
-    return [said for _order, said in sorted(found, key=lambda one: one[0], reverse=True)[:most]]
+    newest = [said for _order, said in sorted(found, key=lambda one: one[0], reverse=True)[:most]]
+    overruled = set[str]()  # offers on which a later answer of theirs stands
+    for place, said in enumerate(newest):
+        newest[place] = replace(said, standing=said.standing and said.offer_id not in overruled)
+        overruled |= {said.offer_id} if said.standing else set()
+    return newest
 
 
 def gold_of(home: Home, person: str) -> tuple[int, int]:

@@ -170,12 +170,12 @@ def _give(
     if known is not None:
         same = (known["actor"], known["offer_id"], known["action"], known["product_id"]) == (actor, one.offer_id, one.action, one.product_id)
         return Outcome(one.key, "repeated" if same else "reused", known["override_id"], known["action"], known["actor"])
-    standing = _standing(connection, one.offer_id, taken_in)
-    if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action in PLACED:
-        return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
     heavier = _heavier(connection, one, role, now_are.get(one.offer_id, one.identity_hash))
     if heavier is not None:
         return Outcome(one.key, "outweighed", heavier["override_id"], heavier["action"], heavier["actor"])
+    standing = _standing(connection, one.offer_id, taken_in)
+    if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action in PLACED:
+        return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
     row = {
         "offer_id": one.offer_id, "action": one.action, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id, "actor": actor,
         "reason_code": one.reason_code, "note": one.note, "undoes": None, "identity_hash": one.identity_hash, "group_id": one.group_id,

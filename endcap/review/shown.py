@@ -62,6 +62,7 @@ class Waiting:
     category: str | None
     reason_code: str
     cost: float  # what leaving it is expected to cost: chance of an error x offers that hang on it
+    doubt: float  # chance that the machine's better guess is wrong; it orders, and is never shown: who knows it judges for themselves no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,6 @@ class Choice:
     title: str
     offers: int
     suppliers: int
-    likeness: float | None
     nearest: Stated | None
     fields: list[Difference]
     words: str
@@ -155,7 +155,7 @@ def queue(tables: Tables, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> l
     )
     places = [Place(**row) for row in rows]
     chosen = [places[number] for number in ordered(places, first=not tables.rows(ANSWERED)[0]["answers"])]
-    return [Waiting(one.offer_id, one.supplier, one.category, one.reason_code, one.cost) for one in chosen]
+    return [Waiting(one.offer_id, one.supplier, one.category, one.reason_code, one.cost, one.doubt) for one in chosen]
 
 
 def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]] | None = None) -> list[Shown]:
@@ -231,7 +231,7 @@ def _shown(
     first = decision["proposed_product_id"]
     if first in products:
         best = {first: best.get(first, (None, None)), **{product: found for product, found in best.items() if product != first}}
-    choices = [_choice(offer, products[product], found, offers, values) for product, found in list(best.items())[:MAX_CANDIDATES]]
+    choices = [_choice(offer, products[product], found, offers, values) for product, (found, _likeness) in list(best.items())[:MAX_CANDIDATES]]
     first_choice = choices[0] if choices else None
     differing = ", ".join(_differing(offer["title"], first_choice)) if first_choice else ""
     others = _others(offer, first_choice, [offers[one] for one in members.get(first_choice.product_id, ()) if one in offers]) if first_choice else []
@@ -255,16 +255,14 @@ def _differing(title: str, choice: Choice) -> list[str]:
 
 
 def _choice(
-    offer: Mapping[str, Any], product: Mapping[str, Any], found: tuple[str | None, float | None], offers: Mapping[str, Mapping[str, Any]],
-    values: Mapping[str, Mapping[str, str]],
+    offer: Mapping[str, Any], product: Mapping[str, Any], found: str | None, offers: Mapping[str, Mapping[str, Any]], values: Mapping[str, Mapping[str, str]],
 ) -> Choice:  # fmt: skip
-    other_id, likeness = found
-    other = offers.get(other_id) if other_id else None
+    other = offers.get(found) if found else None
     fields = compare(values[offer["offer_id"]], values[other["offer_id"]]) if other else []
     apart = [f"{field.name} {field.offer} against {field.other}" for field in fields if field.same is False]
     alike = [f"same {field.name}" for field in fields if field.same]
     return Choice(
-        product["product_id"], product["title"], product["offers"], product["suppliers"], likeness, _stated(other, offer["title"]) if other else None,
+        product["product_id"], product["title"], product["offers"], product["suppliers"], _stated(other, offer["title"]) if other else None,
         fields, "; ".join([*alike, *apart]) or "no field is stated by both",
     )  # fmt: skip
 

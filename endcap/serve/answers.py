@@ -191,8 +191,8 @@ class Value(BaseModel):
     value: str
     unit: str | None
     confidence: float
-    source_offer_id: str
-    supplier: str | None
+    source_offer_id: str = Field(description="Where a person set the value, the offer that stood for the field before.")
+    supplier: str | None = Field(description="Null where a person set the value.")
     extractor: str
     model: str | None
     override_id: int | None

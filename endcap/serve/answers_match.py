@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
 
 from endcap.serve.answers import Answer, Taken
 
@@ -10,7 +12,7 @@ from endcap.serve.answers import Answer, Taken
 class Asked(Taken):
     """One offer as a seller would send it."""
 
-    title: str = Field(min_length=1, max_length=2000)
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
     brand: str | None = Field(None, max_length=200)
     gtin: str | None = Field(None, max_length=40)
     mpn: str | None = Field(None, max_length=200)

@@ -80,6 +80,7 @@ class Said(BaseModel):
     at: str
     note: str
     waits: bool = Field(description="The next run takes it in.")
+    overruled: bool = Field(description="Another answer about the field is served.")
 
 
 class Asked(BaseModel):

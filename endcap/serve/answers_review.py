@@ -53,7 +53,6 @@ class Choice(BaseModel):
     title: str
     offers: int
     suppliers: int
-    likeness: float | None
     nearest: Stated | None
     fields: list[Difference]
     words: str

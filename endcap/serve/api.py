@@ -30,6 +30,7 @@ def as_of(request: Request, version: str) -> Reading:
     reading: Reading | None = request.app.state.readings.at(version)
     if reading is None:
         raise NotFound(f"there is no version {version!r}", "every snapshot is listed at /api/v1/snapshots")
+    request.state.as_of = version
     return reading
 
 

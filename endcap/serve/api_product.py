@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from endcap.review.product import (
@@ -41,10 +41,12 @@ IfMatch = Annotated[str | None, Header(max_length=100, description="The version 
 
 
 @ROUTER.get("/products/{product_id}/answers")
-def said_of(reading: Pinned, home: Writing, product_id: str) -> answers.SaidOfProduct:
+def said_of(reading: Pinned, home: Writing, product_id: str, response: Response) -> answers.SaidOfProduct:
     """What people said of a product, what of it waits for the next run, and what the suppliers now contradict."""
     _live(reading, product_id)
-    return asking_changes.said_of(reading, home, product_id)
+    found = asking_changes.said_of(reading, home, product_id)
+    response.headers["ETag"] = found.version
+    return found
 
 
 @ROUTER.get("/products/{product_id}/history")
@@ -170,7 +172,7 @@ def _as_seen(reading: Reading, product_id: str, if_match: str | None) -> Check:
     _live(reading, product_id)
     if if_match is None:
         raise HTTPException(428, "say which version of the product was seen: send its version as If-Match")
-    return unchanged_since(reading, product_id, if_match.strip('"'))
+    return unchanged_since(reading, product_id, if_match.strip('"').partition(".")[0])
 
 
 def _stored(reading: Reading, home: Writing, product_id: str, deed: Deed) -> answers.Stored:

@@ -142,7 +142,7 @@ def release(request: Request, reading: Pinned, home: Writing) -> answers.Release
 
 @ROUTER.get("/groups")
 def groups(request: Request, reading: Pinned, home: Writing, supplier: Filter = "", category: Filter = "", reason: Filter = "") -> answers.Groups:
-    """Items that the same evidence speaks about, the largest groups first: by seller, reason and the fields that differ. Filters are those of the queue."""
+    """Items that the same evidence speaks about, the largest groups first, of each the least sure items first. Filters are those of the queue."""
     shown = _grouped(reading, person_of(request))
     open_now = {one.offer_id for one in _waiting(reading, home, person_of(request))[0] if _fits(one, supplier, category, reason)}
     members: dict[str, list[str]] = {}
@@ -308,7 +308,7 @@ def taken_in(reading: Reading) -> int:
 
 def _grouped(reading: Reading, person: Person) -> list[Shown]:
     def look(reading: Reading) -> list[Shown]:
-        ids = [one.offer_id for one in _queue(reading, person)[:GROUPED_OF]]
+        ids = [one.offer_id for one in sorted(_queue(reading, person)[:GROUPED_OF], key=lambda one: -one.doubt)]
         return [item for first in range(0, len(ids), 200) for item in look_at(reading, ids[first : first + 200])]
 
     return reading.keep(f"review groups of {person.scopes}", look)

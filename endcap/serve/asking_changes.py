@@ -34,13 +34,29 @@ def said_of(reading: Reading, home: Home, product_id: str) -> answers.SaidOfProd
     )
     with home.engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-    shown = [name for name in answers.Said.model_fields if name != "waits"]
+    shown = [name for name in answers.Said.model_fields if name not in ("waits", "overruled")]
+    served = _served(reading, product_id)
     asked = reading.rows("SELECT kind, value, reason, override_id FROM decisions WHERE product_id = ? AND starts_with(kind, ?) ORDER BY 1", [product_id, KIND])
     return answers.SaidOfProduct(
         snapshot=reading.snapshot_id, version=version, fields=list(fields()),
-        said=[answers.Said(**{name: row[name] for name in shown}, waits=row["override_id"] > taken_in) for row in rows],
+        said=[
+            answers.Said(**{name: row[name] for name in shown}, waits=waits, overruled=not waits and _overruled(row, served))
+            for row in rows for waits in [row["override_id"] > taken_in]
+        ],
         asked=[answers.Asked(field=row["kind"].removeprefix(KIND), says=row["value"], words=row["reason"], override_id=row["override_id"]) for row in asked],
     )  # fmt: skip
+
+
+def _served(reading: Reading, product_id: str) -> dict[str, int | None]:
+    """Whose answer each field's value is in this version, None where a supplier's word is served."""
+    row = next(iter(reading.find("products", "product_id", [product_id], ("values",))), None)
+    return {value["field"]: value["override_id"] for value in (row["values"] or [])} if row else {}
+
+
+def _overruled(row: Mapping[str, Any], served: Mapping[str, int | None]) -> bool:
+    """Whether a field's answer is not what is served, since a later or weightier one is."""
+    other = served.get(row["field"]) if row["field"] else None
+    return other is not None and other != row["override_id"]
 
 
 def field_history(reading: Reading, product_id: str, field: str) -> answers.FieldHistory:

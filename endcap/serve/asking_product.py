@@ -28,7 +28,9 @@ def product(reading: Reading, product_id: str, page: int = 1) -> answers.Product
     sent = offers_by_id(reading, [*(value["source_offer_id"] for value in values), *(decision["offer_id"] for decision in decided)])
     return answers.Product(
         snapshot=reading.snapshot_id, **{name: row[name] for name in SHARED_FIELDS}, offer_count=found, supplier_count=row["suppliers"],
-        values=[answers.Value(**value, supplier=sent.get(value["source_offer_id"], {}).get("supplier")) for value in values],
+        values=[
+            answers.Value(**value, supplier=None if value["override_id"] else sent.get(value["source_offer_id"], {}).get("supplier")) for value in values
+        ],
         page=page, pages=pages(found, OFFERS_A_PAGE), history=_history(reading, product_id),
         offers=[answers.ProductOffer(**{**sent[decision["offer_id"]], **decision}) for decision in decided if decision["offer_id"] in sent],
     )  # fmt: skip

@@ -75,7 +75,8 @@ class EveryAnswer:
             if message["type"] == "http.response.start":
                 started = True
                 own = [pair for pair in message["headers"] if pair[0].lower() not in _HEADER_NAMES]
-                message["headers"] = [*own, *_RAW_HEADERS, (_RAW_SNAPSHOT, snapshot.encode("latin-1"))]
+                answered = scope.get("state", {}).get("as_of") or snapshot
+                message["headers"] = [*own, *_RAW_HEADERS, (_RAW_SNAPSHOT, answered.encode("latin-1"))]
             await send(message)
 
         if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
@@ -85,7 +86,7 @@ class EveryAnswer:
         request = Request(scope)
         try:
             if _host(request) not in self.hosts:
-                answer = shown(request, 400, "unknown_host", "this server answers under its own name only", f"use http://{self.hosts[0]}")
+                answer = shown(request, 400, CODES[400], "this server answers under its own name only", f"use http://{self.hosts[0]}")
                 await answer(scope, receive, send_with_headers)
                 return
             length = request.headers.get("content-length", "0")
@@ -166,7 +167,9 @@ def _with_etag(known: str, send: Send) -> Send:
             return
         body = b"".join(parts)
         headers = MutableHeaders(raw=begun["headers"])
-        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        # What can be changed says its version first, so that If-Match may name what was had.
+        version = headers.get("etag", "").strip('"')
+        tag = f'"{version}{"." if version else ""}{hashlib.sha256(body).hexdigest()[:32]}"'
         headers["ETag"] = tag
         if tag in [one.strip().removeprefix("W/") for one in known.split(",")]:
             del headers["content-length"]

@@ -23,7 +23,7 @@ export function dialog(id, attributes, ...children) {
   return made;
 }
 
-export function showKeys() {
+export function showKeys(remapped = "") {
   const { all, digits, changed } = here();
   const line = (verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]),
     el("td", {}, el("input", { class: "key", value: keyOf(verb) === " " ? SPACE : keyOf(verb), maxlength: "1", "data-remap": verb, "aria-label": `Key for: ${WORDS[verb]}` })));
@@ -34,8 +34,8 @@ export function showKeys() {
     el("div", { id: "key-list" }, el("table", {}, el("tbody", {}, ...all.map(line), digits ? plain(digits, el("kbd", {}, "1"), " to ", el("kbd", {}, "9")) : null,
       plain("commands and products", el("kbd", {}, "Ctrl"), " ", el("kbd", {}, "K")), plain("open the line", el("kbd", {}, "Enter")), plain("back", el("kbd", {}, "Esc"))))),
     el("p", {}, el("label", {}, single, " Single keys act")), el("menu", {}, reset, el("button", { value: "close" }, "Close")));
-  const again = () => { changed(); dispatchEvent(new CustomEvent("endcap:keys")); showKeys(); };
-  const set = (box, key) => { remap(box.dataset.remap, key === SPACE ? " " : key, all); again(); };
+  const again = (verb) => { changed(); dispatchEvent(new CustomEvent("endcap:keys")); showKeys(verb); };
+  const set = (box, key) => { remap(box.dataset.remap, key === SPACE ? " " : key, all); again(box.dataset.remap); };
   made.addEventListener("input", ({ target }) => { if (target.dataset.remap && target.value) set(target, target.value); });
   made.addEventListener("keydown", (event) => {
     if (!event.target.dataset.remap || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
@@ -46,6 +46,8 @@ export function showKeys() {
   single.addEventListener("change", () => setSingleKeys(single.checked));
   reset.addEventListener("click", () => { standardKeys(); again(); });
   made.showModal();
+  // Never in a field of a key at first: the next key pressed would be taken for it.
+  (made.querySelector(`[data-remap="${remapped}"]`) ?? made.querySelector("button[value=close]")).focus();
 }
 
 function commandsHere(act) {

@@ -59,7 +59,7 @@ function drawSaid(said) {
     const one = together[0];
     const rest = together.length > 1 ? ` and ${together.length - 1} more` : "";
     return el("tr", {}, el("td", { class: "text", dir: "auto" }, wordsOf(one) + rest), el("td", { class: "text quiet", dir: "auto" }, one.note),
-      el("td", { class: "nowrap" }, el("span", { class: `badge ${one.waits ? "unknown" : "agrees"}` }, one.waits ? "waits for the next run" : "in this version")),
+      el("td", { class: "nowrap" }, el("span", { class: `badge ${one.waits || one.overruled ? "unknown" : "agrees"}` }, one.waits ? "waits for the next run" : one.overruled ? "another answer holds" : "in this version")),
       el("td", { class: "nowrap quiet" }, `${one.at.slice(0, 10)} ${one.at.slice(11, 16)} UTC`),
       el("td", { class: "r" }, may("reviewer") ? el("button", { type: "button", class: "plain", "data-undo": String(one.override_id) }, "Undo") : ""));
   }));
@@ -201,7 +201,8 @@ async function why() {
   const steps = [...pair.bars.filter((one) => one.words), { words: "everything else", contribution: rest }, ...(pair.log_odds === null ? [] : [{ words: "together", contribution: pair.log_odds, sum: true }])];
   const drawn = waterfall(steps);
   const bars = steps.map((one, place) => el("tr", {}, el("th", { scope: "row" }, one.words), el("td", {}, drawn[place]), el("td", { class: "r" }, number(one.contribution))));
-  told("Why these two are together", [el("p", { class: "why" }, pair.words), el("p", { class: "quiet" }, "Each line moves the weight for (right) or against (left) one product; together they are the weight the machine decides by."),
+  const named = (offer) => el("p", {}, el("a", { href: `/o/${encodeURIComponent(offer.offer_id)}`, dir: "auto" }, offer.title), " ", el("span", { class: "quiet" }, offer.offer_id));
+  told("Why these two are together", [named(pair.left), named(pair.right), el("p", { class: "why" }, pair.words), el("p", { class: "quiet" }, "Each line moves the weight for (right) or against (left) one product; together they are the weight the machine decides by."),
     el("div", { class: "wide" }, el("table", {}, el("caption", { class: "hidden" }, "What speaks for and against one product"), el("tbody", {}, ...bars)))]);
 }
 

@@ -19,7 +19,7 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false, barred: false };
 const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused });
 
 function tell(what, words = "") {
@@ -85,6 +85,7 @@ async function more() {
   state.loading = (async () => {
     try {
       const answer = await fetch(`/api/v1/review/next?${asked}`);
+      state.barred = answer.status === 403;
       if (!answer.ok) return tell({ 401: "signed out", 403: "forbidden" }[answer.status] ?? "failing");
       const found = await answer.json();
       const known = new Set([...had, ...outbox.all().map((one) => one.offer_id), ...state.items.map((item) => item.offer_id)]);
@@ -152,8 +153,14 @@ function options(name, counts) {
 }
 
 function count() {
-  const waits = state.waiting === null ? "…" : `${state.waiting.toLocaleString("en")} ${state.waiting === 1 ? "offer waits" : "offers wait"}`;
+  const filtered = Object.values(filters()).some(Boolean) && state.fitting < state.waiting ? `${state.fitting.toLocaleString("en")} of ` : "";
+  const waits = state.waiting === null ? state.barred ? "Nothing for you to decide" : "…" : `${filtered}${state.waiting.toLocaleString("en")} ${state.waiting === 1 ? "offer waits" : "offers wait"}`;
   $("left").textContent = state.said ? `${state.said}. ${waits}` : waits;
+}
+
+function fewer(n) {
+  state.waiting -= n;
+  state.fitting -= n;
 }
 
 function say(words) {
@@ -179,7 +186,7 @@ function showNothing() {
   const chosen = Object.values(filters()).filter(Boolean).length;
   const hidden = state.waiting - state.fitting;
   const who = Object.entries(state.holders).map(([name, n]) => `${name} (${n})`).join(", ");
-  const words = state.waiting === null ? "Loading" : state.leased ? `Others are looking at the last ${state.leased}${who ? `: ${who}` : ""}. What they leave comes back within five minutes.`
+  const words = state.barred ? "Reviewers decide here. Products, feeds and runs are open to you." : state.waiting === null ? "Loading" : state.leased ? `Others are looking at the last ${state.leased}${who ? `: ${who}` : ""}. What they leave comes back within five minutes.`
     : chosen && hidden > 0 ? `Nothing here; ${chosen} ${chosen === 1 ? "filter hides" : "filters hide"} ${hidden}.`
     : state.checks ? "No other link is there to be checked." : "Nothing needs you. Decisions the machine is unsure of appear after a run.";
   const way = chosen && hidden > 0 ? el("button", { type: "button", "data-empty": "all" }, "Show all") : !state.checks && state.waiting !== null && navigator.onLine
@@ -216,7 +223,7 @@ function decide(action, place = 0) {
   state.items.shift();
   state.refused = false;
   remember(item, action === "other" ? `candidate ${place + 1}` : DID[action]);
-  if (action !== "skip") state.waiting -= 1;
+  if (action !== "skip") fewer(1);
   outbox.add([decision]); // first, so that what is fetched ahead now does not bring this one again
   rail();
   show();
@@ -327,7 +334,7 @@ function putBack(items, undone, offerId) {
   const back = new Set([...items.map((item) => item.offer_id), offerId]);
   state.items = [...items, ...state.items.filter((item) => !back.has(item.offer_id))];
   state.last = state.last.filter(({ item }) => !back.has(item.offer_id));
-  state.waiting += undone;
+  fewer(-undone);
   state.undone += undone;
   rail();
   show();
@@ -353,8 +360,9 @@ async function batch() {
 }
 
 function askBatch(group, items) {
-  const sure = [...items].sort((one, other) => (one.choices[0]?.likeness ?? 0) - (other.choices[0]?.likeness ?? 0));
-  const samples = [...new Set([...sure.slice(0, 2), ...items.filter((_, place) => place % Math.ceil(items.length / 5) === 0)])].slice(0, 7);
+  // The least sure come first: two of them, and five from over all others.
+  const rest = items.slice(2);
+  const samples = [...items.slice(0, 2), ...rest.filter((_, place) => place % Math.ceil(rest.length / 5) === 0)].slice(0, 7);
   state.batch = items;
   const left = items.length - samples.length;
   const all = (action) => el("button", { type: "button", "data-batch": action }, `All ${items.length}: ${action} `, el("kbd", {}, shownKey(action)));
@@ -380,7 +388,7 @@ function decideAll(items, action) {
   state.items = state.items.filter((item) => !ids.has(item.offer_id));
   for (const item of fit) remember(item, `${DID[action]} (of ${fit.length})`);
   state.seconds.push(...fit.map(() => Math.min(IDLE_S, (decisions[0].answered_ms - decisions[0].shown_ms) / 1000 / fit.length)));
-  state.waiting -= fit.length;
+  fewer(fit.length);
   outbox.add(decisions);
   rail();
   show();
@@ -447,6 +455,9 @@ $("note-box").addEventListener("keydown", (event) => {
 });
 $("note-box").addEventListener("close", () => {
   state.reason = document.querySelector("input[name=reason]:checked")?.value ?? state.reason;
+  const [, words] = Object.values(REASONS).find(([code]) => code === state.reason) ?? [];
+  const given = [words, $("note").value.trim() && "a note"].filter(Boolean);
+  if (given.length) say(`Your next answer carries: ${given.join(" and ")}`);
 });
 $("filters").addEventListener("change", () => {
   history.pushState(null, "", `?${new URLSearchParams(Object.entries(filters()).filter(([, value]) => value))}`);
