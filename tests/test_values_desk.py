@@ -20,7 +20,7 @@ from endcap.problems import BadInput
 from endcap.review.override import store
 from endcap.review.product import Actor, house_categories, take_back
 from endcap.review.values import GivenValue, Question, give_values, questions, still_open
-from endcap.serve.asking_changes import suggestions
+from endcap.serve.asking_changes import said_of, suggestions
 from endcap.serve.reading import Reading
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -200,8 +200,20 @@ def test_a_word_that_suppliers_contradict_is_asked_and_kept_or_withdrawn(desk: D
     expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
     sent(page)
     assert [row["action"] for row in desk.stored()] == ["set", "set", "set", "undo"]
+    page.keyboard.press("u")  # of the suppliers' word: what it withdrew holds again
+    expect(page.locator("#left")).to_contain_text("The person's word holds again")
+    page.keyboard.press("u")  # of the answer before
+    expect(page.locator("#left")).to_have_text("Taken back. 1 question waits")
+    page.keyboard.press("n")
+    expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
+    sent(page)
+    stored = desk.stored()
+    assert [row["action"] for row in stored] == ["set", "set", "set", "undo", "set", "undo", "undo"]
+    kept, withdrawn = stored[4]["product_id"], stored[6]["product_id"]
+    assert {kept, withdrawn} == {row["product_id"] for row in named}
+    assert said_of(reading, home, withdrawn).asked == []
     flow.run(settings.read(folder))
-    assert questions(opened(folder)[1], "value") == []
+    assert [one.product_id for one in questions(opened(folder)[1], "value")] == [kept]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

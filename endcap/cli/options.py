@@ -35,7 +35,7 @@ def read_catalog(folder: Path, *, home: Path | None = None, inbox: Path | None =
 
 
 def actor(by: str) -> str:
-    return by or getpass.getuser()
+    return by.strip() or getpass.getuser()
 
 
 def print_json(result: Any) -> None:

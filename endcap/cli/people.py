@@ -62,11 +62,15 @@ def grant(
     from endcap.ops import access
     from endcap.ops.home import Home
     from endcap.problems import BadInput
+    from endcap.review.product import house_categories
 
     catalog = read_catalog(folder, home=home)
     known = {feed.supplier or feed_name for feed_name, feed in catalog.feeds.items()}
     if supplier != "*" and supplier not in known and not end:
         raise BadInput(f"there is no supplier {supplier!r}", where="--supplier", todo=f"use one of {', '.join(sorted(known)[:20])}")
+    house = house_categories(Home(catalog))
+    if category != "*" and house and not end and not any(path == category or path.startswith(f"{category} > ") for path in house):
+        raise BadInput(f"the house has no category {category!r}", where="--category", todo="name one as `endcap products` shows it, with its levels")
     engine, scope = Home(catalog).engine, access.Scope(role, supplier, category)
     if end:
         access.withdraw(engine, name, scope, actor=actor(by))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, String, and_, cast, insert, literal, or_, select, true
 
 from endcap.decide.answers import outweighs
 from endcap.ops import access, audit, webhooks
@@ -26,6 +26,12 @@ SKIP, ESCALATE = "skip", "escalate"
 ACTIONS = (*PLACED, SKIP, ESCALATE)
 # What an answer may give as its reason. Others are ours: that one was drawn at random is not for the sender to say.
 REASONS = ("pack", "size", "colour", "model", "bundle", "condition", "region", "brand", "category", "insufficient", "seller_data")
+# Why an answer about a value was taken back, and why one holds again: ours too, so that `undo_last` knows both.
+SUPPLIERS, RESTORED = "suppliers", "restored"
+# The answers of each desk.
+_ABOUT: dict[str, ColumnElement[bool]] = {
+    "": true(), "offers": OVERRIDES.c.field.is_(None), "category": OVERRIDES.c.field == "category", "value": OVERRIDES.c.field != "category",
+}  # fmt: skip
 # What others are told of an answer: neither who gave it nor what they noted.
 TOLD = ("action", "offer_id", "product_id", "counterpart_offer_id", "field", "value", "reason_code", "undoes", "group_id")
 
@@ -241,9 +247,13 @@ def given_by(home: Home, actor: str) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(mine).mappings()]
 
 
-def undo_last(home: Home, *, actor: str, offer_id: str | None = None) -> list[Override]:
-    """Take back the person's newest standing answer, or the one on a named offer, and all that were given as one with it; none where nothing stands."""
-    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", not_undone())
+def undo_last(home: Home, *, actor: str, offer_id: str | None = None, about: str = "") -> list[Override]:
+    """Take back the person's newest answer that holds, or the one on a named offer, and all that were given as one with it; none where none holds.
+
+    `about` keeps to the answers of one desk: offers, category or value; without it, of all. Where that answer let the suppliers' word stand again, what
+    it withdrew holds again, by this person.
+    """
+    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, _can_be_taken_back(), _ABOUT[about])
     newest = mine if offer_id is None else mine.where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.action.in_(ACTIONS))
     snapshot = home.snapshot()
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
@@ -252,7 +262,26 @@ def undo_last(home: Home, *, actor: str, offer_id: str | None = None) -> list[Ov
         if last is None:
             return []
         group = [last] if last["group_id"] is None else connection.execute(mine.where(OVERRIDES.c.group_id == last["group_id"])).mappings().all()
-        return [append(connection, home.catalog, snapshot_id, _undoing(row, actor)) for row in group]
+        return [append(connection, home.catalog, snapshot_id, _restoring(connection, row, actor) or _undoing(row, actor)) for row in group]
+
+
+def _can_be_taken_back() -> ColumnElement[bool]:
+    """Standing answers that restore nothing, and those that let the suppliers' word stand where what they withdrew was not restored since."""
+    again = OVERRIDES.alias()
+    its_key = literal(f"{RESTORED} ").concat(cast(OVERRIDES.c.override_id, String))
+    restored = select(again.c.override_id).where(again.c.reason_code == RESTORED, again.c.key == its_key)
+    given = and_(OVERRIDES.c.action != "undo", OVERRIDES.c.reason_code != RESTORED, not_undone())
+    return or_(given, and_(OVERRIDES.c.action == "undo", OVERRIDES.c.reason_code == SUPPLIERS, ~restored.exists()))
+
+
+def _restoring(connection: Connection, row: RowMapping, actor: str) -> dict[str, Any] | None:
+    """The word that this row withdrew for the suppliers', as this person's; None of any other row."""
+    if row["action"] != "undo":
+        return None
+    was = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == row["undoes"])).mappings().one()
+    names = ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "field", "value", "action", "role", "until", "said")
+    kept = {name: was[name] for name in names}
+    return {**kept, "actor": actor, "reason_code": RESTORED, "note": "", "undoes": None, "key": f"{RESTORED} {row['override_id']}"}
 
 
 def _undoing(row: RowMapping, actor: str) -> dict[str, Any]:

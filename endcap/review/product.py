@@ -169,8 +169,11 @@ def nothing_to_take_back(override_id: int) -> BadInput:
     return BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
 
 
-def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None) -> Deed:
-    """Undo an answer, with all that were given as one with it. Raises BadInput where there is nothing to undo, Outweighed as `set_field`."""
+def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None, reason_code: str = "") -> Deed:
+    """Undo an answer, with all that were given as one with it; the code says what for.
+
+    Raises BadInput where there is nothing to undo, Outweighed as `set_field`.
+    """
     snapshot = home.snapshot()
     with writing(home.engine) as connection:
         for check in _given(only_if):
@@ -185,7 +188,7 @@ def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None 
         kept = ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "group_id", "field", "value")
         group, ids = str(row["group_id"] or override_id), []
         for one in rows:
-            undoing = {name: one[name] for name in kept} | {"action": "undo", "actor": by.name, "role": by.role, "reason_code": "", "note": ""}
+            undoing = {name: one[name] for name in kept} | {"action": "undo", "actor": by.name, "role": by.role, "reason_code": reason_code, "note": ""}
             stored = append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", undoing | {"undoes": one["override_id"]})
             ids.append(stored.override_id)
     return Deed(group, tuple(ids), repeated=False)

@@ -19,12 +19,12 @@ from endcap.decide.fields import KIND
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
-from endcap.review.override import not_undone
+from endcap.review.override import SUPPLIERS, not_undone
 from endcap.review.product import Actor, Outweighed, set_field, take_back
 from endcap.review.shown import Tables
 
 KINDS = ("category", "value")
-SET, SUPPLIERS = "set", "suppliers"  # set a value; let the suppliers' word stand again
+SET = "set"
 MOST_OPTIONS = 9
 
 
@@ -139,7 +139,7 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int)
 
     try:
         if one.action == SUPPLIERS:
-            deed = take_back(home, int(one.override_id or 0), by, only_if=free)
+            deed = take_back(home, int(one.override_id or 0), by, only_if=free, reason_code=SUPPLIERS)
         else:
             deed = set_field(home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id, only_if=free)
     except _Met as met:

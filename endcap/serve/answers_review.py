@@ -159,6 +159,7 @@ class TakeBack(Taken):
     """The person's last answer, or their last one on a named offer."""
 
     offer_id: str | None = Field(default=None, max_length=400)
+    about: Literal["", "offers", "category", "value"] = Field(default="", description="Only of answers about these.")
 
 
 class Mine(BaseModel):

@@ -127,9 +127,10 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
 @ROUTER.post("/undo", response_model=answers.Undone)
 def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBack | None = None) -> Response:
     """Take back this person's last answer, or their last one on a named offer, with all that were given as one with it."""
-    person, named = person_of(request).name, given.offer_id if given else None
-    opened = blind.undo_blind(home, person, named)
-    offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person, offer_id=named)]
+    given = given or answers.TakeBack()
+    person, named = person_of(request).name, given.offer_id
+    opened = blind.undo_blind(home, person, named) if given.about in ("", "offers") else None
+    offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person, offer_id=named, about=given.about)]
     items = look_at(reading, offers[:MOST_AT_ONCE], blind.linked_of(blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
     return written(answers.Undone, snapshot=reading.snapshot_id, count=len(offers), items=items)
 

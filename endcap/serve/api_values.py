@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 
 from endcap.ops.access import Person
 from endcap.ops.home import Home
+from endcap.review.override import SUPPLIERS
 from endcap.review.product import Actor
 from endcap.review.reach import role_for, role_for_answer, within
-from endcap.review.values import SUPPLIERS, GivenValue, Question, ValueOutcome, give_values, questions, still_open
+from endcap.review.values import GivenValue, Question, ValueOutcome, give_values, questions, still_open
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned

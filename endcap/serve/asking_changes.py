@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -37,6 +37,7 @@ def said_of(reading: Reading, home: Home, product_id: str) -> answers.SaidOfProd
     shown = [name for name in answers.Said.model_fields if name not in ("waits", "overruled")]
     served = _served(reading, product_id)
     asked = reading.rows("SELECT kind, value, reason, override_id FROM decisions WHERE product_id = ? AND starts_with(kind, ?) ORDER BY 1", [product_id, KIND])
+    asked = [row for row in asked if not _answered(home, row, rows, taken_in)]
     return answers.SaidOfProduct(
         snapshot=reading.snapshot_id, version=version, fields=list(fields()),
         said=[
@@ -45,6 +46,14 @@ def said_of(reading: Reading, home: Home, product_id: str) -> answers.SaidOfProd
         ],
         asked=[answers.Asked(field=row["kind"].removeprefix(KIND), says=row["value"], words=row["reason"], override_id=row["override_id"]) for row in asked],
     )  # fmt: skip
+
+
+def _answered(home: Home, asked: Mapping[str, Any], said: Sequence[Mapping[str, Any]], taken_in: int) -> bool:
+    """Whether somebody settled the question since: set the field, or took the answer back that it is about."""
+    if any(row["field"] == asked["kind"].removeprefix(KIND) and row["override_id"] > taken_in for row in said):
+        return True
+    with home.engine.connect() as connection:
+        return connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == asked["override_id"])).first() is not None
 
 
 def _served(reading: Reading, product_id: str) -> dict[str, int | None]:

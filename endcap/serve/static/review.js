@@ -321,7 +321,7 @@ async function undo(offerId = null) {
   }
   await outbox.send();
   try {
-    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ offer_id: offerId }) });
+    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ offer_id: offerId, about: "offers" }) });
     if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
     const { count: undone, items } = await answer.json();
     putBack(items, undone, offerId);

@@ -161,7 +161,7 @@ async function undo(chosen = null) {
     await outbox.send();
     if (chosen && !chosen.overrideId) return say("This one cannot be taken back here; see the product");
     const path = chosen ? `/api/v1/overrides/${chosen.overrideId}/undo` : "/api/v1/review/undo";
-    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }).catch(() => null);
+    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(chosen ? {} : { about: kind }) }).catch(() => null);
     if (!answer?.ok) return tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
     const told = await answer.json();
     if (!(told.count ?? told.override_ids.length)) return say("Nothing to take back");
@@ -170,10 +170,12 @@ async function undo(chosen = null) {
   const back = group ? state.last.filter((one) => one.group === group) : chosen ? [chosen] : state.last.slice(0, 1);
   state.last = state.last.filter((one) => !back.includes(one));
   state.decided = Math.max(0, state.decided - back.length);
+  rail();
+  // Where the suppliers' word had been let stand, what a person said before holds again: no question is left of it.
+  if (!unsent && back.length && back.every((one) => one.overrideId === null)) return say(`The person's word holds again: ${back[0].question.title}`);
   const names = new Set(back.map((one) => nameOf(one.question)));
   state.questions = [...back.map((one) => one.question), ...state.questions.filter((one) => !names.has(nameOf(one)))];
-  state.waiting += Math.max(1, back.length);
-  rail();
+  state.waiting += back.length;
   show();
   say("Taken back");
   if (!back.length) await more();
