@@ -30,7 +30,7 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     assert worse.verdict == ROLLBACK and "worse in everything" in worse.words, worse.words
     assert better.verdict in (SHIP, HOLD), better.words
     planned = validate(home, "match", challenger(home), seed=7, plan=Plan(needed=5000))
-    assert planned.verdict == HOLD and f"only {planned.figures['cases']} audited cases; 5,000 are asked for" in planned.words
+    assert planned.verdict == HOLD and f"only {planned.figures['cases']} judged cases, audits and answers; 5,000 are asked for" in planned.words
     claimed = validate(home, "match", better.artefact, seed=7, plan=Plan("automated_success.yield", 60.0, ("override_rate", "match_rate"), needed=30))
     metric, unmeasured, rail = claimed.figures["plan"]["claims"]
     assert claimed.verdict == HOLD and claimed.trial_id != better.trial_id

@@ -100,10 +100,12 @@ def _judge(
     made = [(case, (outcome(case, rulings[0][0]), outcome(case, rulings[1][0]))) for case in cases]
     broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
     claimed = _claimed(con, plan, made, everywhere)
-    judgement = verdict(replace(_evidence(made, broken), least_cases=max(LEAST_CASES, plan.needed), shortfalls=shortfalls(plan, claimed)))
+    audits = sum(case.source == "audit" for case in cases)
+    known = replace(_evidence(made, broken), audits=audits, least_cases=max(LEAST_CASES, plan.needed), shortfalls=shortfalls(plan, claimed))
+    judgement = verdict(known)
     figures = {
         "plan": {"smallest_effect": plan.smallest_effect, "claims": [claim.to_dict() for claim in claimed]},
-        "cases": len(cases), "audits": sum(case.source == "audit" for case in cases), "judgement": judgement.to_dict(),
+        "cases": len(cases), "audits": audits, "judgement": judgement.to_dict(),
         "loops": {"checked": len(loops), "broken": broken},
         "promises": {name: allowed.key and {scope: promise.words for scope, promise in allowed.promises.items()} for name, allowed in
                      (("champion", rulings[0][1]), ("challenger", rulings[1][1]))},

@@ -86,6 +86,7 @@ class Evidence:
     faults: Sequence[str] = ()  # why nothing of this may be believed
     breaches: Sequence[str] = ()  # guard rails that are tripped for certain: a floor, a suspicion, a closed loop that fails again
     shortfalls: Sequence[str] = ()  # where the proposal's own plan is not fulfilled
+    audits: int | None = None  # how many of the cases were drawn at random; None where that is not at issue
     least_cases: int = LEAST_CASES
     slice_margin: float = SLICE_MARGIN
     whole_margin: float = WHOLE_MARGIN
@@ -134,8 +135,10 @@ def _missing_to_ship(
     evidence: Evidence, right: SliceResult, safe: SliceResult, slices: Sequence[SliceResult], rest: SliceResult | None
 ) -> list[str]:  # fmt: skip
     if evidence.right.n < evidence.least_cases:
-        return [f"only {evidence.right.n:,} audited cases; {evidence.least_cases:,} are asked for"]
+        return [f"only {evidence.right.n:,} judged cases, audits and answers; {evidence.least_cases:,} are asked for"]
     missing = list(evidence.shortfalls)
+    if evidence.audits == 0:
+        missing.append("none of the cases was drawn at random: answers alone are about what was doubtful; `endcap audit` draws some")
     # Either may be what is better; each is tested at half the error, and the other must not be worse.
     if not (_is_better(right, safe, evidence.whole_margin) or _is_better(safe, right, evidence.whole_margin)):
         missing += _why_not_better(right, safe, evidence.whole_margin)
