@@ -13,6 +13,7 @@ from conftest import Demo
 from fastapi.testclient import TestClient
 
 from endcap import settings
+from endcap.govern.switches import switch
 from endcap.ops import access
 from endcap.ops.home import Home
 from endcap.serve.app import make_app
@@ -100,6 +101,16 @@ def test_a_contradiction_read_from_the_title_keeps_two_apart(client: TestClient,
     assert other["action"] != "linked" and any("36" in (one["conflict"] or "") for one in other["candidates"]), other
 
 
+def test_where_automation_is_off_nothing_is_decided_here_either(client: TestClient, home: Home, linked: list[dict[str, Any]]) -> None:
+    asked = {name: linked[0][name] for name in ("title", "brand", "gtin", "feed")}
+    for scope in ("*", f"feed:{asked['feed']}"):
+        switch(home, scope, automation=False, actor="ann", reason="stop")
+        found = client.post(MATCH, json=asked).json()
+        assert (found["action"], found["reason_code"]) == ("to_review", "automation_off") and "stop" in found["reason"]
+        switch(home, scope, automation=True, actor="ann", reason="go on")
+    assert client.post(MATCH, json=asked).json()["reason_code"] != "automation_off"
+
+
 def test_what_nothing_resembles_is_a_new_product_and_nothing_is_stored(client: TestClient, home: Home) -> None:
     answer = client.post(MATCH, json={"title": "Zzyzx quantum gravel, hand-polished"}).json()
     assert (answer["action"], answer["product_id"]) == ("new_product", None) and answer["confidence"] > 0.5
@@ -110,7 +121,7 @@ def test_what_nothing_resembles_is_a_new_product_and_nothing_is_stored(client: T
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"title": ""}, {"title": "a", "gtin": "12345"}, {"title": "a", "price": -1}, {"title": "a", "k": 51}, {"title": "a", "surprise": 1},
+        {}, {"title": ""}, {"title": "   "}, {"title": "a", "gtin": "12345"}, {"title": "a", "price": -1}, {"title": "a", "k": 51}, {"title": "a", "surprise": 1},
         {"title": "a", "price": "NaN"}, [],
     ],
 )  # fmt: skip
@@ -141,11 +152,11 @@ def product_of(home: Home, least: int = 3) -> str:
 
 def test_a_change_needs_the_version_that_was_seen(client: TestClient, home: Home) -> None:
     path = f"/api/v1/products/{product_of(home)}"
-    version = client.get(f"{path}/answers").json()["version"]
-    body = {"key": uuid.uuid4().hex, "field": "brand", "value": "Acme"}
+    had = client.get(f"{path}/answers")
+    version, body = had.json()["version"], {"key": uuid.uuid4().hex, "field": "brand", "value": "Acme"}
     assert client.post(f"{path}/values", json=body).json()["error"]["code"] == "version_needed"
     assert client.post(f"{path}/values", json=body, headers={"if-match": '"9-9"'}).json()["error"]["code"] == "changed"
-    stored = client.post(f"{path}/values", json=body, headers={"if-match": f'"{version}"'})
+    stored = client.post(f"{path}/values", json=body, headers={"if-match": had.headers["etag"]})
     assert stored.status_code == 200 and stored.json()["version"] != version
     again = client.post(f"{path}/values", json=body, headers={"if-match": f'"{version}"'})
     assert again.json()["repeated"] and again.json()["override_ids"] == stored.json()["override_ids"], "sent twice, stored once"

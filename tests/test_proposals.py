@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from governed import HYPOTHESIS, Replay, another_model, head_of, replay, small_catalog
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
 from endcap import flow, settings
@@ -24,7 +24,9 @@ from endcap.govern.proposal_files import BadProposal, as_text, checked, read_tex
 from endcap.learn.promote import history
 from endcap.learn.watch import Breach
 from endcap.ops import audit
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.tables import REVIEWER_HOLDS
 from endcap.problems import BadInput, Held
 
 __all__ = ["replay"]
@@ -280,6 +282,14 @@ def test_a_rejected_proposal_and_one_of_another_hash_are_refused(home: Home, rep
     number = validated(home, **of_model(home))
     proposals.reject(home, number, actor="ben", reason="no")
     with pytest.raises(BadInput, match="is rejected"):
+        promotion.promote(home, number, actor="ann")
+
+
+def test_labels_held_back_take_the_verdict_with_them(home: Home, replay: Replay) -> None:
+    number = validated(home, **of_model(home))
+    with writing(home.engine) as connection:
+        connection.execute(insert(REVIEWER_HOLDS).values(person="mal", held=True, actor="ann", reason="a yes-man", at=now()))
+    with pytest.raises(BadInput, match=r"labels of mal were held back after it was validated.*validate \d+` again"):
         promotion.promote(home, number, actor="ann")
 
 

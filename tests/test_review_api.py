@@ -385,6 +385,12 @@ def test_groups_leave_out_what_the_filters_do(home: Home) -> None:
         assert set(found) <= fitting < every | fitting, name
 
 
+def test_nobody_is_told_how_sure_the_machine_is_nor_what_is_an_audit(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    told = client.get(NEXT, params={"n": 40})
+    assert len(told.json()["items"]) > 30 and not {"likeness", "confidence", "score", "probability", "doubt"} & set(re.findall(r'"(\w+)":', told.text))
+
+
 def test_filters_count_what_they_hide(home: Home) -> None:
     client = client_of(home, "rita", "reviewer")
     whole = client.get(NEXT, params={"n": 1}).json()

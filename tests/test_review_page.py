@@ -309,6 +309,17 @@ def test_a_batch_is_asked_for_with_the_filters(desk: Desk) -> None:
     assert parse_qs(urlsplit(request.value.url).query) == {"supplier": [supplier]}
 
 
+def test_a_key_pressed_beside_the_list_of_keys_means_what_it_meant(desk: Desk) -> None:
+    page = ready(desk.person())
+    before = title(page)
+    page.keyboard.press("?")
+    expect(page.locator("#help button[value=close]")).to_be_focused()
+    page.keyboard.press("n")
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).not_to_be_visible()
+    assert page.evaluate("localStorage.getItem('endcap.keys')") is None and title(page) == before and desk.stored() == []
+
+
 def test_a_filter_is_taken_back_by_the_browsers_own_way_back(desk: Desk) -> None:
     page = ready(desk.person())
     first, supplier = title(page), page.locator("#filters [name=supplier] option").nth(2).get_attribute("value")

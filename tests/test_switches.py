@@ -82,9 +82,11 @@ def test_people_decide_while_it_is_off_and_another_model_moves_nothing(home: Hom
     flow.run(home.catalog)
     (row,) = decided(home, f"d.kind = 'product' AND d.offer_id = '{item.offer_id}'")
     assert (row["action"], row["decided_by"]) == ("new_product", "person")
+    placeless = {row["offer_id"] for row in decided(home, "d.kind = 'product' AND d.product_id IS NULL")}
     promotion.break_glass(home, another_model(home), actor="ann", reason="a test")
     flow.run(home.catalog)
     after = {row["offer_id"]: row for row in decided(home, "d.kind = 'product'")}
+    assert placeless and all(after[offer_id]["product_id"] is None for offer_id in placeless), "who waits is not put back where they once were"
     assert all(after[row["offer_id"]] == row for row in before), "links stay under another model, too"
 
 

@@ -162,7 +162,7 @@ def _hold_automation(state: State, settled: dict[str, dict[str, str]]) -> None:
     inputs = state.inputs
     for offer_id in sorted(inputs.offers.keys() & state.off.keys() - state.rulings.keys() - state.bound - inputs.answers.placed.keys()):
         stays, best = inputs.before.get(offer_id), state.best.get(offer_id)
-        if stays in inputs.answers.apart.get(offer_id, ()) or inputs.states.get(stays or "", "live") != "live":
+        if offer_id in inputs.placeless or stays in inputs.answers.apart.get(offer_id, ()) or inputs.states.get(stays or "", "live") != "live":
             stays = None
         if stays is not None:
             settled.setdefault(stays, {})[offer_id] = inputs.offers[offer_id].feed

@@ -57,6 +57,7 @@ class Inputs:
     states: Mapping[str, str]  # known product within reach -> its state
     taken: frozenset[str]  # product ids that new ones must not repeat
     reopened: frozenset[str] = frozenset()  # open offers of which nothing changed: another offer now links their product to a larger one
+    placeless: frozenset[str] = frozenset()  # open offers that wait now, of no product, whatever they belonged to before
     restored: Mapping[str, Restored] = field(default_factory=dict)  # open offers whose answer was taken back, with what was decided before it
 
 
@@ -106,9 +107,12 @@ def read_inputs(
         states={product_id: state for product_id, _founder, state in products},
         taken=frozenset(product_id for (product_id,) in con.execute("SELECT product_id FROM products").fetchall()),
         reopened=frozenset(reopened),
+        placeless=frozenset(offer_id for (offer_id,) in con.execute(_PLACELESS).fetchall()),
         restored=_restored(con, overrides, offers, answers, answered_after, model_of),
     )
 
+
+_PLACELESS = "SELECT offer_id FROM decisions SEMI JOIN open_ids USING (offer_id) WHERE kind = 'product' AND product_id IS NULL ORDER BY 1"
 
 _LAST_PRODUCT = """
     SELECT offer_id, arg_max(product_id, run) FROM decisions_log SEMI JOIN open_ids USING (offer_id)

@@ -20,6 +20,7 @@ from endcap.learn.watch import Breach, check
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.tables import REVIEWER_HOLDS
 from endcap.problems import BadInput, Held
 
 SHIP = "SHIP"
@@ -188,6 +189,9 @@ def _check_evidence(home: Home, row: dict[str, Any], validated: dict[str, Any], 
         raise BadInput(f"the files of {row['artefact']} were altered after it was validated", where=where, todo="restore them, or " + again)
     if row["trial_id"] != validated["trial"] or evidence.hash_of_trial(home, str(row["trial_id"])) != validated["trial_hash"]:
         raise BadInput("the trial it rests on is not the one that was recorded", where=where, todo=again)
+    held = [hold["person"] for hold in home.rows(REVIEWER_HOLDS).to_pylist() if hold["held"] and hold["at"] >= validated["at"]]
+    if held:
+        raise BadInput(f"the labels of {held[0]} were held back after it was validated", where=where, todo=again)
     if policy_id(in_force(home).policy) != validated["policy"]:
         raise BadInput("it was validated under another policy than decides now", where=where, todo=f"`endcap run`, then {again}")
     if home.catalog.govern.current_data and validated["data_version"] != _snapshot_id(home):

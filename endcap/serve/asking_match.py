@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,8 @@ from endcap.decide.in_force import at_snapshot
 from endcap.decide.inputs import CONTRADICTING, SURE_FACT
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Around, Near, Single, decide_single, find_by_text, offer_of
+from endcap.decide.switched import CODE as AUTOMATION_OFF
+from endcap.decide.switched import scopes_off
 from endcap.infer import load_known
 from endcap.infer.attributes import best
 from endcap.infer.find import find_all, offer_texts
@@ -73,7 +75,18 @@ def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str,
         finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=given.k, kept=finder.kept,
         stated=_read_from(offer, finder),
     )  # fmt: skip
+    why_off = _why_off(reading, given.feed)
+    if why_off and found.action != "to_review":
+        found = replace(found, action="to_review", reason_code=AUTOMATION_OFF, reason=why_off)
     return found, _titles(reading, [one.product_id for one in found.near if one.product_id])
+
+
+def _why_off(reading: Reading, feed: str | None) -> str | None:
+    """Why the machine may not decide of an offer of this feed now; None where it may. Scopes of a category hold at the run, which knows the category."""
+    off = scopes_off(reading.rows("SELECT scope, automation, reason FROM switches ORDER BY switch_id"))
+    known = reading.home.catalog.feeds.get(feed or "")
+    names = ["*", *([f"feed:{feed}", f"supplier:{known.supplier or feed}"] if known else [])]
+    return next((off[name] for name in names if name in off), None)
 
 
 def check(given: answers.Asked) -> None:
