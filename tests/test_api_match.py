@@ -121,8 +121,8 @@ def test_what_nothing_resembles_is_a_new_product_and_nothing_is_stored(client: T
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"title": ""}, {"title": "   "}, {"title": "a", "gtin": "12345"}, {"title": "a", "price": -1}, {"title": "a", "k": 51}, {"title": "a", "surprise": 1},
-        {"title": "a", "price": "NaN"}, [],
+        {}, {"title": ""}, {"title": "   "}, {"title": "a", "gtin": "12345"}, {"title": "a", "price": -1}, {"title": "a", "k": 51},
+        {"title": "a", "surprise": 1}, {"title": "a", "price": "NaN"}, [],
     ],
 )  # fmt: skip
 def test_what_is_no_offer_is_refused_in_a_sentence(client: TestClient, body: Any) -> None:

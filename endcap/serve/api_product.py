@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request
 from starlette.exceptions import HTTPException
 
 from endcap.review.product import (
@@ -41,11 +41,11 @@ IfMatch = Annotated[str | None, Header(max_length=100, description="The version 
 
 
 @ROUTER.get("/products/{product_id}/answers")
-def said_of(reading: Pinned, home: Writing, product_id: str, response: Response) -> answers.SaidOfProduct:
+def said_of(request: Request, reading: Pinned, home: Writing, product_id: str) -> answers.SaidOfProduct:
     """What people said of a product, what of it waits for the next run, and what the suppliers now contradict."""
     _live(reading, product_id)
     found = asking_changes.said_of(reading, home, product_id)
-    response.headers["ETag"] = found.version
+    request.state.version = found.version  # begins the ETag, which If-Match may then name
     return found
 
 

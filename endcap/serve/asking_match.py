@@ -83,7 +83,7 @@ def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str,
 
 def _why_off(reading: Reading, feed: str | None) -> str | None:
     """Why the machine may not decide of an offer of this feed now; None where it may. Scopes of a category hold at the run, which knows the category."""
-    off = scopes_off(reading.rows("SELECT scope, automation, reason FROM switches ORDER BY switch_id"))
+    off = scopes_off(reading.bring_up().rows("SELECT scope, automation, reason FROM switches ORDER BY switch_id"))
     known = reading.home.catalog.feeds.get(feed or "")
     names = ["*", *([f"feed:{feed}", f"supplier:{known.supplier or feed}"] if known else [])]
     return next((off[name] for name in names if name in off), None)

@@ -82,7 +82,7 @@ class EveryAnswer:
         if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         if scope["path"].startswith(API) and scope["method"] == "GET":
-            send = _with_etag(Request(scope).headers.get("if-none-match", ""), send)
+            send = _with_etag(scope, send)
         request = Request(scope)
         try:
             if _host(request) not in self.hosts:
@@ -149,8 +149,9 @@ def _counted(receive: Receive, body_s: float) -> Receive:
     return receive_counted
 
 
-def _with_etag(known: str, send: Send) -> Send:
-    """Answers of the API carry the hash of their body; who has that already is told so without it (RFC 9110, 13.1.2)."""
+def _with_etag(scope: Scope, send: Send) -> Send:
+    """Answers of the API carry the hash of their body, behind the version of what can be changed; who has that is told so without it (RFC 9110, 13.1.2)."""
+    known = Request(scope).headers.get("if-none-match", "")
     begun: Message | None = None
     parts: list[bytes] = []
 
@@ -167,8 +168,7 @@ def _with_etag(known: str, send: Send) -> Send:
             return
         body = b"".join(parts)
         headers = MutableHeaders(raw=begun["headers"])
-        # What can be changed says its version first, so that If-Match may name what was had.
-        version = headers.get("etag", "").strip('"')
+        version = scope.get("state", {}).get("version", "")
         tag = f'"{version}{"." if version else ""}{hashlib.sha256(body).hexdigest()[:32]}"'
         headers["ETag"] = tag
         if tag in [one.strip().removeprefix("W/") for one in known.split(",")]:
