@@ -102,7 +102,9 @@ def test_a_contradiction_read_from_the_title_keeps_two_apart(client: TestClient,
 
 
 def test_where_automation_is_off_nothing_is_decided_here_either(client: TestClient, home: Home, linked: list[dict[str, Any]]) -> None:
-    asked = {name: linked[0][name] for name in ("title", "brand", "gtin", "feed")}
+    fields = ("title", "brand", "gtin", "price", "currency", "feed", "quantity_text")
+    every = [{name: row[name] for name in fields} for row in linked]
+    asked = next(one for one in every if client.post(MATCH, json=one).json()["action"] == "linked")
     for scope in ("*", f"feed:{asked['feed']}"):
         switch(home, scope, automation=False, actor="ann", reason="stop")
         found = client.post(MATCH, json=asked).json()
