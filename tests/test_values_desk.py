@@ -146,6 +146,7 @@ def test_categories_are_answered_by_keys_alone(desk: Desk) -> None:
     expect(page.locator("#edit-mistake")).to_have_text("The house has no category of these words.")
     page.locator("#edit-value").fill(chosen.lower())
     page.keyboard.press("Enter")
+    page.wait_for_selector("#edit:not([open])", state="attached")  # the server is asked for the category first
     seen.append(ready(page))
     page.keyboard.press("s")
     assert len({*seen, ready(page)}) == 4
