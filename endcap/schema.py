@@ -232,6 +232,14 @@ class ProductEvent(Row):
     gone: bool
 
 
+# SQL of whether what an audit says of a founded product makes it a failure: a person found it to be {chosen}, which was founded before it. Of two
+# products that are one, one failed; of those of one run, that with the smaller id was there first. {run} is that of the judged decision.
+FOUNDED_AGAIN = """
+    coalesce((SELECT max(row(e.run, e.product_id)) FROM product_events e WHERE e.event = 'founded' AND e.offer_id = {offer} AND e.run <= {run})
+             > (SELECT min(row(e.run, e.product_id)) FROM product_events e WHERE e.event = 'founded' AND e.product_id = {chosen}), true)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Label(Row):
     """Truth to learn from, with provenance and weight; what judges models (audits) has weight 0 and teaches none."""

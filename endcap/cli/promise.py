@@ -28,7 +28,7 @@ def audit(
 ) -> None:
     """Judge decisions drawn at random, so that it is known how often the machine is right.
 
-    y the same product, n different, s skip, q stop. The likeness is not shown.
+    y the same product, n different, s skip, q stop; where several are shown, the number of the one that is the same. The likeness is not shown.
     """
     from endcap.ops.home import Home
     from endcap.problems import BadInput
@@ -42,14 +42,14 @@ def audit(
         raise BadInput("there is no catalog yet", where=str(home_.path), todo="run `endcap run` first")
     with home_.connect() as con:
         items = draw(con, count, seed=seed)
-    typer.echo(f"{len(items)} decisions drawn at random.  y same product   n different   s skip   q stop")
+    typer.echo(f"{len(items)} decisions drawn at random.  {_keys(1)}   1 to 9 where several are shown")
     given = 0
     for number, item in enumerate(items, start=1):
         key = _ask(item, f"[{number}/{len(items)}]")
         if key == "q":
             break
-        if key in ("y", "n"):
-            answer_audit(home_, item, same=key == "y", actor=actor(by))
+        if key != "s":
+            answer_audit(home_, item, same={"y": 1, "n": 0}[key] if key in "yn" else int(key), actor=actor(by))
             given += 1
     typer.echo(f"{given} audits kept; `endcap run` takes them in, `endcap promise` says what they prove.")
 
@@ -92,14 +92,24 @@ def promise(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> No
 
 
 def _ask(item: AuditItem, head: str) -> str:
-    typer.echo(f"\n{head}\n  {_shown(item.offer)}\n  {_shown(item.counterpart)}")
+    """Out: y, n, s, q, or the number of the choice that is the same product."""
+    choices = [side for side, _product in item.choices]
+    numbers = [str(number) for number in range(1, len(choices) + 1)]
+    typer.echo(f"\n{head}\n     {_shown(item.offer)}")
+    for number, side in zip(numbers, choices, strict=True):
+        typer.echo(f"  {number if len(choices) > 1 else ' '}  {_shown(side)}")
     while True:
         typer.echo("> ", nl=False)
         line = sys.stdin.readline()
         key = line.strip().lower() if line else "q"
-        if key in ("y", "n", "s", "q"):
+        if key in ("n", "s", "q", *numbers) or (key == "y" and len(choices) == 1):
             return key
-        typer.echo("y same product   n different   s skip   q stop")
+        typer.echo(_keys(len(choices)))
+
+
+def _keys(choices: int) -> str:
+    same = "y same product   n different" if choices == 1 else f"1 to {choices} the same product   n none of them"
+    return f"{same}   s skip   q stop"
 
 
 def _shown(side: Side) -> str:

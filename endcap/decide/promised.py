@@ -22,11 +22,12 @@ NEVER = 1.01
 # People whose answers teach and judge nothing for now; their answers stay in force.
 HELD = "SELECT person FROM reviewer_holds GROUP BY person HAVING arg_max(held, hold_id)"
 
-# Audits in force, the last one of a pair: offer_id, other_id, same.
+# Audits of links in force, the last one of a pair: offer_id, other_id, same. What a founded product was shown beside is no link that was proposed.
 LAST_AUDITS = f"""
     SELECT override_id, offer_id, counterpart_offer_id AS other_id, action = 'same' AS same FROM overrides
     WHERE reason_code = '{AUDIT}' AND action IN ('same', 'different') AND counterpart_offer_id IS NOT NULL
       AND override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) AND actor NOT IN ({HELD})
+      AND coalesce(key, '') NOT IN (SELECT key FROM blind_asks WHERE decided = 'new_product' AND key IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY least(offer_id, counterpart_offer_id), greatest(offer_id, counterpart_offer_id) ORDER BY override_id DESC) = 1
 """
 # Each with the likeness that its pair has now. A pair that is compared no more says nothing of today's model, and what contradicts itself

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 from sqlalchemy import insert, select, update
 
+from endcap import schema
 from endcap.decide.promised import AUDIT
 from endcap.learn.verdict import mcnemar
 from endcap.learn.watch import fisher
@@ -25,6 +26,7 @@ from endcap.ops.tables import ALARMS
 
 # With so many deliveries before is compared.
 WINDOW = 3
+_FOUNDED_AGAIN = schema.FOUNDED_AGAIN.format(offer="judged.offer_id", run="judged.run", chosen="judged.product_id")
 CHANCE = 5e-5
 LEAST_OFFERS, LEAST_NEW, LEAST_ASKED, LEAST_AUDITS = 50, 20, 20, 200
 FIELDS = ("gtin", "mpn", "brand", "category_path", "price", "quantity_text")
@@ -287,12 +289,14 @@ def _calibration(con: duckdb.DuckDBPyConnection) -> Iterator[Alarm]:
     """The mean probability of audited decisions against how many were right."""
     ((n, right, believed),) = con.execute(f"""
         WITH judged AS (
-            SELECT o.action IN ('same', 'other') AS same, d.action AS decided, d.confidence FROM overrides o JOIN snapshots s USING (snapshot_id)
+            SELECT o.offer_id, o.product_id, d.run, o.action IN ('same', 'other') AS same, d.action AS decided, d.confidence
+            FROM overrides o JOIN snapshots s USING (snapshot_id)
             JOIN decisions_log d ON d.offer_id = o.offer_id AND d.kind = 'product' AND d.run <= s.run AND d.decided_by = 'machine'
             WHERE o.reason_code = '{AUDIT}' AND o.action IN ('same', 'other', 'different', 'new')
               AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
             QUALIFY row_number() OVER (PARTITION BY o.override_id ORDER BY d.run DESC) = 1 ORDER BY o.override_id DESC LIMIT {2 * LEAST_AUDITS})
-        SELECT count(*), count(*) FILTER (same = (decided = 'linked')), coalesce(avg(confidence), 0) FROM judged WHERE decided IN ('linked', 'new_product')
+        SELECT count(*), count(*) FILTER (CASE WHEN decided = 'linked' THEN same ELSE NOT same OR NOT {_FOUNDED_AGAIN} END), coalesce(avg(confidence), 0)
+        FROM judged WHERE decided IN ('linked', 'new_product')
     """).fetchall()
     if n < LEAST_AUDITS:
         return

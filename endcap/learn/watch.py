@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from endcap import schema
 from endcap.decide.promised import AUDIT
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
@@ -136,16 +137,18 @@ def _first_run(con: duckdb.DuckDBPyConnection, kind: str, row: Mapping[str, Any]
 
 # --- signs ----------------------------------------------------------------------------------------------------------
 
+_FOUNDED_AGAIN = schema.FOUNDED_AGAIN.format(offer="judged.offer_id", run="judged.decided_in", chosen="judged.product_id")
 _JUDGED = f"""
     WITH said AS (
-        SELECT o.override_id, o.offer_id, o.counterpart_offer_id, o.action, s.run FROM overrides o JOIN snapshots s USING (snapshot_id)
+        SELECT o.override_id, o.offer_id, o.counterpart_offer_id, o.product_id, o.action, s.run FROM overrides o JOIN snapshots s USING (snapshot_id)
         WHERE o.reason_code = '{AUDIT}' AND o.action IN ('same', 'different', 'new', 'other') AND s.run >= $first
           AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)),
     judged AS (
-        SELECT said.*, d.action AS decided, d.model, d.policy FROM said JOIN decisions_log d
+        SELECT said.*, d.action AS decided, d.run AS decided_in, d.model, d.policy FROM said JOIN decisions_log d
           ON d.offer_id = said.offer_id AND d.kind = 'product' AND d.run <= said.run AND d.decided_by = 'machine'
         QUALIFY row_number() OVER (PARTITION BY said.override_id ORDER BY d.run DESC) = 1)
-    SELECT count(*), count(*) FILTER ((decided = 'linked' AND action NOT IN ('same', 'other')) OR (decided = 'new_product' AND action IN ('same', 'other')))
+    SELECT count(*), count(*) FILTER (CASE WHEN decided = 'linked' THEN action NOT IN ('same', 'other')
+                                           ELSE action IN ('same', 'other') AND {_FOUNDED_AGAIN} END)
     FROM judged WHERE {{column}} = $decided AND decided IN ('linked', 'new_product')
 """
 

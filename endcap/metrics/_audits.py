@@ -7,15 +7,17 @@ from typing import Any
 
 import duckdb
 
+from endcap import schema
 from endcap.metrics import Figure, Slice, not_enough
 from endcap.shares import weighted_share
 
 MIN_AUDITS = 30
 # One row an answered audit of an automatic decision whose answer stands: where it was drawn, with which chance, and whether the decision was
-# right. A founded product is wrong where a person finds it among others. Whoever is held back judges nothing.
-SQL = """
+# right. Whoever is held back judges nothing.
+_FOUNDED_AGAIN = schema.FOUNDED_AGAIN.format(offer="b.offer_id", run="b.run", chosen="b.chosen")
+SQL = f"""
 SELECT b.stratum, b.probability, b.decided, coalesce(o.supplier, 'gone') AS supplier, coalesce(p.category, 'none') AS category, b.confidence,
-       CASE WHEN b.decided = 'linked' THEN b.action = 'same' ELSE b.action IN ('different', 'new') END AS "right"
+       CASE WHEN b.decided = 'linked' THEN b.action = 'same' ELSE b.action IN ('different', 'new') OR NOT {_FOUNDED_AGAIN} END AS "right"
 FROM blind_asks b JOIN overrides v ON v.key = b.key
 LEFT JOIN offers o ON o.offer_id = b.offer_id LEFT JOIN products p ON p.product_id = b.product_id
 WHERE b.purpose = 'audit' AND b.decided IN ('linked', 'new_product') AND b.action IN ('same', 'other', 'different', 'new') AND b.probability > 0

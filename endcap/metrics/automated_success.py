@@ -10,7 +10,7 @@ from endcap.metrics import Figure, Slice, not_enough, share, share_slice
 from endcap.metrics._audits import audited_share, audits
 
 NAME = "automated_success"
-VERSION = 2
+VERSION = 3
 GRAIN = "live offer with its decision"
 DIRECTION = "up"
 MIN_N = 200
@@ -64,7 +64,7 @@ def _automation(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
 def _success(con: duckdb.DuckDBPyConnection, min_n: int) -> Figure:
     return audited_share(
         audits(con), holds=True, min_n=min_n, name=f"{NAME}.success", version=VERSION, label="Success of automatic decisions", direction=DIRECTION,
-        words="of blind random audits, each counted by its chance of being drawn; a founded product that exists already is a failure too",
+        words="of blind random audits, each counted by its chance of being drawn; a founded product that existed already is a failure too",
     )  # fmt: skip
 
 
@@ -110,6 +110,8 @@ _AUDITED: dict[str, list[dict[str, Any]]] = {
     ],
     "overrides": [{"override_id": number, "action": "same", "key": f"k{number}"} for number in range(1, 5)],
 }
+_FIRST = {**_FOUNDED, "ask_id": 4, "key": "k4", "offer_id": "a:2", "chosen": "p2", "run": 3}
+_EVENTS = [{"product_id": "p1", "event": "founded", "offer_id": "a:2", "run": 1}, {"product_id": "p2", "event": "founded", "offer_id": "a:3", "run": 2}]
 CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None, int]]]] = [
     ({}, {"automated_success.automation": (None, 0), "automated_success.not_overridden": (None, 0)}),
     (_FOUR, {"automated_success.automation": (0.5, 4), "automated_success.not_overridden": (1.0, 2), "automated_success.yield": (None, 0)}),
@@ -129,6 +131,15 @@ CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None,
         _AUDITED,
         # Weights 10 and 2: (10 + 10 + 2) of (10 + 10 + 2 + 2) are right.
         {"automated_success.success": (22 / 24, 4), "automated_success.yield": (0.5 * 22 / 24, 4)},
+    ),
+    (
+        # The one that k4 is the same as was founded after it: not k4 failed.
+        {**_AUDITED, "blind_asks": [*_AUDITED["blind_asks"][:3], _FIRST], "product_events": _EVENTS},
+        {"automated_success.success": (1.0, 4)},
+    ),
+    (
+        {**_AUDITED, "blind_asks": [*_AUDITED["blind_asks"][:3], {**_FIRST, "offer_id": "a:3", "chosen": "p1"}], "product_events": _EVENTS},
+        {"automated_success.success": (22 / 24, 4)},
     ),
     (
         {**_AUDITED, "reviewer_holds": [{"hold_id": 1, "person": "ann", "held": True}]},

@@ -10,7 +10,7 @@ from endcap.metrics import Figure, Slice, share, share_slice
 from endcap.metrics._audits import audited_share, audits
 
 NAME = "override_rate"
-VERSION = 1
+VERSION = 2
 GRAIN = "decision of an offer's product, net of undo"
 DIRECTION = "down"
 MIN_N = 200

@@ -26,6 +26,7 @@ from endcap.ops.tables import BLIND_ASKS, OVERRIDES
 from endcap.review.audit import Drawn
 from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
 from endcap.review.said import Said, said_since
+from endcap.review.shown import Linked
 
 SECOND, BATCH, GOLD = "second", "batch", "gold"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
@@ -99,9 +100,15 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
     return [*kept, *fresh]
 
 
-def linked_of(asked: Sequence[Asked]) -> dict[str, tuple[str | None, str | None]]:
-    """Of audits and gold items what they compare, for `shown.look_at`: offer -> (product, counterpart)."""
-    return {one.offer_id: (one.product_id, one.counterpart_offer_id) for one in asked if one.purpose in (AUDIT, GOLD)}
+def linked_of(asked: Sequence[Asked], nearest: Callable[[str], Sequence[tuple[str, str]]]) -> dict[str, Linked]:
+    """Of audits and gold items what they compare, for `shown.look_at`; `nearest` tells what else an offer that founded a product may be the same as."""
+    found = {}
+    for one in asked:
+        if one.purpose in (AUDIT, GOLD):
+            founded = one.purpose == AUDIT and one.noted.get("decided") == "new_product"
+            more = [(other, product) for other, product in nearest(one.offer_id) if product != one.product_id] if founded else []
+            found[one.offer_id] = Linked(one.product_id, one.counterpart_offer_id, tuple(other for other, _product in more))
+    return found
 
 
 def asked_of(home: Home, person: str, offer_ids: Sequence[str]) -> list[Asked]:
@@ -288,7 +295,7 @@ def _gold(draws: Draws, person: str, count: int, asked: set[str]) -> list[Asked]
 
 
 def _asked(row: RowMapping) -> Asked:
-    return Asked(row["offer_id"], row["purpose"], row["override_id"], row["product_id"], row["counterpart_offer_id"])
+    return Asked(row["offer_id"], row["purpose"], row["override_id"], row["product_id"], row["counterpart_offer_id"], {"decided": row["decided"]})
 
 
 def _row(one: Asked, person: str) -> dict[str, Any]:

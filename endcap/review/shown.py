@@ -66,6 +66,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Linked:
+    """What is asked about an offer that the machine has decided."""
+
+    product_id: str | None  # the one that is asked about; None for the offer's own
+    counterpart_offer_id: str | None  # that it is compared with first
+    more: Sequence[str] = ()  # offers of other products that it may be the same as, shown next
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """A word of a title; `shared` says whether the other title has it too."""
 
@@ -158,20 +167,18 @@ def queue(tables: Tables, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> l
     return [Waiting(one.offer_id, one.supplier, one.category, one.reason_code, one.cost, one.doubt) for one in chosen]
 
 
-def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]] | None = None) -> list[Shown]:
+def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, Linked] | None = None) -> list[Shown]:
     """The items of these offers, in their order; those that no longer wait are left out.
 
-    `linked` names offers that are shown although the machine has decided them, with the product and the offer they are to be compared with: an
-    audit looks like every other item.
+    `linked` names offers that are shown although the machine has decided them, with what they are to be compared with: an audit looks like every
+    other item.
     """
     if not offer_ids:
         return []
     linked = linked or {}
     decided = _decided(tables, offer_ids, linked)
     near = _near(tables, decided)
-    for one, (_product, other) in linked.items():  # an audit may look at what matching did not compare
-        if one in decided and other is not None and other not in {name for name, _score in near.get(one, [])}:
-            near.setdefault(one, []).append((other, 0.0))
+    near |= {one: _compared_first(near.get(one, []), linked[one]) for one in linked if one in decided}
     others = {other for found in near.values() for other, _score in found}
     placed = {*others, *(one for one in linked if one in decided)}
     home_of = {row["offer_id"]: row["product_id"] for row in _placements(tables, placed) if row["product_id"] is not None}
@@ -185,12 +192,12 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple
     facts = _facts(tables, asked)
     values = {offer_id: _values(offers[offer_id], facts.get(offer_id, {})) for offer_id in asked if offer_id in offers}
     return [
-        _shown(decided[one], _compared_first(near.get(one, []), linked.get(one)), home_of, _without(products, home_of.get(one)), offers, values, members)
+        _shown(decided[one], near.get(one, []), home_of, _without(products, home_of.get(one)), offers, values, members)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
 
 
-def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tuple[str | None, str | None]]) -> dict[str, dict[str, Any]]:
+def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, Linked]) -> dict[str, dict[str, Any]]:
     """What is asked of each of the offers that waits, or is named as linked."""
     decided: dict[str, dict[str, Any]] = {}
     wanted = set(offer_ids)
@@ -199,7 +206,7 @@ def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, tupl
         if row["action"] == "to_review" and offer_id in wanted:
             decided[offer_id] = row
         elif row["action"] != "to_review" and offer_id in linked:
-            decided[offer_id] = row | {"proposed_product_id": linked[offer_id][0] or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
+            decided[offer_id] = row | {"proposed_product_id": linked[offer_id].product_id or row["product_id"], "reason_code": "doubtful", "reason": NOT_SURE}
     return decided
 
 
@@ -207,9 +214,10 @@ def _placements(tables: Tables, offer_ids: Iterable[str]) -> list[dict[str, Any]
     return [row for row in tables.find("decisions", "offer_id", offer_ids, DECISION_FIELDS) if row["kind"] == "product"]
 
 
-def _compared_first(near: list[tuple[str, float]], linked: tuple[str | None, str | None] | None) -> list[tuple[str, float]]:
-    """The offer that an audit is about stands first."""
-    return near if linked is None else [(other, 2.0 if other == linked[1] else score) for other, score in near]
+def _compared_first(near: Sequence[tuple[str, float]], linked: Linked) -> list[tuple[str, float]]:
+    """What an audit is about stands first, in its order; matching need not have compared it."""
+    asked = [one for one in (linked.counterpart_offer_id, *linked.more) if one is not None]
+    return [*((one, 2.0 - place / (1 + len(asked))) for place, one in enumerate(asked)), *((one, score) for one, score in near if one not in asked)]
 
 
 def _without(products: Mapping[str, Mapping[str, Any]], own: str | None) -> Mapping[str, Mapping[str, Any]]:

@@ -16,9 +16,10 @@ from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import audit, blind, lease
+from endcap.review.nearest import Nearest
 from endcap.review.override import Given, Outcome, answered_since, give, given_by, undo_last
 from endcap.review.reach import chosen, role_for, within
-from endcap.review.shown import Shown, Waiting, look_at, queue
+from endcap.review.shown import Linked, Shown, Waiting, look_at, queue
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
@@ -69,7 +70,7 @@ def next_items(
     asked = [] if supplier or category or reason else _to_ask(reading, home, person, OF_CHECKS if checks else n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
     in_order = sorted(blind.mixed(taken, [one.offer_id for one in asked]), key=lambda one: one != first)
-    items = look_at(reading, in_order, blind.linked_of(asked))
+    items = look_at(reading, in_order, _linked(reading, asked))
     items = [replace(item, left=said[item.offer_id]) if item.offer_id in said else item for item in items]
     return written(
         answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),
@@ -88,7 +89,7 @@ def items(
     person, asked = person_of(request), ids.split("\n")[:MOST_GROUPED]
     mine = chosen(reading, person, "offer", asked)
     wanted = [one for one in asked if one in mine]
-    linked = blind.linked_of(blind.asked_of(home, person.name, wanted))
+    linked = _linked(reading, blind.asked_of(home, person.name, wanted))
     return written(answers.Items, snapshot=reading.snapshot_id, items=look_at(reading, wanted, linked))
 
 
@@ -131,7 +132,7 @@ def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBa
     person, named = person_of(request).name, given.offer_id
     opened = blind.undo_blind(home, person, named) if given.about in ("", "offers") else None
     offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person, offer_id=named, about=given.about)]
-    items = look_at(reading, offers[:MOST_AT_ONCE], blind.linked_of(blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
+    items = look_at(reading, offers[:MOST_AT_ONCE], _linked(reading, blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
     return written(answers.Undone, snapshot=reading.snapshot_id, count=len(offers), items=items)
 
 
@@ -291,10 +292,18 @@ def _draws(reading: Reading) -> blind.Draws:
             return cursor.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall()
 
     def beside(drawn: audit.Drawn) -> audit.Drawn | None:
-        titles = reading.keep("titles", lambda reading: _with(reading, audit.Titles))
-        return reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn, titles))
+        return reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn, _nearest(reading)))
 
     return blind.Draws(order, beside, gold)
+
+
+def _nearest(reading: Reading) -> Nearest:
+    return reading.keep("nearest", lambda reading: _with(reading, Nearest))
+
+
+def _linked(reading: Reading, asked: Sequence[blind.Asked]) -> dict[str, Linked]:
+    """What blind questions are shown beside; what an offer is nearest to is found once a snapshot."""
+    return blind.linked_of(asked, lambda one: reading.keep(f"nearest {one}", lambda reading: _with(reading, _nearest(reading).of, one)))
 
 
 def _with(reading: Reading, make: Callable[..., Any], *given: Any, **named: Any) -> Any:
