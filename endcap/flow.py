@@ -68,7 +68,7 @@ from endcap.match.live import live_in
 from endcap.metrics import measure
 from endcap.ops import audit
 from endcap.ops.home import Home, snapshot_id_of
-from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
+from endcap.ops.tables import BLIND_ASKS, OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput, in_words
 from endcap.publish import publish
 from endcap.publish.overlap import overlap
@@ -241,6 +241,7 @@ def decide_all(journey: Journey) -> Rows:
     with journey.lake.connect() as con:
         con.register("overrides", overrides)
         con.register("reviewer_holds", journey.home.rows(REVIEWER_HOLDS))
+        con.register("blind_asks", journey.home.rows(BLIND_ASKS))
         allowed = thresholds(con, journey.catalog.policy)
         note_promises(journey, allowed)
         past = look_back(con, journey.base.run) if journey.goes_back else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from conftest import Demo
 from tried import truth_of
 
 from endcap import settings
+from endcap.metrics import automated_success
 from endcap.ops.home import Home
 from endcap.review import audit
 from endcap.review.nearest import MOST_NEAREST, Nearest
@@ -86,3 +88,33 @@ def test_of_products_founded_twice_nearly_all_are_shown_beside_each_other(demo: 
         nearest = Nearest(con)
         shown = [any(truth.get(other) == truth[one] for other, _product in nearest.of(con, one)) for one in twice]
     assert len(twice) >= 10 and sum(shown) >= 0.85 * len(twice), f"{sum(shown)} of {len(twice)}"
+
+
+@pytest.mark.xdist_group("demo")
+def test_truthful_audits_tell_how_often_the_machine_is_right(copy_of_demo: Path) -> None:
+    """Of links and founded products alike; of two products that are one, one was founded wrongly."""
+    home = Home(settings.read(copy_of_demo))
+    truth = truth_of(home)
+    with home.connect() as con:
+        decided = con.execute("""
+            SELECT offer_id, product_id, counterpart_offer_id, action FROM decisions
+            WHERE kind = 'product' AND decided_by = 'machine' AND action IN ('linked', 'new_product') ORDER BY offer_id""").fetchall()
+        placed = con.execute("SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL").fetchall()
+        began = dict(con.execute("SELECT product_id, min(row(run, product_id)) FROM product_events WHERE event = 'founded' GROUP BY 1").fetchall())
+        items = audit.draw(con, 10_000, seed=7)
+    products: dict[str, set[str]] = {}
+    for offer_id, product_id in placed:
+        products.setdefault(truth[offer_id], set()).add(product_id)
+    right = {"linked": [truth[one] == truth[other] for one, _product, other, action in decided if action == "linked"]}
+    founded = [(one, product) for one, product, _other, action in decided if action == "new_product"]
+    right["new_product"] = [not any(began[other] < began[product] for other in products[truth[one]] - {product}) for one, product in founded]
+    for item in items:
+        same = [number for number, (side, _product) in enumerate(item.choices, start=1) if truth[side.offer_id] == truth[item.offer.offer_id]]
+        audit.answer_audit(home, item, same=min(same, default=0), actor="tester")
+    with home.connect() as con:
+        success = next(one for one in automated_success.measure(con) if one.name.endswith("success"))
+    told = {one.name: one.value for one in success.slices if one.by == "decision"}
+    for kind, found in right.items():
+        assert told[kind] == pytest.approx(sum(found) / len(found), abs=0.006), kind
+    assert not all(right["new_product"]) and success.low is not None and success.high is not None
+    assert success.low <= (sum(map(sum, right.values())) / len(decided)) <= success.high

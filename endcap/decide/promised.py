@@ -73,8 +73,8 @@ class Thresholds:
 
 
 def thresholds(con: duckdb.DuckDBPyConnection, policy: Policy, pairs: str = "pairs") -> Thresholds:
-    """What holds now, from the settings and the audits in force; `con` shows the run's offers, facts and pairs, its overrides and whose answers are
-    held back; `pairs` names another table of scores of ours.
+    """What holds now, from the settings and the audits in force; `con` shows the run's offers, facts and pairs, its overrides, what was asked blind
+    and whose answers are held back; `pairs` names another table of scores of ours.
     """
     wanted = {_name(scope): scope.promise for scope in policy.scopes}
     if policy.promise is not None:
