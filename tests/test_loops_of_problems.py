@@ -171,7 +171,8 @@ def test_an_escalation_and_an_alarm_open_a_loop_once(home: Home) -> None:
      ({"expected": "same"}, "both offers"), ({"other": "two:x1", "expected": "same"}, "both offers"),
      ({"offer_id": "one:x1", "other": "one:x1", "expected": "same"}, "one offer"),
      ({"offer_id": "one:x1", "other": "two:x1", "expected": "alike"}, "both offers"), ({"field": "title", "value": "x"}, "name all three"),
-     ({"product_id": "none", "field": "title", "value": "x"}, "no product"), ({"source": "rumour"}, "no source")],
+     ({"product_id": "none", "field": "title", "value": "x"}, "no product"), ({"product_id": "none", "field": "nope", "value": "x"}, "no field"),
+     ({"source": "rumour"}, "no source")],
 )  # fmt: skip
 def test_a_report_that_says_too_little_is_refused(made: Path, given: dict[str, Any], words: str) -> None:
     home = Home(settings.read(made))

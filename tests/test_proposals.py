@@ -21,7 +21,7 @@ from endcap.decide.in_force import in_force
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
-from endcap.learn.promote import history
+from endcap.learn.promote import history, last_kind
 from endcap.learn.watch import Breach
 from endcap.ops import audit
 from endcap.ops.database import now, writing
@@ -304,6 +304,8 @@ def test_a_verdict_is_overruled_by_a_person_with_a_reason_or_by_two(home: Home, 
     for _twice in range(2):
         with pytest.raises(Held, match="takes two people"):
             promotion.promote(home, number, actor="ann", reason="a known gap", overrule=True)
+    said = [step for step in proposals.proposal(home, number)["steps"] if step.get("overruled")]
+    assert len(said) == 1, "who says it again is one person"
     promotion.promote(home, number, actor="ben", reason="a known gap, I agree", overrule=True)
     assert home.champion("match") == proposals.proposal(home, number)["artefact"]
     steps = proposals.proposal(home, number)["steps"]
@@ -364,6 +366,22 @@ def test_breaking_the_glass_works_and_opens_a_postmortem_with_a_day(home: Home) 
     (opened,) = postmortems.all_postmortems(home)
     assert (opened["postmortem_id"], opened["cause"], opened["promotion_id"]) == (entry["postmortem"], "break_glass", entry["promotion_id"])
     assert opened["due_on"] > opened["opened_at"][:10] and audit.verify(home.engine).rows == 2
+
+
+def test_breaking_the_glass_for_a_proposal_brings_it_into_production_and_a_rollback_ends_it(home: Home) -> None:
+    first, second = (
+        proposals.propose(home, checked(head_of(kind="threshold", set={"accept": accept}), where="test"), actor="ann")["proposal_id"] for accept in (0.9, 0.95)
+    )
+    promotion.break_glass(home, first, actor="ann", reason="wrong links by the hundred")
+    row = proposals.proposal(home, first)
+    assert (row["state"], row["steps"][-1]["past_gate"]) == ("promoted", True) and row["promoted_at"] and row["confirm_on"] > row["promoted_at"][:10]
+    promotion.break_glass(home, second, actor="ann", reason="still too many")
+    assert [proposals.proposal(home, one)["state"] for one in (first, second)] == ["superseded", "promoted"]
+    assert last_kind(home) == "policy"
+    promotion.rollback(home, actor="ben", reason="too strict", kind=last_kind(home))
+    assert proposals.proposal(home, second)["state"] == "rolled_back" and audit.verify(home.engine).broken is None
+    with pytest.raises(BadInput, match="no kind of artefact 'bogus'"):
+        promotion.rollback(home, actor="ben", reason="x", kind="bogus")
 
 
 # --- back again -----------------------------------------------------------------------------------------------------

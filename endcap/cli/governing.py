@@ -14,6 +14,7 @@ from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_cata
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
 Number = Annotated[int, typer.Argument(help="The proposal's number.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
+LastKind = Annotated[str, typer.Option("--kind", help="Of artefact: match, infer, policy, mapping or taxonomy; what changed last when left out.")]
 Kind = Annotated[str, typer.Option("--kind", help="Of artefact: match, infer, policy, mapping or taxonomy.")]
 LISTED = ("proposal_id", "state", "kind", "owner", "approver", "automatic", "hypothesis", "artefact", "verdict", "created_at", "confirm_on")
 
@@ -208,16 +209,20 @@ def promote(
         typer.echo(words)
 
 
-def rollback(reason: Reason, kind: Kind = "match", folder: Dir = HERE, home: Home_ = None, by: By = "", as_json: Json = False) -> None:
+def rollback(reason: Reason, kind: LastKind = "", folder: Dir = HERE, home: Home_ = None, by: By = "", as_json: Json = False) -> None:
     """Go back to what decided before; opens a postmortem."""
     from endcap.govern.promotion import rollback as roll_back
+    from endcap.learn.promote import last_kind
     from endcap.ops.home import Home
 
-    record = roll_back(Home(read_catalog(folder, home=home)), actor=actor(by), reason=reason, kind=kind)
+    home_ = Home(read_catalog(folder, home=home))
+    record = roll_back(home_, actor=actor(by), reason=reason, kind=kind or last_kind(home_))
     if as_json:
         print_json(record)
     else:
-        typer.echo(f"{record['model_id']} is the champion again; the next `endcap run` decides with it. Postmortem {record['postmortem']} is open.")
+        typer.echo(
+            f"the {record['kind']} {record['model_id']} is the champion again; the next `endcap run` decides with it. Postmortem {record['postmortem']} is open."
+        )
 
 
 def postmortem(

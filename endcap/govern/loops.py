@@ -20,6 +20,7 @@ from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import ALARMS, LOOPS, OVERRIDES, TEAMS
 from endcap.problems import BadInput
+from endcap.review.product import fields
 
 CAUSES = (
     "feed_data", "normalisation", "blocking_miss", "scoring", "clustering", "taxonomy", "attribute", "policy_threshold", "human_error", "search_index",
@@ -279,6 +280,8 @@ def _check(home: Home, row: dict[str, Any]) -> None:
         raise BadInput("a pair needs both offers and what is right of them", where="report", todo=f"name two offers, and expect {SAME} or {DIFFERENT}")
     if (row["field"] is None) != (row["value"] is None) or (row["field"] is not None and row["product_id"] is None):
         raise BadInput("a wrong value needs its product, its field and what is right", where="report", todo="name all three")
+    if row["field"] is not None and row["field"] not in fields():
+        raise BadInput(f"a product has no field {row['field']!r}", where="report", todo=f"use {', '.join(fields())}")
     offers = [offer_id for offer_id in (row["offer_id"], row["counterpart_offer_id"]) if offer_id is not None]
     if len(offers) == 2 and offers[0] == offers[1]:
         raise BadInput(f"{offers[0]} is one offer", where="report", todo="name two")

@@ -66,14 +66,17 @@ def promote(
             home, artefact, previous=champion, actor=actor, reason=reason or str(row["hypothesis"]), data_version=_snapshot_id(home), action=stage, kind=kind,
             scope=scope, proposal_id=row["proposal_id"], connection=connection,
         )  # fmt: skip
-        values = {"promoted_at": now(), "confirm_on": after_days(home.catalog.govern.confirm_days)} if stage == "promote" else {}
+        values = _promoted(home) if stage == "promote" else {}
         details = {"artefact": artefact, "scope": scope, "promotion": entry["promotion_id"], "before": before}
         step(home, row["proposal_id"], STATE[stage], actor=actor, reason=reason, details=details, connection=connection, **values)
     return entry
 
 
 def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: str = record_of.KIND) -> dict[str, Any]:
-    """Promote past the gate, for an emergency: a readable artefact is all it asks for. Opens a postmortem with a day by which it is due."""
+    """Promote past the gate, for an emergency: a readable artefact is all it asks for. Opens a postmortem with a day by which it is due.
+
+    `named` is a proposal's number, whose state says so from then on, or an artefact.
+    """
     if not reason.strip():
         raise BadInput("breaking the glass needs a reason", where="--reason", todo="say what the emergency is")
     row = proposal(home, named) if isinstance(named, int) else None
@@ -83,13 +86,17 @@ def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: 
     champion = _champion(home, kind)
     if artefact == champion:
         raise BadInput(f"{artefact} is the champion already", where="promote", todo="see `endcap model history`")
-    number = row["proposal_id"] if row else None
+    number, before = row["proposal_id"] if row else None, _figures_now(home) if row else None
     with writing(home.engine) as connection:
         _stand_down(home, connection, _stop(home, connection, kind, actor, "the glass was broken"), besides=number)
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=f"break glass: {reason}", data_version=_snapshot_id(home), kind=kind, proposal_id=number,
             connection=connection,
         )  # fmt: skip
+        if number is not None:
+            supersede(home, kind, by=number, actor=actor, connection=connection, automatic_only=False)
+            details = {"artefact": artefact, "scope": None, "promotion": entry["promotion_id"], "before": before, "past_gate": True}
+            step(home, number, "promoted", actor=actor, reason=reason, details=details, past_gate=True, connection=connection, **_promoted(home))
         audit.record(connection, actor, "break_glass", artefact, {"kind": kind, "reason": reason, "promotion": entry["promotion_id"], "proposal": number})
         title = f"{actor} promoted the {kind} {artefact} past the gate"
         opened = postmortems.open_one(home, connection, title, cause="break_glass", owner=actor, entry=entry, words=reason)
@@ -221,7 +228,8 @@ def _check_verdict(home: Home, row: dict[str, Any], stage: str, *, actor: str, r
     if row["verdict"] == "INVALID":
         raise BadInput(f"the verdict on proposal {number} is INVALID: nothing was measured that could be overruled", where=stage, todo="validate it again")
     with writing(home.engine) as connection:
-        note(connection, row, actor, reason, {"overruled": row["verdict"], "trial": row["trial_id"]})
+        if actor.casefold() not in overruled_by(evidence.sealed_steps(connection, number), row["trial_id"]):  # who says it again is one person
+            note(connection, row, actor, reason, {"overruled": row["verdict"], "trial": row["trial_id"]})
         people = overruled_by(evidence.sealed_steps(connection, number), row["trial_id"])
     if "overrule" in home.catalog.govern.second_person and len(people) < 2:
         raise Held(f"{actor} overrules the verdict; it takes two people", where="govern.second_person", todo="let another person give the same command")
@@ -246,6 +254,11 @@ def _champion(home: Home, kind: str) -> str | None:
 def _snapshot_id(home: Home) -> str:
     snapshot = home.snapshot()
     return str(snapshot["snapshot_id"]) if snapshot else ""
+
+
+def _promoted(home: Home) -> dict[str, Any]:
+    """Columns of a proposal that goes into production now."""
+    return {"promoted_at": now(), "confirm_on": after_days(home.catalog.govern.confirm_days)}
 
 
 def _stop(home: Home, connection: Connection, kind: str, actor: str, reason: str) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from endcap.problems import BadInput
 
 KIND = "match"
 DECIDES = ("promote", "rollback")
+ALL_KINDS = (KIND, "infer", *in_force.KINDS)
 
 
 def check_readable(home: Home, kind: str, artefact: str) -> None:
@@ -40,6 +41,8 @@ def before(home: Home, kind: str) -> str:
     Where settings were overlaid for the first time it is the empty overlay: the file as it stands; where something took the place of what a run
     had learnt by itself, that. Raises BadInput when there is none.
     """
+    if kind not in ALL_KINDS:
+        raise BadInput(f"there is no kind of artefact {kind!r}", where="--kind", todo=f"name one of {', '.join(ALL_KINDS)}")
     artefacts: list[str] = []
     for row in reversed(history(home, kind)):
         if row["action"] == "rollback":
@@ -62,6 +65,11 @@ def history(home: Home, kind: str | None = None) -> list[dict[str, Any]]:
     wanted = select(PROMOTIONS) if kind is None else select(PROMOTIONS).where(PROMOTIONS.c.kind == kind)
     with home.engine.connect() as connection:
         return [dict(row) for row in connection.execute(wanted.order_by(PROMOTIONS.c.promotion_id.desc())).mappings()]
+
+
+def last_kind(home: Home) -> str:
+    """The kind of artefact that changed last; matching where none ever did."""
+    return next((str(row["kind"]) for row in history(home) if row["action"] in DECIDES), KIND)
 
 
 def record(
