@@ -220,9 +220,7 @@ def rollback(reason: Reason, kind: LastKind = "", folder: Dir = HERE, home: Home
     if as_json:
         print_json(record)
     else:
-        typer.echo(
-            f"the {record['kind']} {record['model_id']} is the champion again; the next `endcap run` decides with it. Postmortem {record['postmortem']} is open."
-        )
+        typer.echo(f"the {record['kind']} {record['model_id']} decides again from the next `endcap run` on; postmortem {record['postmortem']} is open")
 
 
 def postmortem(
