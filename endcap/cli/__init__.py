@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from endcap.cli import catalog, evaluate, governing, labels, learning, look, people, promise, start, telling
+from endcap.cli import catalog, evaluate, governing, labels, learning, look, loops, people, promise, start, telling
 from endcap.problems import Problem
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
-for verbs in (start, catalog, look, learning, labels, governing, promise, people, telling, evaluate):
+for verbs in (start, catalog, look, learning, labels, governing, loops, promise, people, telling, evaluate):
     verbs.add_to(app)
 
 
