@@ -121,6 +121,23 @@ def test_who_may_do_what_is_sealed(engine: Engine, statement: str, words: str) -
     assert found.broken == before.rows + 1 and re.search(f"{words} past the product", found.words)
 
 
+def test_whoever_signs_in_while_the_audit_is_read_does_not_break_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    access.add_user(engine, "ana", "reviewer", team="t", password="a long enough password", actor="test")
+    read, made = audit.access_of, []
+
+    def signed_in_meanwhile(*given: Any) -> dict[str, str | None]:
+        made.append(access.make_token(engine, f"sync{len(made)}", "viewer", days=1, actor="test"))
+        return read(*given)
+
+    monkeypatch.setattr(audit, "access_of", signed_in_meanwhile)
+    assert audit.verify(engine).broken is None and made
+    monkeypatch.undo()
+    assert audit.verify(engine).broken is None
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE passes SET role = 'admin'"))
+    assert audit.verify(engine).broken is not None
+
+
 def test_a_database_of_a_newer_version_is_refused_in_a_sentence(address: str) -> None:
     engine = open_database(address)
     with engine.begin() as connection:

@@ -12,12 +12,16 @@ import duckdb
 import pytest
 import yaml
 from conftest import Demo, endcap
+from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from endcap import flow, settings
 from endcap.decide.suspicion import find_suspicions
+from endcap.ops import access
 from endcap.ops.home import Home
 from endcap.problems import BadInput, Held
+from endcap.serve.app import make_app
+from endcap.serve.gate import HomeGate
 
 KINDS = ("kettle", "toaster", "lamp", "mixer", "grill", "fan")
 
@@ -101,6 +105,11 @@ def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:
     with Home(settings.read(tmp_path)).connect() as con:
         reasons = con.sql("SELECT reason FROM decisions WHERE kind = 'product'").fetchall()
     assert len(reasons) == 300 and not [reason for (reason,) in reasons if "GTIN" in reason]
+    home = Home(settings.read(tmp_path))
+    token = access.make_token(home.engine, "sync", "viewer", days=1, actor="test")
+    client = TestClient(make_app(home, HomeGate(home)), base_url="http://localhost", headers={"authorization": f"Bearer {token}"})
+    found = client.post("/api/v1/match", json={"title": "Something else altogether", "gtin": "4006381333931"}).json()
+    assert found["action"] == "new_product" and not [one for one in found["candidates"] if "GTIN" in one["words"]], found
 
 
 def test_the_policy_says_what_holds(tmp_path: Path) -> None:

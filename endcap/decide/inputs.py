@@ -73,6 +73,7 @@ def read_inputs(
     taken back since is restored, as long as the offer and the model are what they were. `today` is the newest delivery date.
     """
     con.register("touched_ids", pa.table({"offer_id": touched_ids}))
+    con.register("placeholder_gtins", con.sql(PLACEHOLDER_GTINS).to_arrow_table())
     redirects = dict(con.execute("SELECT product_id, merged_into FROM products WHERE merged_into IS NOT NULL").fetchall())
 
     def resolve(product_id: str) -> str:
@@ -123,9 +124,8 @@ _LAST_PRODUCT = """
 CONTRADICTING = ("colour", "pack_count", "quantity", "size")
 SURE_FACT = 0.7
 
-_EDGES = f"""
-    WITH nobodys AS (SELECT DISTINCT gtin FROM ({PLACEHOLDER_GTINS}))
-    SELECT p.left_id, p.right_id, p.score, p.conflict, coalesce(l.gtin = r.gtin, false) AND l.gtin NOT IN (FROM nobodys) AS same_gtin,
+_EDGES = """
+    SELECT p.left_id, p.right_id, p.score, p.conflict, coalesce(l.gtin = r.gtin, false) AND l.gtin NOT IN (SELECT gtin FROM placeholder_gtins) AS same_gtin,
            CASE WHEN l.currency IS NOT DISTINCT FROM r.currency AND l.price > 0 AND r.price > 0
                 THEN greatest(l.price::DOUBLE / r.price::DOUBLE, r.price::DOUBLE / l.price::DOUBLE) END AS price_ratio
     FROM pairs p JOIN offers l ON l.offer_id = p.left_id JOIN offers r ON r.offer_id = p.right_id
@@ -141,7 +141,7 @@ _STATED = f"""
     SELECT offer_id, replace(attribute, '_', ' ') AS name, value || coalesce(' ' || unit, '') AS value FROM facts SEMI JOIN seen USING (offer_id)
     WHERE attribute IN {CONTRADICTING} AND confidence >= {SURE_FACT}
     UNION ALL SELECT offer_id, 'GTIN', gtin FROM offers SEMI JOIN seen USING (offer_id)
-    WHERE gtin IS NOT NULL AND gtin NOT IN (SELECT gtin FROM ({PLACEHOLDER_GTINS}))
+    WHERE gtin IS NOT NULL AND gtin NOT IN (SELECT gtin FROM placeholder_gtins)
     ORDER BY 1, 2
 """
 

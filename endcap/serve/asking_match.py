@@ -16,6 +16,7 @@ from endcap.decide.in_force import at_snapshot
 from endcap.decide.inputs import CONTRADICTING, SURE_FACT
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Around, Near, Single, decide_single, find_by_text, offer_of
+from endcap.decide.suspicion import PLACEHOLDER_GTINS
 from endcap.decide.switched import CODE as AUTOMATION_OFF
 from endcap.decide.switched import scopes_off
 from endcap.infer import load_known
@@ -46,6 +47,7 @@ class Finder:
     policy: Policy
     kept: int
     known: Known | None
+    placeholder_gtins: frozenset[str]  # of no product
 
 
 def finder_of(reading: Reading) -> Finder:
@@ -70,7 +72,8 @@ def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
 def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str, dict[str, Any]]]:
     """The same as `match_one`, not yet as an answer, with the products named."""
     finder = finder_of(reading)
-    offer = offer_of(_fields(given))
+    fields = _fields(given)
+    offer = offer_of(fields | {"gtin": None if fields["gtin"] in finder.placeholder_gtins else fields["gtin"]})
     found = decide_single(
         finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=given.k, kept=finder.kept,
         stated=_read_from(offer, finder),
@@ -123,6 +126,7 @@ def _build(reading: Reading) -> Finder:
     with reading.cursor() as con:
         store = opened_store(live_in(con), reading.home.path / CACHE)
         policy = at_snapshot(reading.home).policy
+        nobodys = frozenset(row[1] for row in con.execute(PLACEHOLDER_GTINS).fetchall())
         allowed = thresholds(con, policy)
     models, catalog = reading.home.manifest(reading.snapshot_id).models, reading.home.catalog
     try:
@@ -130,7 +134,7 @@ def _build(reading: Reading) -> Finder:
     except BadInput as problem:  # a run learns it again; until then titles are compared without what would be read from them
         LOG.warning("%s", problem.sentence())
         known = None
-    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, catalog.matching.kept, known)
+    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, catalog.matching.kept, known, nobodys)
 
 
 def _read_from(offer: pa.Table, finder: Finder) -> dict[str, str]:
@@ -183,7 +187,7 @@ def _stated(reading: Reading, offer_ids: Sequence[str]) -> dict[str, dict[str, s
         if row["attribute"] in CONTRADICTING and row["confidence"] >= SURE_FACT:
             found.setdefault(row["offer_id"], {})[row["attribute"].replace("_", " ")] = " ".join(filter(None, (row["value"], row["unit"])))
     for row in reading.find("offers", "offer_id", offer_ids, ("offer_id", "gtin")):
-        if row["gtin"] is not None:
+        if row["gtin"] is not None and row["gtin"] not in finder_of(reading).placeholder_gtins:
             found.setdefault(row["offer_id"], {})["GTIN"] = row["gtin"]
     return found
 
