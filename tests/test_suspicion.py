@@ -108,8 +108,9 @@ def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:
     home = Home(settings.read(tmp_path))
     token = access.make_token(home.engine, "sync", "viewer", days=1, actor="test")
     client = TestClient(make_app(home, HomeGate(home)), base_url="http://localhost", headers={"authorization": f"Bearer {token}"})
-    found = client.post("/api/v1/match", json={"title": "Something else altogether", "gtin": "4006381333931"}).json()
-    assert found["action"] == "new_product" and not [one for one in found["candidates"] if "GTIN" in one["words"]], found
+    asked = {"title": titles(1)[0], "feed": "third"}
+    plain, placeholder, own = (client.post("/api/v1/match", json=asked | more).json() for more in ({}, {"gtin": "4006381333931"}, {"gtin": "4012345678901"}))
+    assert plain == placeholder != own, "it is as if none were named"
 
 
 def test_the_policy_says_what_holds(tmp_path: Path) -> None:
