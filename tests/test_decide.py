@@ -99,6 +99,7 @@ def test_an_offer_that_says_nothing_does_not_hold_two_that_contradict_together()
         ("14 ml", "13.5 ml", True), ("500 g", "400 g", False), ("38 wash", "950 ml", True), ("150 g", "150 ml", True), ("red", "blue", False),
         ("04006381333931", "04006381333948", False), ("2", "6", False), ("36/37", "38/39", False), ("XL", "XL", True),
         ("36 EU", "36", True), ("M", "M EU", True), ("42 EU", "36", False), ("black", "black grey", False),
+        ("black", "black/red", True), ("red/black", "black/red", True), ("black/red", "black/blue", False), ("red", "black/blue", False),
     ],
 )  # fmt: skip
 def test_rounding_and_other_units_do_not_contradict(one: str, other: str, together: bool) -> None:

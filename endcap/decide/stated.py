@@ -15,6 +15,9 @@ def agree(one: str, other: str) -> bool:
     """Whether two values of one attribute do not contradict each other."""
     if one == other or f"{one} {_system(other)}" == other or f"{other} {_system(one)}" == one:
         return True
+    if "/" in one or "/" in other:  # of two colours one supplier may name the first alone
+        parts, its_parts = set(one.split("/")), set(other.split("/"))
+        return parts <= its_parts or its_parts <= parts
     mine, its = _amount(one), _amount(other)
     if mine is None or its is None:
         return False
