@@ -125,12 +125,13 @@ def close(home: Home, loop_id: int, *, actor: str, cause: str, comment: str) -> 
         raise BadInput("closing needs a comment", where="--comment", todo="say what it was and what was done")
     if row["closed_at"] is not None:
         raise BadInput(f"loop {loop_id} is closed already", where="loops", todo="report it again where it is not solved")
+    at = now()  # before it is verified, so that the steps stand in their order
     if cause != "not_a_bug":
         told = verify(home, loop_id, actor=actor)["replay"]
         if not told["verified"] and not (told["replayable"] is False and cause in NOT_DECIDED):
             todo = "see `endcap loops show`; it closes once that is right" if told["replayable"] else f"close it as {', '.join(NOT_DECIDED)}"
             raise BadInput(f"loop {loop_id} is not solved: {told['words']}", where="loops", todo=todo)
-    return _changed(home, row, actor, "closed", {"closed_at": now(), "cause": cause, "comment": comment, "acknowledged_at": row["acknowledged_at"] or now()})
+    return _changed(home, row, actor, "closed", {"closed_at": now(), "cause": cause, "comment": comment, "acknowledged_at": row["acknowledged_at"] or at})
 
 
 def reopen(home: Home, loop_id: int, *, actor: str, why: str) -> dict[str, Any]:
@@ -244,7 +245,7 @@ def _replayed(home: Home, con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -
     return {
         "replayable": found.right is not None, "verified": served and found.verified(home.catalog.govern.sibling_share), "right": found.right,
         "siblings": found.siblings, "siblings_right": found.siblings_right, "model": model, "at": now(),
-        "words": found.words + ("" if served else ", but what is served is still wrong: answer the case, or promote what mends it"),
+        "words": found.words + ("" if served else "; what is served now is still wrong: answer the case, or promote what mends it"),
     }  # fmt: skip
 
 

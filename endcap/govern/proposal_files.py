@@ -139,7 +139,8 @@ def _mistakes_of_artefact(given: dict[str, Any], kind: str) -> list[str]:
 
 def as_text(given: dict[str, Any], body: str = "") -> str:
     """The file's text of a head in plain values."""
-    head = yaml.safe_dump({name: value for name, value in given.items() if value not in (None, "")}, sort_keys=False, allow_unicode=True, width=110)
+    told = {name: value for name, value in given.items() if value not in (None, "") and (name != "artefact_kind" or given["kind"] == "model")}
+    head = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=110)
     return f"---\n{head}---\n\n{body.strip()}\n" if body.strip() else f"---\n{head}---\n"
 
 

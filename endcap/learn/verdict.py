@@ -248,7 +248,9 @@ def _rest(slices: Sequence[SliceResult], margin: float) -> SliceResult | None:
 
 
 def _of(one: SliceResult) -> str:
-    return f"{one.tally.by} {one.tally.name}" if one.tally.by != "all" else "everything"
+    if one.tally.by == "all":
+        return "everything"
+    return f"{REST}, where no {one.tally.by} has enough cases" if one.tally.name == REST else f"{one.tally.by} {one.tally.name}"
 
 
 def _change(one: SliceResult) -> str:
