@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Demo
-from tried import truth_of
+from tried import truly, truth_of
 
 from endcap import settings
 from endcap.metrics import automated_success
@@ -109,8 +109,7 @@ def test_truthful_audits_tell_how_often_the_machine_is_right(copy_of_demo: Path)
     founded = [(one, product) for one, product, _other, action in decided if action == "new_product"]
     right["new_product"] = [not any(began[other] < began[product] for other in products[truth[one]] - {product}) for one, product in founded]
     for item in items:
-        same = [number for number, (side, _product) in enumerate(item.choices, start=1) if truth[side.offer_id] == truth[item.offer.offer_id]]
-        audit.answer_audit(home, item, same=min(same, default=0), actor="tester")
+        audit.answer_audit(home, item, same=truly(item, truth), actor="tester")
     with home.connect() as con:
         success = next(one for one in automated_success.measure(con) if one.name.endswith("success"))
     told = {one.name: one.value for one in success.slices if one.by == "decision"}

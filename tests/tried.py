@@ -14,7 +14,7 @@ from endcap.match import Model, fit_labelled
 from endcap.ops.database import now
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES, PROMOTIONS
-from endcap.review.audit import answer_audit, draw
+from endcap.review.audit import AuditItem, answer_audit, draw
 from endcap.review.override import answer
 from endcap.review.queue import waiting
 
@@ -91,10 +91,16 @@ def audited(home: Home, count: int) -> int:
     """Answer that many audits by the truth; out: how many there were."""
     truth = truth_of(home)
     with home.connect() as con:
-        items = [one for one in draw(con, count, seed=7) if {one.offer.offer_id, one.counterpart.offer_id} <= truth.keys()]
+        items = draw(con, count, seed=7)
     for one in items:
-        answer_audit(home, one, same=truth[one.offer.offer_id] == truth[one.counterpart.offer_id], actor="tester")
+        answer_audit(home, one, same=truly(one, truth), actor="tester")
     return len(items)
+
+
+def truly(item: AuditItem, truth: dict[str, str]) -> int:
+    """The number of the first choice of an audit that is the same product in truth; 0 where none is."""
+    asked = truth[item.offer.offer_id]
+    return next((number for number, (side, _product) in enumerate(item.choices, start=1) if truth[side.offer_id] == asked), 0)
 
 
 def answered(home: Home, feed: str) -> int:
