@@ -25,6 +25,10 @@ class Row:
     WRITER: ClassVar[str]
 
 
+# A detail whose name ends so is what a supplier sent where a value could not be read; it is kept, and is no property of the product.
+AS_SENT = "_as_sent"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery(Row):
     """One arrival of a feed: what was read and what became of it; read = accepted + quarantined."""
@@ -71,7 +75,7 @@ class Offer(Row):
     brand: str | None
     description: str | None
     category_path: str | None  # the supplier's own, joined by ' > '
-    gtin: str | None  # 14 digits, check digit valid; else None and the text is in details_json
+    gtin: str | None  # 14 digits, check digit valid; else None and the text is in details_json, under a name that ends in AS_SENT
     mpn: str | None
     price: Decimal | None
     currency: str | None

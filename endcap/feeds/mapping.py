@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from endcap import gtin, text
+from endcap import gtin, schema, text
 from endcap.feeds import values
 from endcap.feeds.record import BadRecord
 from endcap.settings import Feed, Source
@@ -201,7 +201,7 @@ def _gtin(said: str | None, details: dict[str, str]) -> tuple[str | None, str | 
         return None, None
     number, refused = gtin.normalise(said)
     if refused:
-        details["gtin_as_sent"] = said
+        details["gtin" + schema.AS_SENT] = said
     return number, refused
 
 
@@ -210,7 +210,7 @@ def _available(said: str | None, details: dict[str, str]) -> bool | None:
         return None
     available = values.truth(said)
     if available is None:
-        details["available_as_sent"] = said
+        details["available" + schema.AS_SENT] = said
     return available
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from endcap import schema
 from endcap.match import reading, synonyms
 from endcap.text import TITLE_LETTERS, fold
 from endcap.units import find_pack_counts, find_quantities
@@ -140,8 +141,11 @@ def _read_batch(batch: pa.Table) -> Tokens:
 
 
 def _details(text: str | None) -> dict[str, str]:
-    """The details that are not empty, by name in the order of names."""
-    return {name: value for name, value in sorted(json.loads(text).items()) if isinstance(value, str) and value.strip()} if text else {}
+    """The details that are not empty, by name in the order of names; what could not be read (an EAN that a shop gave out itself) tells no products apart."""
+    if not text:
+        return {}
+    stated = sorted(json.loads(text).items())
+    return {name: value for name, value in stated if isinstance(value, str) and value.strip() and not name.endswith(schema.AS_SENT)}
 
 
 @cache
