@@ -80,6 +80,9 @@ Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 ROWS_A_FILE = 200_000
 OWN = "endcap"  # who promotes the models that are fitted without labels
 FIRST_CHAMPION = "fitted without labels on the first deliveries"
+LEARNT_LITTLE = (
+    "only {seeds} clear pairs to learn from, so that no likeness is put above {most:.2f}: what is alike is asked, and 20 answers let `endcap train` learn more"
+)
 NEXT_CHAMPION = "fitted without labels again: the catalog has outgrown the one before"
 
 
@@ -229,6 +232,8 @@ def compare(journey: Journey) -> Rows:
         if model is not None and fitted:
             model.save(journey.home.model_folder(model.model_id))
             journey.champion = model.model_id
+            if model.numbers["pairs"] and model.most_sure < journey.catalog.policy.accept:
+                journey.notices.append(LEARNT_LITTLE.format(seeds=int(model.numbers["seeds_same"]), most=model.most_sure))
         if journey.champion is not None:
             journey.models["match"] = journey.champion
         yield schema.Pair, all_pairs(con, journey, pairs, changed, model)

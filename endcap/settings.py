@@ -157,7 +157,9 @@ class Scope(Settings):
             raise ValueError("name a supplier, a category or both; for everything use policy.promise")
 
 
-Suspicious = Literal["source_key", "unlike_titles", "nearly_all_linked", "few_linked", "equal_scores", "large_cluster", "equal_titles", "placeholder_gtin"]
+Suspicious = Literal[
+    "source_key", "unlike_titles", "nearly_all_linked", "few_linked", "none_linked", "equal_scores", "large_cluster", "equal_titles", "placeholder_gtin"
+]
 
 
 class Policy(Settings):

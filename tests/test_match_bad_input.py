@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import Ran, endcap
 from test_suspicion import catalog
 
@@ -74,6 +75,41 @@ def joined(found: dict[str, str], count: int, one: str = "one", two: str = "two"
 def one_sentence(done: Ran) -> str:
     assert done.code == 2 and "Traceback" not in done.stderr, done.stderr
     return done.stderr
+
+
+# --- codes and details ----------------------------------------------------------------------------------------------
+
+
+def own_ean(n: int) -> str:
+    """A valid EAN of the range that shops give out themselves, which is nobody else's."""
+    digits = f"20{n:010d}"
+    return digits + str(-sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10)
+
+
+def test_eans_that_shops_give_out_themselves_contradict_nothing(tmp_path: Path) -> None:
+    one = [row(n, gtin=own_ean(n)) for n in range(60)]
+    two = [offer | {"gtin": own_ean(7 * n + 900)} for n, offer in enumerate(reworded(60))]
+    _, result, found = ran(tmp_path, {"one": one, "two": two})
+    assert "60 because its prefix" in str(result.deliveries) and joined(found, 60) >= 50
+
+
+def test_a_detail_that_never_agrees_contradicts_nothing(tmp_path: Path) -> None:
+    """Such as a reference of the seller's own under the same name."""
+    catalog(tmp_path, {"one": rows(60), "two": [offer | {"price": f"{900 + n}.10"} for n, offer in enumerate(reworded(60))]})
+    file = tmp_path / "endcap.yaml"
+    given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for feed in given["feeds"].values():
+        feed["fields"] = {"id": "id", "title": "title", "details": {"reference": "price"}}
+    file.write_text(yaml.safe_dump(given), encoding="utf-8")
+    flow.run(settings.read(tmp_path))
+    assert joined(whole(Home(settings.read(tmp_path))), 60) >= 50
+
+
+def test_a_catalog_too_small_to_learn_from_asks(tmp_path: Path) -> None:
+    home, result, found = ran(tmp_path, {"one": rows(20), "two": reworded(20)})
+    with home.connect() as con:
+        assert joined(found, 20) == 0 and count_waiting(con, 0) >= 15
+    assert any("clear pairs to learn from" in notice for notice in result.notices)
 
 
 # --- titles ---------------------------------------------------------------------------------------------------------

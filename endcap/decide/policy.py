@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 from endcap.settings import Policy
@@ -51,15 +52,18 @@ def judge(edge: Edge, policy: Policy, accept: float | None = None, unpromised: s
             return Verdict(APART, "unlike", f"likeness {shown(edge.score)}")
         if unpromised and edge.score >= policy.accept:
             return Verdict(ASK, "no_promise", f"likeness {shown(edge.score)}, but {unpromised}")
-        return Verdict(ASK, "doubtful", f"likeness {shown(edge.score)}, below {min(accept, policy.accept) if unpromised else accept:.2f}")
+        least = min(accept, policy.accept) if unpromised else accept
+        return Verdict(ASK, "doubtful", f"likeness {shown(edge.score, below=least)}, below {least:.2f}")
     if edge.price_ratio is not None and edge.price_ratio > policy.max_price_ratio:
         return Verdict(ASK, "price", f"likeness {shown(edge.score)}, but the price is {edge.price_ratio:.1f} times the other")
     because = "same GTIN and " if edge.same_gtin else ""
     return Verdict(LINK, "alike", f"{because}likeness {shown(edge.score)}")
 
 
-def shown(score: float) -> str:
-    """A probability in words: two digits, and never a certainty."""
+def shown(score: float, *, below: float = 1.0) -> str:
+    """A probability in words: two digits, and never a certainty; rounded down where rounding would hide that it lies `below` another."""
+    if score < below <= round(score, 2):
+        return f"{math.floor(100 * score) / 100:.2f}"
     return "above 0.99" if score >= 0.995 else "below 0.01" if score < 0.005 else f"{score:.2f}"
 
 

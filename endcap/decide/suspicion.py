@@ -151,6 +151,18 @@ def _few_linked(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Sus
         yield Suspicion("few_linked", words, _examples(con, "left_feed <> right_feed"))
 
 
+def _none_linked(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    """Neither linked nor asked about: feeds that have nothing in common, or a scorer that learned nothing from them."""
+    ((linked, offers, feeds),) = con.execute("""
+        SELECT (SELECT count(*) FROM decisions WHERE kind = 'product' AND action IN ('to_review', 'linked')), count(*), count(DISTINCT feed) FROM offers
+    """).fetchall()
+    if not linked and feeds > 1 and offers >= ENOUGH:
+        words = (
+            f"none of {offers:,} offers of {feeds} feeds is linked, or asked about: do they sell the same things? `endcap explain` of two that are one says why"
+        )
+        yield Suspicion("none_linked", words, ())
+
+
 def _equal_scores(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
     """Only links of different titles count: equal titles are equally alike."""
     differing = "lower(left_title) <> lower(right_title)"
@@ -189,7 +201,7 @@ def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterat
 
 
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, Policy], Iterator[Suspicion]], ...] = (
-    _source_key, _unlike_titles, _nearly_all, _few_linked, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
+    _source_key, _unlike_titles, _nearly_all, _few_linked, _none_linked, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,8 +38,12 @@ CLEAR_MARGIN = 0.1
 JOINT_SHARE = 0.6
 # GTINs choose seeds only where there are enough of both answers to learn from.
 ENOUGH_GTINS = 100
+# Of so few seeds one that is wrong is many: nothing is said to be surer than the upper 95 % bound on the share of wrong seeds, where one is.
+FEW_SEEDS = 100
 # More pairs than this change the trees little and cost time.
 FIT_PAIRS = 80_000
+# Of pairs that are each other's nearest this share, or more, agrees in all details that products share.
+USUAL = 0.05
 # Answers this sure show how often GTINs are wrong.
 SURE = 0.9
 # The last trees are grown so often, each from its own draws; their mean depends less on the seed.
@@ -137,6 +141,11 @@ class Model:
         return total
 
     @property
+    def most_sure(self) -> float:
+        """The highest chance that it was taught to give."""
+        return _most_sure(self.numbers) if self.kind == "unsupervised" else 1.0
+
+    @property
     def _adds(self) -> bool:
         """Whether what tells products apart is added to what the trees say; the trees over learned columns weigh it themselves."""
         return self.apart is not None and self.stack is None
@@ -222,7 +231,7 @@ def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int) -> Model
     if together is None:
         return _prior_only(names, seed)
     agree, differ = _gtin_evidence(gtin, trees.probability(together))
-    target = trees.probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0)))
+    target = trees.probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0))) * _most_sure(numbers)
     student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, rounds=150, leaves=15)
     numbers |= {
         "pairs": float(features.shape[0]), "expected_matches": float(round(target.sum(), 1)),
@@ -311,6 +320,19 @@ def _is_over(part: str, model: Model) -> bool:
     return bool(widths) and read_forest(part).features == widths[0] and "\nend of trees\n" in part
 
 
+def _most_sure(numbers: Mapping[str, float]) -> float:
+    """The highest chance that a scorer without labels gives, from the counts of its seeds (Clopper and Pearson 1934, one of them wrong)."""
+    seeds = int(numbers.get("seeds_same", FEW_SEEDS))
+    if seeds >= FEW_SEEDS:
+        return 1.0
+    low, high = 0.0, 1.0  # the share of wrong ones at which one or none of them is found in one draw of twenty
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        few = (1 - middle) ** seeds + seeds * middle * (1 - middle) ** max(0, seeds - 1)
+        low, high = (middle, high) if few > 0.05 else (low, middle)
+    return 1 - high
+
+
 def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:
     """(log-odds float64 [n], counts) by co-training from pairs whose context leaves little doubt; None where there are none."""
     views = np.array([shelf.component("features", name).VIEW for name in names])
@@ -332,7 +354,13 @@ def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) 
 def _contradicted(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """bool [n]: stated amounts, pack counts, colours or details differ: siblings, however near."""
     amount, pack, colour, detail = (features[:, names.index(name)] for name in ("quantity_agreement", "pack_agreement", "colour_agreement", "detail_agreement"))
-    return (amount == 0) | (pack == -1) | (colour == 0) | (detail < 1)
+    return (amount == 0) | (pack == -1) | (colour == 0) | (detail < _usual(detail[features[:, names.index("rank_worst")] == 1]))
+
+
+def _usual(detail: np.ndarray) -> float:
+    """How far the details of offers agree that are each other's nearest where most does: a reference of the seller's own never does, in any pair."""
+    known = detail[~np.isnan(detail)]
+    return float(np.quantile(known, 1 - USUAL, method="lower")) if known.size else 1.0
 
 
 def _taught_by_gtins(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:
