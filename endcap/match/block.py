@@ -104,17 +104,6 @@ def nothing() -> Part:
     return empty_part()
 
 
-def find_similarity(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The nearness by which candidates are found of pairs of rows, float32 [n]."""
-    tokens = index.tokens
-    return np.asarray(
-        _similarities(
-            left, right, tokens.hashes.start, tokens.hashes.values, tokens.flags.values, index.weights, tokens.grams.start, tokens.grams.values,
-            index.gram_rarity, index.prices, index.currencies,
-        )
-    )  # fmt: skip
-
-
 def share_key(keys: np.ndarray, feeds: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray:
     """Pairs [m, 2] of rows of different feeds that share a key (0 = no key), each of `rows` with at most `limit` of its group.
 
@@ -152,68 +141,29 @@ def _group_pairs(keys: np.ndarray, order: np.ndarray, feeds: np.ndarray, asked: 
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _cosine(shared: np.float32, one: np.float32, other: np.float32) -> np.float32:
+def cosine_of(shared: np.float32, one: np.float32, other: np.float32) -> np.float32:
+    """Of a sum over what two offers share, and of the sums over each."""
     return min(shared / max(np.sqrt(one * other), np.float32(1e-9)), np.float32(1.0))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _by_tokens(title: np.float32, text: np.float32, price: np.float32) -> np.float32:
+def by_tokens(title: np.float32, text: np.float32, price: np.float32) -> np.float32:
     """The similarity but for what letters add."""
     return TITLE_SHARE * title + TEXT_SHARE * text + PRICE_SHARE * price
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _names_both(flag: int, other: int) -> bool:
+def names_both(flag: int, other: int) -> bool:
     """Whether a shared token counts in the titles' cosine: a word or code of one that the other holds in any form."""
     return bool(flag & SEARCHED and other & SEARCHED and (flag | other) & NAMING)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _price_ratio(one: float, other: float, currency: np.uint64, other_currency: np.uint64) -> np.float32:
+def price_ratio(one: float, other: float, currency: np.uint64, other_currency: np.uint64) -> np.float32:
     """The smaller price by the larger; halfway where one is unknown or the currencies differ."""
     if not (one > 0.0 and other > 0.0) or (currency != other_currency and currency != 0 and other_currency != 0):
         return UNKNOWN_PRICE
     return np.float32(min(one, other) / max(one, other))
-
-
-@numba.njit(cache=True, nogil=True)
-def _similarities(
-    left: np.ndarray, right: np.ndarray, start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, weights: np.ndarray, gram_start: np.ndarray,
-    grams: np.ndarray, gram_rarity: np.ndarray, prices: np.ndarray, currencies: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    out = np.empty(left.size, np.float32)
-    lengths = np.zeros((start.size - 1, 3), np.float32)
-    for row in range(start.size - 1):
-        for i in range(start[row], start[row + 1]):
-            lengths[row, 1] += weights[i] * weights[i]
-            if flags[i] & NAMING:
-                lengths[row, 0] += weights[i] * weights[i]
-        for i in range(gram_start[row], gram_start[row + 1]):
-            lengths[row, 2] += gram_rarity[grams[i]] * gram_rarity[grams[i]]
-    for pair in range(left.size):
-        a, b = left[pair], right[pair]
-        i, j, title, text, letters = start[a], start[b], np.float32(0.0), np.float32(0.0), np.float32(0.0)
-        while i < start[a + 1] and j < start[b + 1]:
-            if hashes[i] == hashes[j]:
-                text += weights[i] * weights[i]
-                if _names_both(flags[i], flags[j]):
-                    title += weights[i] * weights[i]
-            step = hashes[i] <= hashes[j]
-            j += hashes[j] <= hashes[i]
-            i += step
-        i, j = gram_start[a], gram_start[b]
-        while i < gram_start[a + 1] and j < gram_start[b + 1]:
-            if grams[i] == grams[j]:
-                letters += gram_rarity[grams[i]] * gram_rarity[grams[i]]
-            step = grams[i] <= grams[j]
-            j += grams[j] <= grams[i]
-            i += step
-        price = _price_ratio(prices[a], prices[b], currencies[a], currencies[b])
-        title, text = _cosine(title, lengths[a, 0], lengths[b, 0]), _cosine(text, lengths[a, 1], lengths[b, 1])
-        letters = _cosine(letters, lengths[a, 2], lengths[b, 2])
-        # A price alone makes nothing similar.
-        out[pair] = _by_tokens(title, text, price) + LETTER_SHARE * letters if title + text + letters > 0.0 else np.float32(0.0)
-    return out
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -417,9 +367,9 @@ def _read(part: Part, row: int, query: _Query, length: np.ndarray, price: np.flo
         slot = _recall(part.ids[i], slots, mask)
         if slot >= 0:
             text += values[slot]
-            if _names_both(slot_flags[slot], part.flags[i]):
+            if names_both(slot_flags[slot], part.flags[i]):
                 title += values[slot]
-    return _by_tokens(_cosine(title, query.lengths[0], length[0]), _cosine(text, query.lengths[1], length[1]), price)
+    return by_tokens(cosine_of(title, query.lengths[0], length[0]), cosine_of(text, query.lengths[1], length[1]), price)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -478,12 +428,12 @@ def _search(
             # Another thread may be writing them: only a whole set counts as known.
             if known[0] == 0.0 or known[1] == 0.0 or known[2] == 0.0:
                 _keep_lengths(known, there, its, counts, gram_rarity)
-            score[other] = _read(there, its, asked_for, known, _price_ratio(price, prices[other], currency, currencies[other]))
+            score[other] = _read(there, its, asked_for, known, price_ratio(price, prices[other], currency, currencies[other]))
             looks[other] += score[other]
         for other in _best_rows(looks, keys, wide, wide.size, max(effort.compared, near.shape[1])):
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
             letters = _letters(there.grams[there.gram_start[its] : there.gram_start[its + 1]], asked_for)
-            value = score[other] + LETTER_SHARE * _cosine(letters, length[2], lengths[other, 2])
+            value = score[other] + LETTER_SHARE * cosine_of(letters, length[2], lengths[other, 2])
             _insert(near[q], similarity[q], keys, other, value)
         for i in range(count):
             score[seen[i]] = looks[seen[i]] = 0.0

@@ -7,13 +7,13 @@ import numpy as np
 
 from endcap.match.block import Candidates
 
-# Columns of what `compare_ranks` returns, for the left offer's list and for the right's.
+# Rows of what `compare_ranks` returns, for the left offer's list and for the right's.
 CONTEXT = ("left_rank", "right_rank", "left_margin", "right_margin", "left_of_best", "right_of_best")
 PLACE = {name: place for place, name in enumerate(CONTEXT)}
 
 
 def compare_ranks(graph: Candidates, feeds: np.ndarray, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-    """float32 [n, len(CONTEXT)]; the graph must hold the rows of every pair.
+    """float32 [len(CONTEXT), n]; the graph must hold the rows of every pair.
 
     A rank counts only rivals of the other offer's feed, since one feed has a product once but many feeds may have it:
     1 = nothing of that feed is nearer. A margin is the similarity less that of the best rival, as a share of itself; where the
@@ -25,35 +25,36 @@ def compare_ranks(graph: Candidates, feeds: np.ndarray, left: np.ndarray, right:
     return np.asarray(_compare(place, graph.near, near_feeds, graph.similarity, feeds, left, right, similarity))
 
 
-@numba.njit(cache=True)
-def _look(near: np.ndarray, near_feeds: np.ndarray, values: np.ndarray, feed: int, other: int, similarity: np.float32) -> tuple[int, np.float32, np.float32]:
-    """(rank, margin, share of best) of `other` in one offer's list."""
-    rank, rival = 1, np.float32(-1.0)
-    for i in range(near.size):
-        if near[i] < 0:
+@numba.njit(cache=True, nogil=True)
+def _look(
+    at: int, near: np.ndarray, near_feeds: np.ndarray, values: np.ndarray, feed: int, other: int, similarity: np.float32
+) -> tuple[int, np.float32, np.float32]:  # fmt: skip
+    """(rank, margin, share of best) of `other` in the list of one offer."""
+    rank, rival, size = 1, np.float32(-1.0), near.shape[1]
+    for i in range(size):
+        if near[at, i] < 0:
             break
-        if near[i] != other and near_feeds[i] == feed:
-            rival = max(rival, values[i])
-            rank += values[i] > similarity
+        # No branch: which of the candidates are of the feed cannot be foreseen. Below zero, none is nearer than anything.
+        value = values[at, i] if (near[at, i] != other) & (near_feeds[at, i] == feed) else np.float32(-1.0)
+        rival = max(rival, value)
+        rank += int(value > similarity)
     if rival < 0:
-        rival = values[near.size - 1] if near[near.size - 1] >= 0 else np.float32(0.0)
+        rival = values[at, size - 1] if near[at, size - 1] >= 0 else np.float32(0.0)
         if rival > similarity:
-            rank = near.size + 1
-    best = max(values[0], similarity)
+            rank = size + 1
+    best = max(values[at, 0], similarity)
     safe = max(similarity, np.float32(1e-6))
     return rank, max((similarity - rival) / safe, np.float32(-1.0)), similarity / max(best, np.float32(1e-6))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _compare(
     place: np.ndarray, near: np.ndarray, near_feeds: np.ndarray, values: np.ndarray, feeds: np.ndarray, left: np.ndarray, right: np.ndarray,
     similarity: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    out = np.empty((left.size, 6), np.float32)
+    out = np.empty((6, left.size), np.float32)
     for pair in range(left.size):
-        for side in range(2):
-            own, other = (left[pair], right[pair]) if side == 0 else (right[pair], left[pair])
-            at = place[own]
-            rank, margin, of_best = _look(near[at], near_feeds[at], values[at], feeds[other], other, similarity[pair])
-            out[pair, side], out[pair, 2 + side], out[pair, 4 + side] = rank, margin, of_best
+        a, b, nearness = left[pair], right[pair], similarity[pair]
+        out[0, pair], out[2, pair], out[4, pair] = _look(place[a], near, near_feeds, values, feeds[b], b, nearness)
+        out[1, pair], out[3, pair], out[5, pair] = _look(place[b], near, near_feeds, values, feeds[a], a, nearness)
     return out

@@ -15,6 +15,7 @@ import numpy as np
 
 from endcap.match.pairs import Pairs
 from endcap.match.reading import GRAM_BUCKETS, WORD
+from endcap.match.spread import Spread, choose_side, find_common_grams, find_common_tokens, make_room, spread_out
 from endcap.match.tokens import Tokens
 
 WORD_BUCKETS = 1 << 16
@@ -41,19 +42,23 @@ class Difference:
 
     def between(self, tokens: Tokens, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """The same of pairs of rows of `tokens`."""
+        hashes, grams = tokens.hashes, tokens.grams
+        words, letters = self._weights
+        own = _sum_own(hashes.start, hashes.values, tokens.flags.values, grams.start, grams.values, words, letters)
         return np.asarray(
             _apply(
-                np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64), tokens.hashes.start, tokens.hashes.values, tokens.flags.values,
-                tokens.grams.start, tokens.grams.values, self._weights,
+                np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64), hashes.start, hashes.values, tokens.flags.values,
+                grams.start, grams.values, words, letters, own, make_room(hashes.start, grams.start, GRAM_BUCKETS),
             )
         )  # fmt: skip
 
     @cached_property
-    def _weights(self) -> np.ndarray:
-        """float32 [SIZE], by place."""
+    def _weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """float32 [WORD_BUCKETS, 2] and [GRAM_BUCKETS, 2]: on one side, on both."""
         weights = np.zeros(SIZE, np.float32)
         weights[self.places] = self.thousandths * np.float32(STEP)
-        return weights
+        words, letters = weights[: 2 * WORD_BUCKETS], weights[2 * WORD_BUCKETS :]
+        return words.reshape(2, -1).T.copy(), letters.reshape(2, -1).T.copy()
 
     def times(self, factor: float) -> Difference:
         """The same weights, each by a factor."""
@@ -181,32 +186,68 @@ def _gather_rows(
 
 
 @numba.njit(cache=True, nogil=True)
+def _sum_own(
+    start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, gram_start: np.ndarray, grams: np.ndarray, words: np.ndarray, letters: np.ndarray
+) -> np.ndarray:  # fmt: skip
+    """float64 [offers, 3]: the weights of an offer's title words if the other lacks them all, how many these are, and the same weights of 3-grams."""
+    own = np.zeros((start.size - 1, 3))
+    for row in range(own.shape[0]):
+        for i in range(start[row], start[row + 1]):
+            if flags[i] & WORD:
+                own[row, 0] += words[hashes[i] % np.uint64(WORD_BUCKETS), 0]
+                own[row, 1] += 1.0
+        for i in range(gram_start[row], gram_start[row + 1]):
+            own[row, 2] += letters[grams[i], 0]
+    return own
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_words(
+    count: int, mine: np.ndarray, its: np.ndarray, hashes: np.ndarray, flags: np.ndarray, words: np.ndarray
+) -> tuple[float, float, float]:  # fmt: skip
+    """(what common title words would weigh on one side, what they weigh on both, how many they are)."""
+    alone, both, found = 0.0, 0.0, 0.0
+    for at in range(count):
+        word = np.float64(flags[mine[at]] & flags[its[at]] & WORD != 0)
+        bucket = hashes[mine[at]] % np.uint64(WORD_BUCKETS)
+        alone += word * words[bucket, 0]
+        both += word * words[bucket, 1]
+        found += word
+    return alone, both, found
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_letters(count: int, held: np.ndarray, letters: np.ndarray) -> tuple[float, float]:
+    """The same of common 3-grams."""
+    alone, both = 0.0, 0.0
+    for at in range(count):
+        alone += letters[held[at], 0]
+        both += letters[held[at], 1]
+    return alone, both
+
+
+@numba.njit(cache=True, nogil=True)
 def _apply(
     left: np.ndarray, right: np.ndarray, start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, gram_start: np.ndarray, grams: np.ndarray,
-    weights: np.ndarray,
+    words: np.ndarray, letters: np.ndarray, own: np.ndarray, spread: Spread,
 ) -> np.ndarray:  # fmt: skip
+    """What is alone is what both sides have less twice what is common: as whole steps of 2 ** -33, the weights add up without rounding in any order."""
     out = np.empty(left.size, np.float32)
-    room = 0
-    for row in range(start.size - 1):
-        room = max(room, start[row + 1] - start[row] + gram_start[row + 1] - gram_start[row])
-    places = np.empty(2 * room, np.int64)
     for pair in range(left.size):
-        middle, end, words, letters = _row(left[pair], right[pair], start, hashes, flags, gram_start, grams, places, 0)
-        alone, both, alone_letters, both_letters = 0.0, 0.0, 0.0, 0.0
-        for at in range(middle):
-            weight = weights[places[at]]
-            if places[at] >= WORD_BUCKETS:
-                both += weight
-            else:
-                alone += weight
-        for at in range(middle, end):
-            weight = weights[places[at]]
-            if places[at] >= 2 * WORD_BUCKETS + GRAM_BUCKETS:
-                both_letters += weight
-            else:
-                alone_letters += weight
-        total = alone * _scale(middle - words) + both * _scale(words)
-        out[pair] = total + alone_letters * _scale(end - middle - letters) + both_letters * _scale(letters)
+        a, b = left[pair], right[pair]
+        chosen = choose_side(pair, left, right, spread)
+        if chosen != spread.row[0]:
+            spread_out(chosen, start, hashes, gram_start, grams, spread)
+        other = b if chosen == a else a
+        count = find_common_tokens(start[other], start[other + 1], hashes, spread)
+        alone, both, found = _sum_words(count, spread.mine, spread.its, hashes, flags, words)
+        alone = own[a, 0] + own[b, 0] - 2.0 * alone
+        total = alone * _scale(int(own[a, 1] + own[b, 1] - 2.0 * found)) + both * _scale(int(found))
+        count = find_common_grams(gram_start[other], gram_start[other + 1], grams, spread)
+        alone, both = _sum_letters(count, spread.held, letters)
+        alone = own[a, 2] + own[b, 2] - 2.0 * alone
+        size = gram_start[a + 1] - gram_start[a] + gram_start[b + 1] - gram_start[b]
+        out[pair] = total + alone * _scale(size - 2 * count) + both * _scale(count)
     return out
 
 

@@ -1,126 +1,199 @@
-"""What two offers' tokens share and what each has alone: one pass over both sorted token lists gives every sum that features need."""
+"""What two offers' tokens share and what each has alone: one look at both offers' tokens gives every sum that features need, and how near they are."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from endcap.match.block import LETTER_SHARE, NAMING, by_tokens, cosine_of, names_both, price_ratio
 from endcap.match.index import SEARCHED, Index
-from endcap.match.reading import CODE, COLOUR, NUMBER, WORD
+from endcap.match.reading import CODE, COLOUR, GRAM_BUCKETS, NUMBER, WORD
+from endcap.match.spread import Spread, choose_side, find_common_grams, find_common_tokens, make_room, spread_out
 
-# Columns of what `compare_tokens` returns; `words` are of the title, `all` has description and details too; sums are of rarity squared.
+# Rows of what `compare_tokens` returns; `words` are of the title, `all` has description and details too; sums are of rarity squared.
+# `similarity` is the nearness by which candidates are found.
 OVERLAP = (
     "words_shared", "words_left", "words_right", "lost_left", "lost_right", "rarest_shared", "rarest_lost_left", "rarest_lost_right",
     "code_shared", "code_lost_left", "code_lost_right", "numbers_shared", "numbers_left", "numbers_right", "numbers_lost_left",
     "numbers_lost_right", "all_shared", "all_left", "all_right", "word_cosine", "letter_cosine",
-    "colours_shared", "colours_left", "colours_right",
+    "colours_shared", "colours_left", "colours_right", "similarity",
 )  # fmt: skip
+# Columns of what one offer's tokens add up to.
+OWN = ("words", "all", "numbers", "colours", "naming", "letters")
 # Amounts this close, as a share of the greater, are the same amount.
 SAME_AMOUNT = 0.02
 PLACE = {name: place for place, name in enumerate(OVERLAP)}
 
 
+class _Texts(NamedTuple):
+    """What an index knows of its offers' tokens and prices. A tuple of arrays, so that compiled code takes it whole."""
+
+    start: np.ndarray
+    hashes: np.ndarray
+    flags: np.ndarray
+    weights: np.ndarray
+    norms: np.ndarray
+    gram_start: np.ndarray
+    grams: np.ndarray
+    gram_rarity: np.ndarray
+    gram_norms: np.ndarray
+    prices: np.ndarray
+    currencies: np.ndarray
+
+
 def compare_tokens(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """float32 [n, len(OVERLAP)] for pairs of rows."""
+    """float32 [len(OVERLAP), n] for pairs of rows."""
     tokens = index.tokens
-    sums = _compare(
-        left, right, tokens.hashes.start, tokens.hashes.values, tokens.flags.values, index.weights, index.norms,
-        tokens.grams.start, tokens.grams.values, index.gram_rarity, index.gram_norms,
+    texts = _Texts(
+        tokens.hashes.start, tokens.hashes.values, tokens.flags.values, index.weights, index.norms, tokens.grams.start, tokens.grams.values,
+        index.gram_rarity, index.gram_norms, index.prices, index.currencies,
     )  # fmt: skip
-    return np.asarray(sums)
-
-
-@numba.njit(cache=True)
-def _alone(flag: int, weight: np.float32, out: np.ndarray, side: int) -> None:
-    """Add a token that only one side holds; `side` is 0 for left, 1 for right."""
-    square = weight * weight
-    out[17 + side] += square
-    if flag & WORD:
-        out[1 + side] += square
-        out[3 + side] += square
-        out[6 + side] = max(out[6 + side], weight)
-    if flag & CODE:
-        out[9 + side] = max(out[9 + side], weight)
-    if flag & NUMBER:
-        out[12 + side] += 1
-        out[14 + side] += 1
-    if flag & COLOUR:
-        out[22 + side] += 1
-
-
-@numba.njit(cache=True)
-def _together(left_flag: int, right_flag: int, weight: np.float32, out: np.ndarray) -> np.float32:
-    """Add a token that both sides hold; returns what it adds to the word cosine."""
-    square = weight * weight
-    both = left_flag & right_flag
-    out[16] += square
-    out[17] += square
-    out[18] += square
-    if left_flag & WORD:
-        out[1] += square
-    if right_flag & WORD:
-        out[2] += square
-    if both & WORD:
-        out[0] += square
-    if left_flag & SEARCHED and right_flag & SEARCHED:
-        out[5] = max(out[5], weight)
-    if (left_flag | right_flag) & CODE:
-        out[8] = max(out[8], weight)
-    if left_flag & NUMBER:
-        out[12] += 1
-    if right_flag & NUMBER:
-        out[13] += 1
-    if both & NUMBER:
-        out[11] += 1
-    out[21] += both & COLOUR != 0
-    out[22] += left_flag & COLOUR != 0
-    out[23] += right_flag & COLOUR != 0
-    searched = left_flag & SEARCHED and right_flag & SEARCHED
-    return square * square if searched and (left_flag | right_flag) & (WORD | CODE) else np.float32(0.0)
-
-
-@numba.njit(cache=True)
-def _compare(
-    left: np.ndarray, right: np.ndarray, start: np.ndarray, hashes: np.ndarray, flags: np.ndarray, weights: np.ndarray, norms: np.ndarray,
-    gram_start: np.ndarray, grams: np.ndarray, gram_rarity: np.ndarray, gram_norms: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    sums = np.zeros((left.size, 24), np.float32)
-    for pair in range(left.size):
-        out, a, b = sums[pair], left[pair], right[pair]
-        i, j, cosine = start[a], start[b], np.float32(0.0)
-        while i < start[a + 1] or j < start[b + 1]:
-            if j >= start[b + 1] or (i < start[a + 1] and hashes[i] < hashes[j]):
-                _alone(flags[i], weights[i], out, 0)
-                i += 1
-            elif i >= start[a + 1] or hashes[j] < hashes[i]:
-                _alone(flags[j], weights[j], out, 1)
-                j += 1
-            else:
-                cosine += _together(flags[i], flags[j], weights[i], out)
-                i += 1
-                j += 1
-        out[19] = min(cosine / max(norms[a] * norms[b], np.float32(1e-9)), np.float32(1.0))
-        i, j, cosine = gram_start[a], gram_start[b], np.float32(0.0)
-        while i < gram_start[a + 1] and j < gram_start[b + 1]:
-            if grams[i] == grams[j]:
-                cosine += gram_rarity[grams[i]] ** 4
-            step = grams[i] <= grams[j]
-            j += grams[j] <= grams[i]
-            i += step
-        out[20] = cosine / max(gram_norms[a] * gram_norms[b], np.float32(1e-9))
+    spread = make_room(texts.start, texts.gram_start, GRAM_BUCKETS)
+    sums = np.empty((len(OVERLAP), left.size), np.float32)
+    _compare(np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64), texts, _sum_own(texts), spread, sums)
     return sums
 
 
-@numba.njit(cache=True)
-def hold_tokens(rows: np.ndarray, wanted: np.ndarray, start: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """Whether the offer of each row holds the token wanted of it; token 0 is held by none."""
-    held = np.zeros(rows.size, np.bool_)
-    for i in range(rows.size):
-        if wanted[i]:
-            first, end = start[rows[i]], start[rows[i] + 1]
-            place = first + np.searchsorted(hashes[first:end], wanted[i])
-            held[i] = place < end and hashes[place] == wanted[i]
-    return held
+@numba.njit(cache=True, nogil=True)
+def _sum_own(texts: _Texts) -> np.ndarray:
+    """float32 [offers, len(OWN)]."""
+    own = np.zeros((texts.start.size - 1, 6), np.float32)
+    for row in range(own.shape[0]):
+        sums = own[row]
+        for i in range(texts.start[row], texts.start[row + 1]):
+            flag, square = texts.flags[i], texts.weights[i] * texts.weights[i]
+            sums[0] += square if flag & WORD else np.float32(0.0)
+            sums[1] += square
+            sums[2] += np.float32(flag & NUMBER != 0)
+            sums[3] += np.float32(flag & COLOUR != 0)
+            sums[4] += square if flag & NAMING else np.float32(0.0)
+        for i in range(texts.gram_start[row], texts.gram_start[row + 1]):
+            rarity = texts.gram_rarity[texts.grams[i]]
+            sums[5] += rarity * rarity
+    return own
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_alone(
+    first: int, end: int, common: np.ndarray, flags: np.ndarray, weights: np.ndarray
+) -> tuple[np.float32, np.float32, np.float32, np.float32]:  # fmt: skip
+    """(words' sum, rarest word, rarest code, numbers) of an offer's tokens that are not at the common places, which ascend and end with a stop.
+
+    Flags become factors 0 and 1, since what is alone cannot be foreseen: a processor that guesses wrong waits longer than it multiplies.
+    """
+    lost, rarest, code, numbers, place = np.float32(0.0), np.float32(0.0), np.float32(0.0), 0, 0
+    for i in range(first, end):
+        both = int(common[place] == i)
+        place += both
+        flag = np.int64(flags[i]) & (both - 1)
+        word = weights[i] * np.float32(flag & WORD != 0)
+        lost += word * word
+        rarest = max(rarest, word)
+        code = max(code, weights[i] * np.float32(flag & CODE != 0))
+        numbers += int(flag & NUMBER != 0)
+    return lost, rarest, code, np.float32(numbers)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_common(
+    count: int, mine: np.ndarray, its: np.ndarray, flags: np.ndarray, weights: np.ndarray, sums: np.ndarray
+) -> tuple[np.float32, np.float32]:  # fmt: skip
+    """Write what common tokens add up to; returns what they add to the cosine of words and to that of the titles."""
+    words, text, cosine, title = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    rarest, code, numbers, colours = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for at in range(count):
+        one, other, weight = flags[mine[at]], flags[its[at]], weights[mine[at]]
+        both, square = one & other, weight * weight
+        searched = (one & SEARCHED != 0) & (other & SEARCHED != 0)
+        named = names_both(one, other)
+        text += square
+        words += square if both & WORD else np.float32(0.0)
+        title += square if named else np.float32(0.0)
+        cosine += square * square if named else np.float32(0.0)
+        rarest = weight if searched and weight > rarest else rarest
+        code = weight if (one | other) & CODE and weight > code else code
+        numbers += np.float32(1.0) if both & NUMBER else np.float32(0.0)
+        colours += np.float32(1.0) if both & COLOUR else np.float32(0.0)
+    sums[0], sums[5], sums[8], sums[11], sums[16], sums[21] = words, rarest, code, numbers, text, colours
+    return cosine, title
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_grams(count: int, held: np.ndarray, gram_rarity: np.ndarray) -> tuple[np.float32, np.float32]:
+    """What common 3-grams add to the cosine of letters, and to that of the similarity."""
+    cosine, letters = np.float32(0.0), np.float32(0.0)
+    for at in range(count):
+        rarity = gram_rarity[held[at]]
+        cosine += rarity**4
+        letters += rarity * rarity
+    return cosine, letters
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_similarity(title: np.float32, text: np.float32, letters: np.float32, a: int, b: int, texts: _Texts, own: np.ndarray) -> np.float32:
+    price = price_ratio(texts.prices[a], texts.prices[b], texts.currencies[a], texts.currencies[b])
+    title, text = cosine_of(title, own[a, 4], own[b, 4]), cosine_of(text, own[a, 1], own[b, 1])
+    letters = cosine_of(letters, own[a, 5], own[b, 5])
+    # A price alone makes nothing similar.
+    return by_tokens(title, text, price) + LETTER_SHARE * letters if title + text + letters > 0.0 else np.float32(0.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare(left: np.ndarray, right: np.ndarray, texts: _Texts, own: np.ndarray, spread: Spread, sums: np.ndarray) -> None:
+    start, gram_start, out = texts.start, texts.gram_start, np.zeros(25, np.float32)
+    for pair in range(left.size):
+        a, b = left[pair], right[pair]
+        chosen = choose_side(pair, left, right, spread)
+        if chosen != spread.row[0]:
+            spread_out(chosen, start, texts.hashes, gram_start, texts.grams, spread)
+        other = b if chosen == a else a
+        count = find_common_tokens(start[other], start[other + 1], texts.hashes, spread)
+        spread.mine[count] = spread.its[count] = -1
+        cosine, title = _sum_common(count, spread.mine, spread.its, texts.flags, texts.weights, out)
+        mine, its = (0, 1) if chosen == a else (1, 0)
+        out[3 + mine], out[6 + mine], out[9 + mine], out[14 + mine] = _sum_alone(start[chosen], start[chosen + 1], spread.mine, texts.flags, texts.weights)
+        out[3 + its], out[6 + its], out[9 + its], out[14 + its] = _sum_alone(start[other], start[other + 1], spread.its, texts.flags, texts.weights)
+        out[1], out[17], out[12], out[22] = own[a, 0], own[a, 1], own[a, 2], own[a, 3]
+        out[2], out[18], out[13], out[23] = own[b, 0], own[b, 1], own[b, 2], own[b, 3]
+        count = find_common_grams(gram_start[other], gram_start[other + 1], texts.grams, spread)
+        letter_cosine, letters = _sum_grams(count, spread.held, texts.gram_rarity)
+        out[19] = min(cosine / max(texts.norms[a] * texts.norms[b], np.float32(1e-9)), np.float32(1.0))
+        out[20] = letter_cosine / max(texts.gram_norms[a] * texts.gram_norms[b], np.float32(1e-9))
+        out[24] = _find_similarity(title, out[16], letters, a, b, texts, own)
+        for column in range(25):
+            sums[column, pair] = out[column]
+
+
+def compare_keys(index: Index, left: np.ndarray, right: np.ndarray, keys: np.ndarray, equal: bool) -> np.ndarray:
+    """float32 [n]: 1 where an offer's text holds the key of the other, or where `equal` counts both state the same; 0 where both state one; else NaN."""
+    tokens = index.tokens.hashes
+    return np.asarray(_compare_keys(left, right, keys, tokens.start, tokens.values, equal))
+
+
+@numba.njit(cache=True, nogil=True)
+def _holds(token: np.uint64, first: int, end: int, hashes: np.ndarray) -> bool:
+    """Whether an offer's tokens have one among them; halved without a branch, since the side cannot be foreseen."""
+    size = end - first
+    while size > 1:
+        half = size // 2
+        first += half * (hashes[first + half - 1] < token)
+        size -= half
+    return size == 1 and hashes[first] == token
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare_keys(left: np.ndarray, right: np.ndarray, keys: np.ndarray, start: np.ndarray, hashes: np.ndarray, equal: bool) -> np.ndarray:
+    out = np.empty(left.size, np.float32)
+    for pair in range(left.size):
+        a, b = left[pair], right[pair]
+        mine, its = keys[a], keys[b]
+        found = equal and mine != 0 and mine == its
+        found = found or (mine != 0 and _holds(mine, start[b], start[b + 1], hashes))
+        found = found or (its != 0 and _holds(its, start[a], start[a + 1], hashes))
+        out[pair] = 1.0 if found else (0.0 if mine != 0 and its != 0 else np.nan)
+    return out
 
 
 def compare_measures(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match import context, overlap
-from endcap.match.block import Candidates, find_similarity
+from endcap.match.block import Candidates
 from endcap.match.index import Index
 from endcap.text import TITLE_LETTERS, fold
 
@@ -42,10 +42,10 @@ class Pairs:
     def _measures(self) -> np.ndarray:
         return overlap.compare_measures(self.index, self.left, self.right)
 
-    @cached_property
+    @property
     def similarity(self) -> np.ndarray:
         """The nearness by which candidates are found, float32 [n]."""
-        return find_similarity(self.index, self.left, self.right)
+        return self.shared("similarity")
 
     @cached_property
     def folded_titles(self) -> tuple[list[str], list[str]]:
@@ -57,22 +57,21 @@ class Pairs:
 
     def shared(self, name: str) -> np.ndarray:
         """A column of `overlap.OVERLAP`, float32 [n]."""
-        column: np.ndarray = self._sums[:, overlap.PLACE[name]]
+        column: np.ndarray = self._sums[overlap.PLACE[name]]
         return column
 
     def ranked(self, name: str) -> np.ndarray:
         """A column of `context.CONTEXT`, float32 [n]."""
-        column: np.ndarray = self._ranks[:, context.PLACE[name]]
+        column: np.ndarray = self._ranks[context.PLACE[name]]
         return column
 
     def both(self, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A column of the index for the left and the right rows."""
         return column[self.left], column[self.right]
 
-    def holds(self, rows: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-        """Whether the offer of each row holds the token beside it, bool [n]; token 0 is held by none."""
-        tokens = self.index.tokens.hashes
-        return np.asarray(overlap.hold_tokens(rows, hashes, tokens.start, tokens.values))
+    def stated(self, keys: np.ndarray, *, equal: bool) -> np.ndarray:
+        """Agreement of keys by row, 0 = none, as `overlap.compare_keys` has it."""
+        return overlap.compare_keys(self.index, self.left, self.right, keys, equal)
 
     def measured(self, name: str) -> np.ndarray:
         """Agreement of 'pack', 'quantity' or 'detail', float32 [n]."""

@@ -24,11 +24,7 @@ def compare(left: Record, right: Record) -> float:
 
 def column(pairs: Pairs) -> np.ndarray:
     """As `compare`, float32 [n]."""
-    brand = pairs.index.tokens.brand
-    left, right = brand[pairs.left], brand[pairs.right]
-    named = pairs.holds(pairs.right, left) | pairs.holds(pairs.left, right)
-    both = (left != 0) & (right != 0)
-    return np.where(named | (both & (left == right)), 1.0, np.where(both, 0.0, np.nan)).astype(np.float32)
+    return pairs.stated(pairs.index.tokens.brand, equal=True)
 
 
 def words(left: Record, right: Record, value: float) -> str:

@@ -22,9 +22,7 @@ def compare(left: Record, right: Record) -> float:
 
 def column(pairs: Pairs) -> np.ndarray:
     """As `compare`, float32 [n]."""
-    left, right = pairs.both(pairs.index.tokens.mpn)
-    found = pairs.holds(pairs.right, left) | pairs.holds(pairs.left, right)
-    return np.where(found, 1.0, np.where((left != 0) & (right != 0), 0.0, np.nan)).astype(np.float32)
+    return pairs.stated(pairs.index.tokens.mpn, equal=False)
 
 
 def words(left: Record, right: Record, value: float) -> str:
