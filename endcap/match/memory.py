@@ -24,7 +24,7 @@ COMPARED = 8
 EFFORT = Effort(postings=600, gram_postings=200, read=256, compared=24)
 FLOOR = -8.0
 COLUMNS = ("known_both", "known_best", "known_least", "known_agree", "known_apart_high", "known_apart_low", "known_chance", "known_other")
-# Log-odds float64 [n] of pairs from content alone; beside each pair stands the known product of the offer that asks (-1: none), whose own
+# Log-odds float64 [n] of pairs (left < right) from content alone; beside each pair stands the known product of the offer that asks (-1: none), whose own
 # labels must not have taught the score.
 ContentScore = Callable[[Pairs, np.ndarray], np.ndarray]
 

@@ -79,8 +79,21 @@ class Stack:
         """
         difference = self.difference.column(pairs)
         content = self._content_trees.log_odds(_content_features(pairs, features, difference))
-        known = self.memory.columns(pairs, lambda asked, _products: self._content_score(asked))
+        known = self.memory.columns(pairs, lambda asked, _products: self._content_scores(asked, pairs, content))
         return _joined(first, _standing(pairs, first), difference, content, known)
+
+    def _content_scores(self, asked: Pairs, pairs: Pairs, content: np.ndarray) -> np.ndarray:
+        """Of pairs asked for, of which some stand twice and some among `pairs`, whose content scores are known: each is compared once."""
+        size = asked.index.size
+        packed, place = np.unique(asked.left * size + asked.right, return_inverse=True)
+        known, found = np.unique(pairs.left * size + pairs.right, return_index=True)
+        scores = np.empty(packed.size)
+        at = np.minimum(np.searchsorted(known, packed), max(known.size - 1, 0))
+        same = known[at] == packed if known.size else np.zeros(packed.size, dtype=bool)
+        scores[same] = content[found[at[same]]]
+        rest = replace(asked, left=packed[~same] // max(size, 1), right=packed[~same] % max(size, 1))
+        scores[~same] = self._content_score(rest)
+        return scores[place]
 
     def _content_score(self, pairs: Pairs) -> np.ndarray:
         difference = self.difference.column(pairs)
