@@ -19,6 +19,7 @@ import numpy as np
 from endcap.match.index import GRAM_POSTINGS, LEAST_POSTINGS, OFFERS_A_POSTING, POSTINGS, SEARCHED, Counts, Index, Part, Postings, count_of, empty_part, rarity
 from endcap.match.reading import CODE, WORD
 from endcap.match.room import Room, room_for
+from endcap.match.spread import SLOTS_A_TOKEN, find_common_grams, mark_grams, unmark_grams
 
 # Rows whose letters are compared; rows whose tokens are compared at most: those that tokens too common to be visited could put first.
 COMPARED, MOST_READ = 64, 3072
@@ -155,7 +156,7 @@ def by_tokens(title: np.float32, text: np.float32, price: np.float32) -> np.floa
 @numba.njit(cache=True, nogil=True, inline="always")
 def names_both(flag: int, other: int) -> bool:
     """Whether a shared token counts in the titles' cosine: a word or code of one that the other holds in any form."""
-    return bool(flag & SEARCHED and other & SEARCHED and (flag | other) & NAMING)
+    return bool((flag & SEARCHED != 0) & (other & SEARCHED != 0) & ((flag | other) & NAMING != 0))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -224,11 +225,11 @@ def _worth_reading(score: np.ndarray, keys: np.ndarray, seen: np.ndarray, count:
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _note(row: int, gain: np.float32, feeds: np.ndarray, feed: int, score: np.ndarray, seen: np.ndarray, count: int) -> int:
-    if feeds[row] != feed and feeds[row] >= 0:
-        if score[row] == 0.0:
-            seen[count] = row
-            count += 1
-        score[row] += gain
+    counts = (feeds[row] != feed) & (feeds[row] >= 0)
+    # Written whether it is new or not: which rows are cannot be foreseen, and a wrong guess costs more than to write.
+    seen[count] = row
+    count += int(counts & (score[row] == 0.0))
+    score[row] += gain if counts else np.float32(0.0)
     return count
 
 
@@ -293,7 +294,7 @@ def _remember(
     """Put the query's tokens in a small table by number, with what each adds to a sum; returns (numbers, values and flags by slot, mask)."""
     slots, values, slot_flags = tables
     size = 64
-    while size < 4 * numbers.size:
+    while size < SLOTS_A_TOKEN * numbers.size and size < slots.size:
         size *= 2
     slots[:size] = -1
     for i in range(numbers.size):
@@ -301,21 +302,8 @@ def _remember(
             at = numbers[i] & (size - 1)
             while slots[at] >= 0:
                 at = (at + 1) & (size - 1)
-            slots[at], values[at] = numbers[i], squares[i]
-            if flags.size:
-                slot_flags[at] = flags[i]
+            slots[at], values[at], slot_flags[at] = numbers[i], squares[i], flags[i]
     return slots, values, slot_flags, size - 1
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _recall(number: int, slots: np.ndarray, mask: int) -> int:
-    """Slot of a token in the query's table, or -1."""
-    at = number & mask
-    while slots[at] >= 0:
-        if slots[at] == number:
-            return at
-        at = (at + 1) & mask
-    return -1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -351,11 +339,12 @@ def _squares(ids: np.ndarray, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Query(NamedTuple):
-    """The offer that is looked for: its lengths, and small tables of its tokens and 3-grams."""
+    """The offer that is looked for: its lengths, a small table of its tokens, and marks of its 3-grams with room for those found."""
 
     lengths: tuple[np.float32, np.float32, np.float32]
     tokens: tuple[np.ndarray, np.ndarray, np.ndarray, int]  # number, squared rarity and flag by slot; mask
-    grams: tuple[np.ndarray, np.ndarray, np.ndarray, int]
+    grams: np.ndarray
+    held: np.ndarray
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -364,23 +353,24 @@ def _read(part: Part, row: int, query: _Query, length: np.ndarray, price: np.flo
     title, text = np.float32(0.0), np.float32(0.0)
     slots, values, slot_flags, mask = query.tokens
     for i in range(part.start[row], part.start[row + 1]):
-        slot = _recall(part.ids[i], slots, mask)
-        if slot >= 0:
-            text += values[slot]
-            if names_both(slot_flags[slot], part.flags[i]):
-                title += values[slot]
+        number = part.ids[i]
+        at = number & mask
+        if (slots[at] >= 0) & (slots[at] != number):
+            while slots[at] >= 0 and slots[at] != number:
+                at = (at + 1) & mask
+        # Nothing is added where the query lacks the token: faster than to ask whether it does.
+        value = values[at] if slots[at] == number else np.float32(0.0)
+        text += value
+        title += value if names_both(slot_flags[at], part.flags[i]) else np.float32(0.0)
     return by_tokens(cosine_of(title, query.lengths[0], length[0]), cosine_of(text, query.lengths[1], length[1]), price)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _letters(grams: np.ndarray, query: _Query) -> np.float32:
+def _letters(part: Part, row: int, query: _Query, gram_rarity: np.ndarray) -> np.float32:
     """Sum of squared rarity of the 3-grams that both have."""
-    slots, values, _flags, mask = query.grams
     shared = np.float32(0.0)
-    for gram in grams:
-        slot = _recall(int(gram), slots, mask)
-        if slot >= 0:
-            shared += values[slot]
+    for at in range(find_common_grams(part.gram_start[row], part.gram_start[row + 1], part.grams, query.grams, query.held)):
+        shared += gram_rarity[query.held[at]] * gram_rarity[query.held[at]]
     return shared
 
 
@@ -392,7 +382,7 @@ def _search(
 ) -> None:  # fmt: skip
     """Fill `near` and `similarity` for rows of the index, or for those of `asked`, whose rows follow them."""
     # By row: what visited tokens and 3-grams gave, then what all tokens give; what visited 3-grams gave, then how good a row looks.
-    score, looks, seen, tables, gram_tables = room.score, room.looks, room.seen, room.tokens, room.grams
+    score, looks, seen = room.score, room.looks, room.seen
     base_rows = base.start.size - 1
     postings = effort.postings or min(POSTINGS, max(LEAST_POSTINGS, int(counts.offers) // OFFERS_A_POSTING))
     for q in range(rows.size):
@@ -404,7 +394,8 @@ def _search(
             part, at = asked, row - feeds.size
             feed, price, currency = asked_feeds[at], asked_prices[at], asked_currencies[at]
         ids, flags = part.ids[part.start[at] : part.start[at + 1]], part.flags[part.start[at] : part.start[at + 1]]
-        own = part.grams[part.gram_start[at] : part.gram_start[at + 1]].astype(np.int32)
+        own_grams = part.grams[part.gram_start[at] : part.gram_start[at + 1]]
+        own = own_grams.astype(np.int32)
         length = _lengths(ids, flags, own, counts, gram_rarity)
         squares, sizes = _squares(ids, counts)
         searched = (flags & SEARCHED) != 0
@@ -420,7 +411,8 @@ def _search(
             ids[searched], squares[searched] * (TITLE_SHARE / max(length[0], np.float32(1e-9))), sizes[searched], base.place, delta.place,
             base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, count, postings,
         )  # fmt: skip
-        asked_for = _Query(length, _remember(ids, squares, flags, tables), _remember(own, gram_squares, flags[:0], gram_tables))
+        asked_for = _Query(length, _remember(ids, squares, flags, room.tokens), room.grams, room.held)
+        mark_grams(own_grams, room.grams)
         wide = _worth_reading(score, keys, seen, count, rest + gram_rest, effort)
         for other in wide:
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
@@ -432,8 +424,9 @@ def _search(
             looks[other] += score[other]
         for other in _best_rows(looks, keys, wide, wide.size, max(effort.compared, near.shape[1])):
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
-            letters = _letters(there.grams[there.gram_start[its] : there.gram_start[its + 1]], asked_for)
+            letters = _letters(there, its, asked_for, gram_rarity)
             value = score[other] + LETTER_SHARE * cosine_of(letters, length[2], lengths[other, 2])
             _insert(near[q], similarity[q], keys, other, value)
+        unmark_grams(own_grams, room.grams)
         for i in range(count):
             score[seen[i]] = looks[seen[i]] = 0.0

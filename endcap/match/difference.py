@@ -243,7 +243,7 @@ def _apply(
         alone, both, found = _sum_words(count, spread.mine, spread.its, hashes, flags, words)
         alone = own[a, 0] + own[b, 0] - 2.0 * alone
         total = alone * _scale(int(own[a, 1] + own[b, 1] - 2.0 * found)) + both * _scale(int(found))
-        count = find_common_grams(gram_start[other], gram_start[other + 1], grams, spread)
+        count = find_common_grams(gram_start[other], gram_start[other + 1], grams, spread.grams, spread.held)
         alone, both = _sum_letters(count, spread.held, letters)
         alone = own[a, 2] + own[b, 2] - 2.0 * alone
         size = gram_start[a + 1] - gram_start[a] + gram_start[b + 1] - gram_start[b]

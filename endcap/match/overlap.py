@@ -157,7 +157,7 @@ def _compare(left: np.ndarray, right: np.ndarray, texts: _Texts, own: np.ndarray
         out[3 + its], out[6 + its], out[9 + its], out[14 + its] = _sum_alone(start[other], start[other + 1], spread.its, texts.flags, texts.weights)
         out[1], out[17], out[12], out[22] = own[a, 0], own[a, 1], own[a, 2], own[a, 3]
         out[2], out[18], out[13], out[23] = own[b, 0], own[b, 1], own[b, 2], own[b, 3]
-        count = find_common_grams(gram_start[other], gram_start[other + 1], texts.grams, spread)
+        count = find_common_grams(gram_start[other], gram_start[other + 1], texts.grams, spread.grams, spread.held)
         letter_cosine, letters = _sum_grams(count, spread.held, texts.gram_rarity)
         out[19] = min(cosine / max(texts.norms[a] * texts.norms[b], np.float32(1e-9)), np.float32(1.0))
         out[20] = letter_cosine / max(texts.gram_norms[a] * texts.gram_norms[b], np.float32(1e-9))

@@ -58,8 +58,7 @@ def spread_out(row: int, start: np.ndarray, hashes: np.ndarray, gram_start: np.n
     before = spread.row[0]
     if before >= 0:
         _fold_up(start[before], start[before + 1], hashes, spread)
-        for i in range(gram_start[before], gram_start[before + 1]):
-            spread.grams[grams[i] // np.uint32(BITS)] = 0
+        unmark_grams(grams[gram_start[before] : gram_start[before + 1]], spread.grams)
     spread.row[0] = row
     spread.mask[0] = _slots_for(start[row + 1] - start[row]) - 1
     for i in range(start[row], start[row + 1]):
@@ -67,8 +66,7 @@ def spread_out(row: int, start: np.ndarray, hashes: np.ndarray, gram_start: np.n
         while spread.slot_place[at] >= 0:
             at = (at + 1) & spread.mask[0]
         spread.slot_hash[at], spread.slot_place[at] = hashes[i], i
-    for i in range(gram_start[row], gram_start[row + 1]):
-        spread.grams[grams[i] // np.uint32(BITS)] |= np.uint32(1) << (grams[i] % np.uint32(BITS))
+    mark_grams(grams[gram_start[row] : gram_start[row + 1]], spread.grams)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -107,9 +105,23 @@ def find_common_tokens(first: int, end: int, hashes: np.ndarray, spread: Spread)
 
 
 @numba.njit(cache=True, nogil=True)
-def find_common_grams(first: int, end: int, grams: np.ndarray, spread: Spread) -> int:
-    """Write the common 3-grams; returns how many."""
-    count, bits, held = 0, spread.grams, spread.held
+def mark_grams(grams: np.ndarray, bits: np.ndarray) -> None:
+    """Set the bit of each 3-gram."""
+    for gram in grams:
+        bits[gram // np.uint32(BITS)] |= np.uint32(1) << (gram % np.uint32(BITS))
+
+
+@numba.njit(cache=True, nogil=True)
+def unmark_grams(grams: np.ndarray, bits: np.ndarray) -> None:
+    """Clear the bits that these 3-grams set, and no others were set."""
+    for gram in grams:
+        bits[gram // np.uint32(BITS)] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def find_common_grams(first: int, end: int, grams: np.ndarray, bits: np.ndarray, held: np.ndarray) -> int:
+    """Write those of an offer's 3-grams that are marked; returns how many."""
+    count = 0
     for j in range(first, end):
         gram = grams[j]
         held[count] = gram
