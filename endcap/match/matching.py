@@ -347,8 +347,11 @@ def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:
     columns = np.empty((pairs.size, len(names)), dtype=np.float32)
     for first in range(0, pairs.size, CHUNK_PAIRS):
         chunk = replace(pairs, left=pairs.left[first : first + CHUNK_PAIRS], right=pairs.right[first : first + CHUNK_PAIRS])
+        # Written a feature after another and turned at once: to write every so many bytes takes ten times as long.
+        block = np.empty((len(names), chunk.size), dtype=np.float32)
         for place, name in enumerate(names):
-            columns[first : first + CHUNK_PAIRS, place] = shelf.component("features", name).column(chunk)
+            block[place] = shelf.component("features", name).column(chunk)
+        columns[first : first + CHUNK_PAIRS] = block.T
     return columns
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from endcap.match.ahead import fetch
 from endcap.match.block import LETTER_SHARE, NAMING, by_tokens, cosine_of, names_both, price_ratio
 from endcap.match.index import SEARCHED, Index
 from endcap.match.reading import CODE, COLOUR, GRAM_BUCKETS, NUMBER, WORD
@@ -24,6 +25,8 @@ OVERLAP = (
 OWN = ("words", "all", "numbers", "colours", "naming", "letters")
 # Amounts this close, as a share of the greater, are the same amount.
 SAME_AMOUNT = 0.02
+# Bytes that come near together.
+LINE = 64
 PLACE = {name: place for place, name in enumerate(OVERLAP)}
 
 
@@ -140,11 +143,29 @@ def _find_similarity(title: np.float32, text: np.float32, letters: np.float32, a
     return by_tokens(title, text, price) + LETTER_SHARE * letters if title + text + letters > 0.0 else np.float32(0.0)
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _fetch_offer(row: int, texts: _Texts, own: np.ndarray) -> None:
+    """Begin to bring near what most offers have."""
+    first, first_gram = texts.start[row], texts.gram_start[row]
+    for far in range(0, 3 * LINE, LINE):
+        fetch(texts.hashes, first + far // 8)
+        fetch(texts.grams, first_gram + far // 4)
+    for far in range(0, 2 * LINE, LINE):
+        fetch(texts.weights, first + far // 4)
+    fetch(texts.flags, first)
+    fetch(own, row)
+    fetch(texts.norms, row)
+    fetch(texts.gram_norms, row)
+    fetch(texts.prices, row)
+    fetch(texts.currencies, row)
+
+
 @numba.njit(cache=True, nogil=True)
 def _compare(left: np.ndarray, right: np.ndarray, texts: _Texts, own: np.ndarray, spread: Spread, sums: np.ndarray) -> None:
     start, gram_start, out = texts.start, texts.gram_start, np.zeros(25, np.float32)
     for pair in range(left.size):
         a, b = left[pair], right[pair]
+        _fetch_offer(right[min(pair + 1, left.size - 1)], texts, own)
         chosen = choose_side(pair, left, right, spread)
         if chosen != spread.row[0]:
             spread_out(chosen, start, texts.hashes, gram_start, texts.grams, spread)

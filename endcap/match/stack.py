@@ -195,12 +195,14 @@ def _at(pairs: Pairs, places: np.ndarray) -> Pairs:
 
 def _content_features(pairs: Pairs, features: np.ndarray | None, difference: np.ndarray) -> np.ndarray:
     """float32 [n, content features + 1]; computed where they are not given."""
-    every = shelf.names("features")
+    names, every = content_names(), shelf.names("features")
+    seen = np.empty((pairs.size, len(names) + 1), dtype=np.float32)
+    seen[:, -1] = difference
     if features is not None:
-        columns = [features[:, every.index(name)] for name in content_names()]
+        seen[:, :-1] = features[:, [every.index(name) for name in names]]
     else:
-        columns = [shelf.component("features", name).column(pairs) for name in content_names()]
-    return np.column_stack([*columns, difference]).astype(np.float32)
+        seen[:, :-1] = np.array([shelf.component("features", name).column(pairs) for name in names], dtype=np.float32).T
+    return seen
 
 
 def _joined(first: np.ndarray, standing: np.ndarray, difference: np.ndarray, content: np.ndarray, known: np.ndarray) -> np.ndarray:
