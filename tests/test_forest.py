@@ -29,6 +29,20 @@ def test_a_forest_answers_as_lightgbm_to_the_last_bit(unknown: bool) -> None:
     np.testing.assert_allclose(read_forest(text, text).log_odds(asked), 2 * expected, rtol=1e-12)
 
 
+def test_thresholds_between_and_beyond_float32_answer_as_lightgbm() -> None:
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(900, 2)).astype(np.float32)
+    features[::3, 1] = np.nan
+    target = (np.isnan(features[:, 1]) | (features[:, 0] > 1)).astype(float)
+    text = trees.grow(features, target, ["a", "b"], 1, trees=30, leaves=8)
+    assert any("inf" in line.split("=")[1].split(" ") for line in text.splitlines() if line.startswith("threshold="))
+    # Values beside each threshold: the float32 nearest to it and those next to that.
+    near = np.float32(np.unique([float(one) for line in text.splitlines() if line.startswith("threshold=") for one in line.split("=")[1].split(" ")]))
+    beside = np.concatenate([near, np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf)), np.float32([np.nan, np.inf, -np.inf])])
+    asked = np.stack(np.meshgrid(beside, beside), axis=-1).reshape(-1, 2)
+    assert read_forest(text).log_odds(asked).tobytes() == trees.booster(text).predict(asked, raw_score=True, num_threads=1).tobytes()
+
+
 def test_trees_that_grew_no_branch_are_read() -> None:
     text = trees.grow(np.zeros((30, 2), np.float32), np.linspace(0, 1, 30), ["a", "b"], 1, trees=3, leaves=4)
     features = np.ones((2, 2), np.float32)
