@@ -499,3 +499,13 @@ def test_an_item_shows_the_offers_of_its_product_that_are_least_like_it(home: Ho
             assert likeness[others[0]] == min(likeness[one] for one in members - {nearest})
             checked += 1
     assert checked
+
+
+def test_an_answer_without_an_offer_to_compare_with_gets_the_likest_of_the_product(home: Home) -> None:
+    """What a program says of a product is held between offers, as what a person says is: it outlives the product's id."""
+    kim = client_of(home, "kim", "reviewer")
+    shown = items(kim, 3)
+    said = [decision(item, action) for item, action in zip(shown, ("same", "different", "new"), strict=False)]
+    bare = [one | {"counterpart_offer_id": None} for one in said]
+    assert [one["state"] for one in send(kim, *bare)] == ["stored"] * len(said)
+    assert [row["counterpart_offer_id"] for row in stored(home)] == [one["counterpart_offer_id"] for one in said]

@@ -194,10 +194,16 @@ def test_a_small_feed_that_is_linked_whole_is_noticed(tmp_path: Path) -> None:
     assert "60 offers of the smaller of left and right are linked" in notices(done)
 
 
-def test_two_feeds_that_sell_different_things_are_noticed(tmp_path: Path) -> None:
-    feeds = {"left": rows(titles(300)), "right": rows([f"Bolt kettle Q{9 * n}z" for n in range(290)] + titles(10))}
-    said = notices(flow.run(catalog(tmp_path, feeds)))
-    assert "few_linked" in said and "endcap audit" in said, said
+@pytest.mark.parametrize(("links", "named"), [(10, ["few_linked"]), (0, ["none_linked"]), (20, [])])
+def test_two_feeds_that_sell_different_things_are_noticed(links: int, named: list[str]) -> None:
+    con = duckdb.connect()
+    con.execute(f"""
+        CREATE TABLE offers AS SELECT side || n AS offer_id, side AS feed, 'title ' || side || n AS title, side || n AS source_id, NULL AS mpn, NULL AS gtin
+        FROM range(300) t(n), (VALUES ('a'), ('b')) s(side);
+        CREATE TABLE decisions AS SELECT 'b' || n AS offer_id, 'product' AS kind, 'linked' AS action, 'P' || n AS product_id, 'a' || n AS counterpart_offer_id,
+               'machine' AS decided_by, 'alike' AS reason_code, 0.9 + n / 1000 AS confidence FROM range({links}) t(n)
+    """)
+    assert [one.name for one in find_suspicions(con, settings.Policy())] == named
 
 
 def test_a_run_says_that_the_audit_is_broken(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from endcap.decide.stated import agree, comparable
 from endcap.review.order import ANSWERED, Place, ordered
+from endcap.review.override import Given
 from endcap.text import fold
 
 MAX_CANDIDATES = 9
@@ -195,6 +196,24 @@ def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, Linke
         _shown(decided[one], near.get(one, []), home_of, _without(products, home_of.get(one)), offers, values, members)
         for one in offer_ids if one in decided and one in offers
     ]  # fmt: skip
+
+
+def stand_for(tables: Tables, given: Sequence[Given]) -> list[Given]:
+    """Answers that name a product and none of its offers, with the offer of it that is likest to the one asked about.
+
+    What people say is held between two offers: a product's id alone holds nothing once another model has clustered them otherwise.
+    """
+    wanted = {one.offer_id: one.product_id for one in given if one.product_id and one.counterpart_offer_id is None}
+    if not wanted:
+        return list(given)
+    members = _members(tables, set(wanted.values()))
+    near = _near(tables, wanted)
+    found = {}
+    for offer_id, product_id in wanted.items():
+        others = [one for one in members.get(product_id, ()) if one != offer_id]
+        scores = dict(near.get(offer_id, ()))
+        found[offer_id] = max(others, key=lambda one: (scores.get(one, -1.0), one), default=None)
+    return [replace(one, counterpart_offer_id=found[one.offer_id]) if one.offer_id in found and one.counterpart_offer_id is None else one for one in given]
 
 
 def _decided(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, Linked]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from endcap.review import audit, blind, lease
 from endcap.review.nearest import Nearest
 from endcap.review.override import Given, Outcome, answered_since, give, given_by, undo_last
 from endcap.review.reach import chosen, role_for, within
-from endcap.review.shown import Linked, Shown, Waiting, look_at, queue
+from endcap.review.shown import Linked, Shown, Waiting, look_at, queue, stand_for
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
@@ -113,7 +113,7 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     gone = _gone_offers(reading, [one for one in asked if one not in mine])
     _check_named(reading, given.decisions)
     now_are = _check_versions(reading, given.decisions, gone)
-    told = [_given(one) for one in given.decisions]
+    told = stand_for(reading, [_given(one) for one in given.decisions])
     rest, outcomes = blind.give_blind(home, [one for one in told if one.offer_id not in gone], person.name)
     outcomes += [Outcome(one.key, "gone", None, one.action, person.name) for one in told if one.offer_id in gone]
     answered = give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)), now_are=now_are)
