@@ -212,6 +212,51 @@ def test_by_keys_one_comes_to_a_runs_stages_and_to_how_its_work_is_taken_up(held
     expect(page.locator("section:has(#resume) a")).to_have_text("a later run")
 
 
+@pytest.mark.parametrize("width", [320, 360])
+def test_why_a_delivery_is_held_is_read_whole_on_a_narrow_screen(held: Path, desk: Desk, width: int) -> None:
+    page = desk.person(role="viewer", viewport={"width": width, "height": 800})
+    newest = client_of(desk.home, "viewer").get("/api/v1/runs").json()["runs"][0]["attempt_id"]
+    for path in (f"/runs/{newest}", "/feeds", "/feeds/bazaar-one", "/deliveries", "/"):
+        page.goto(desk.address + path)
+        told = page.locator(".note td > div").filter(has_text="known offers are missing").first
+        box = told.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width, path
+        assert told.evaluate("one => one.scrollWidth <= one.clientWidth"), path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_a_run_that_held_a_delivery_says_so_wherever_it_is_listed(held: Path, desk: Desk) -> None:
+    rows = client_of(desk.home, "viewer").get("/api/v1/runs").json()["runs"]
+    assert (rows[0]["state"], rows[0]["held"]) == ("done", 1), "the word of the API stays"
+    overview = client_of(desk.home, "viewer").get("/api/v1/overview").json()["runs"]
+    assert [one["held"] for one in overview] == [one["held"] for one in rows[: len(overview)]]
+    page = desk.person(role="viewer")
+    for path, where in (("/runs", "tbody tr >> nth=0"), (f"/runs/{rows[0]['attempt_id']}", "h1"), ("/", "section:has(#runs) tbody tr >> nth=0")):
+        page.goto(desk.address + path)
+        expect(page.locator(where).locator(".badge.conflicts")).to_have_text("done, 1 delivery held")
+    page.goto(f"{desk.address}/runs/{rows[1]['attempt_id']}")
+    expect(page.locator("h1 .badge.agrees")).to_have_text("done")
+
+
+def test_numbers_of_runs_and_of_the_overview_lead_to_what_they_count(held: Path, desk: Desk) -> None:
+    page = desk.person(role="viewer")
+    page.goto(f"{desk.address}/runs")
+    bare = page.locator("tbody tr:not(.note) td.r:not(.nowrap)").evaluate_all(
+        "all => all.filter(one => one.innerText.trim() !== '0' && !one.querySelector('a')).length"
+    )
+    assert bare == 0 and page.locator("tbody td.r a").count() >= 9
+    page.locator("tbody tr >> nth=0").locator("td.r a").last.click()  # how many are held
+    page.wait_for_url("**/runs/*#deliveries")
+    assert page.locator("section:has(#deliveries) .badge.conflicts").count() == 1
+    page.goto(f"{desk.address}/")
+    assert page.locator("section:has(#suppliers) tbody tr:not(.note) td.r:not(:has(a))").evaluate_all(
+        "all => all.every(one => ['0', '–'].includes(one.innerText.trim()))"
+    )
+    page.locator("section:has(#runs) tbody th a").first.click()
+    page.wait_for_url("**/runs/*")
+    expect(page.locator("h1")).to_contain_text("1 delivery held")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_360_pixels_suffice(held: Path, desk: Desk, scheme: str) -> None:
     page = desk.person(role="lead", color_scheme=scheme)

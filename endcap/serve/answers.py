@@ -140,11 +140,13 @@ class Need(BaseModel):
 
 
 class Run(BaseModel):
+    attempt_id: int | None = Field(description="Its page is /runs/ATTEMPT_ID.")
     run: int
     state: str
     snapshot_id: str | None
     started_at: str
     finished_at: str | None
+    held: int = Field(description="Deliveries that were held.")
     error: str | None
 
 

@@ -11,6 +11,7 @@ from endcap.serve.reading import Reading
 from endcap.serve.templating import in_path
 
 RUNS_SHOWN = 8
+RUN_COLUMNS = "attempt_id, run, state, snapshot_id, started_at, finished_at, error, deliveries_json"
 
 
 def overview(reading: Reading) -> answers.Overview:
@@ -18,14 +19,24 @@ def overview(reading: Reading) -> answers.Overview:
     feeds = feed_states(reading)
     decisions = reading.keep("decisions", _decisions)
     products = reading.keep("products", lambda given: (given.row("SELECT count(*) AS n FROM products WHERE state = 'live'") or {"n": 0})["n"])
-    rows = reading.rows(f"SELECT run, state, snapshot_id, started_at, finished_at, error FROM runs ORDER BY started_at DESC, run DESC LIMIT {RUNS_SHOWN}")
+    rows = reading.rows(f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started_at DESC, run DESC LIMIT {RUNS_SHOWN}")
     snapshot = reading.snapshot
     return answers.Overview(
         snapshot=reading.snapshot_id, published_at=snapshot.get("created_at") if snapshot else None, run=snapshot.get("run") if snapshot else None,
         products=products, offers=sum(feed.live_offers for feed in feeds), suppliers=len({feed.supplier for feed in feeds}),
         feeds=feeds, decisions=decisions, figures=figures(reading) if snapshot else [], needs=_needs(reading, feeds, decisions),
-        runs=[answers.Run(**row) for row in rows],
+        runs=[_run(row) for row in rows],
     )  # fmt: skip
+
+
+def held_in(deliveries: list[dict[str, Any]]) -> int:
+    """How many of a run's deliveries were held."""
+    return sum(one.get("state") == "held" for one in deliveries)
+
+
+def _run(row: dict[str, Any]) -> answers.Run:
+    told = {name: value for name, value in row.items() if name != "deliveries_json"}
+    return answers.Run(**told, held=held_in(json.loads(row["deliveries_json"] or "[]")))
 
 
 def feed_states(reading: Reading) -> list[answers.FeedState]:

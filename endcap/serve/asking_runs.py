@@ -12,7 +12,7 @@ from endcap.problems import BadInput
 from endcap.publish.history import diff_snapshots
 from endcap.serve import answers_runs as answers
 from endcap.serve.asking import NotFound, delivery
-from endcap.serve.asking_overview import feed_states
+from endcap.serve.asking_overview import feed_states, held_in
 from endcap.serve.reading import Reading
 from endcap.settings import Source
 
@@ -93,7 +93,7 @@ def _row(row: dict[str, Any], parent: str | None, alive: bool, usual: float | No
         attempt_id=row["attempt_id"] or 0, run=row["run"], state=state, from_snapshot=parent, snapshot_id=row["snapshot_id"], started_at=row["started_at"],
         finished_at=row["finished_at"], seconds=_seconds(row), usual_seconds=usual, read=sum(one["read"] for one in told),
         accepted=sum(one["accepted"] for one in told), quarantined=sum(one["quarantined"] for one in told),
-        held=sum(one["state"] == "held" for one in told), error=error, failed_in=json.loads(row["figures_json"] or "{}").get("failed_in"),
+        held=held_in(told), error=error, failed_in=json.loads(row["figures_json"] or "{}").get("failed_in"),
     )  # fmt: skip
 
 
