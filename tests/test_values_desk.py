@@ -183,6 +183,30 @@ def test_the_same_question_of_many_products_is_answered_and_undone_at_once(desk:
     assert {one["value"] for one in posted[0]["decisions"]} == {"Mugs"}
 
 
+@pytest.mark.parametrize("width", [320, 360])
+def test_long_options_paths_and_titles_make_no_page_wider_than_its_screen(desk: Desk, width: int) -> None:
+    page, long = desk.person(viewport={"width": width, "height": 800}), "Kitchen-and-dining-room-appliance-spare-part > " + "x" * 90
+    option = {"value": long, "words": long}
+    asked = [{"product_id": f"P{number}", "title": long, "group": long, "field": "category", "offers": 1, "supplier": "s" * 60, "path": long, "reason": long,
+              "says": long, "override_id": None, "options": [option, {**option, "value": f"{long}y"}], "evidence": "e"} for number in range(3)]  # fmt: skip
+    told = json.dumps({"snapshot": "s", "waiting": 3, "questions": asked})
+    page.route(
+        "**/api/v1/review/values*", lambda route: route.fulfill(content_type="application/json", body=told) if route.request.method == "GET" else route.abort()
+    )
+    page.goto(f"{desk.address}/review?kind=category")
+    ready(page)
+    widths = [page.evaluate("document.documentElement.scrollWidth")]
+    page.keyboard.press(" ")
+    together = page.get_by_role("button", name="All: ").last
+    expect(together).to_be_visible()
+    box = together.bounding_box()
+    assert box and box["x"] + box["width"] <= width, "an option for many at once is read whole"
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    together.click()
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    assert widths == [width] * 3
+
+
 def test_a_word_that_suppliers_contradict_is_asked_and_kept_or_withdrawn(desk: Desk, folder: Path) -> None:
     home, reading, _taken_in = opened(folder)
     named = reading.rows("SELECT product_id, founded_by FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 2")

@@ -191,7 +191,7 @@ async function together() {
   const picked = questions.filter((_, place) => place % Math.ceil(questions.length / 5) === 0).slice(0, 5);
   $("item").replaceChildren(el("h2", {}, `${questions.length} products with the same question`), el("p", { class: "why" }, question.group),
     el("ul", { class: "samples" }, ...picked.map((one) => el("li", { dir: "auto" }, one.title))),
-    el("div", { class: "verbs" }, ...question.options.map((option) => el("button", { type: "button", "data-all": option.value }, `All: ${option.value}`)), el("button", { type: "button", "data-all": "" }, "Back")));
+    el("div", { class: "verbs options" }, ...question.options.map((option) => el("button", { type: "button", "data-all": option.value }, `All: ${option.value}`)), el("button", { type: "button", "data-all": "" }, "Back")));
   $("item").onclick = (event) => {
     const value = event.target.closest("[data-all]")?.dataset.all;
     if (value === undefined) return;
