@@ -37,7 +37,8 @@ from endcap.settings import Catalog
 
 Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
-OUTGROWN = 2
+# A small catalog learns again sooner: it costs seconds, and what came first was linked to the likest there was before the right one came.
+OUTGROWN, OUTGROWN_SMALL, SMALL_OFFERS = 2.0, 1.25, 20_000
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
 # Noted with every snapshot, beside the models, where people put it in force.
 PROMOTED_KNOWN = "promoted_infer"
@@ -183,7 +184,8 @@ def _note_growth(journey: Journey) -> None:
         same_house = set(feeds.split()) <= known_feeds and taxonomy == journey.models.get("learnt_taxonomy", "")
         journey.other_house = taxonomy != journey.models.get("learnt_taxonomy", taxonomy)
         journey.models["learnt_taxonomy"] = taxonomy
-        if offers == 0 or (offers < OUTGROWN * learnt and same_house):
+        enough = OUTGROWN_SMALL if offers < SMALL_OFFERS else OUTGROWN
+        if offers == 0 or (offers < enough * learnt and same_house):
             return
         journey.outgrown = True
         journey.changed = all_offers(con)

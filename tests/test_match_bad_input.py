@@ -440,3 +440,19 @@ def test_labels_that_contradict_themselves_are_counted_and_weighed(tmp_path: Pat
     assert (plain["contradictions"], done.json["contradictions"], done.json["pairs"]) == (0, 20, 60)
     assert done.json["f1"] > 0.9, "what contradicts itself cannot outweigh the rest"
     one_sentence(endcap("evaluate", "match", tmp_path, "--labels", "²"))
+
+
+def test_what_was_linked_before_the_right_one_came_is_decided_again(tmp_path: Path) -> None:
+    """Half of the goods come a day later: whoever was likest until then is not kept for that."""
+    early, late = [offer for n, offer in enumerate(reworded(80)) if n % 2], reworded(80)
+    catalog(tmp_path, {"one": rows(80), "two": early})
+    shutil.copytree(tmp_path / "inbox" / "2026-03-01", tmp_path / "inbox" / "2026-03-02")
+    with (tmp_path / "inbox" / "2026-03-02" / "two.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(late[0]), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(late)
+    flow.run(settings.read(tmp_path))
+    twice = whole(Home(settings.read(tmp_path)))
+    (tmp_path / "once").mkdir()
+    _, _, once = ran(tmp_path / "once", {"one": rows(80), "two": late})
+    assert joined(twice, 80) == joined(once, 80) >= 65

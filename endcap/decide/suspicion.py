@@ -187,7 +187,7 @@ def _equal_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[S
         SELECT feed, arg_max(title, offers), max(offers), max(every) FROM counted GROUP BY feed ORDER BY feed
     """).fetchall()
     for feed, title, offers, every in rows:
-        if every >= ENOUGH and offers >= EQUAL_TITLES * every:
+        if every >= LEAST_FEED and offers >= EQUAL_TITLES * every:
             words = f"{offers:,} of {every:,} offers of {feed} have the same title: is the right column mapped?"
             yield Suspicion("equal_titles", words, (repr(title[:60]),))
 

@@ -12,7 +12,7 @@ from endcap.units import find_quantities
 if TYPE_CHECKING:
     from endcap.infer.known import Known
 
-VERSION = 1
+VERSION = 2
 DETAILS = ("colour", "color", "farbe", "couleur", "kleur", "colore", "base_colour")
 _NAMES = {
     "black": "black schwarz schwarze schwarzer schwarzes noir noire negro negra",
@@ -57,6 +57,7 @@ _TWO_WORDS = {
     ("light", "cyan"): "light cyan", ("light", "magenta"): "light magenta", ("photo", "black"): "photo black",
 }  # fmt: skip
 _GROCERY_UNITS = ("g", "ml", "wash")
+_MOST_GROCERY = 6000  # in g or ml: a bag of 40 l or a bicycle of 9 kg is no food
 _TOKEN = re.compile(r"[^\W\d_]+")
 _SURE, _LIKELY, _DOUBTFUL = 0.96, 0.85, 0.4
 
@@ -74,7 +75,7 @@ def find(offer: OfferText, known: Known) -> list[Found]:
         return []
     sure = [one for one in found if one[4] not in _AMBIGUOUS]
     confidence = _LIKELY if sure else _DOUBTFUL
-    if any(quantity.unit in _GROCERY_UNITS for quantity in find_quantities(offer.title)):
+    if any(quantity.unit in _GROCERY_UNITS and quantity.value <= _MOST_GROCERY for quantity in find_quantities(offer.title)):
         if not sure:
             return []
         confidence *= 0.6
