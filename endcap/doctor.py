@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from endcap import settings
+from endcap.learn.promote import ALL_KINDS, check_readable
 from endcap.ops.home import Home
 from endcap.problems import Problem
 from endcap.publish.history import verify_snapshot
@@ -45,7 +46,22 @@ def _catalog_findings(catalog: settings.Catalog) -> list[dict[str, Any]]:
         snapshot_id, files, faults = verify_snapshot(home)
     except Problem as problem:
         return [_finding(False, problem.sentence())]
-    return [_finding(not faults, f"snapshot {snapshot_id}: {'; '.join(faults) if faults else f'{files} files as they were published'}")]
+    found = [_finding(not faults, f"snapshot {snapshot_id}: {'; '.join(faults) if faults else f'{files} files as they were published'}")]
+    return found + [_artefact(home, kind) for kind in ALL_KINDS if _in_force(home, kind)]
+
+
+def _in_force(home: Home, kind: str) -> str | None:
+    return home.champion(kind) or home.manifest().models.get(kind)
+
+
+def _artefact(home: Home, kind: str) -> dict[str, Any]:
+    """Whether what decides can be read."""
+    artefact = str(_in_force(home, kind))
+    try:
+        check_readable(home, kind, artefact)
+    except Problem as problem:
+        return _finding(False, problem.sentence())
+    return _finding(True, f"{kind} {artefact}: in force and readable")
 
 
 def _library(name: str) -> dict[str, Any]:

@@ -218,6 +218,15 @@ def test_a_lost_database_is_noticed_and_not_begun_anew(tmp_path: Path) -> None:
     assert "nothing new" in endcap("run", "--dir", tmp_path).stdout
 
 
+def test_doctor_reads_what_decides(tmp_path: Path) -> None:
+    assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
+    assert "in force and readable" in endcap("doctor", "--dir", tmp_path).stdout
+    (file,) = (tmp_path / "catalog" / "models").glob("*/model.json")
+    file.write_text("{}", encoding="utf-8")
+    ran = endcap("doctor", "--dir", tmp_path)
+    assert ran.code == 1 and file.parent.name in ran.stdout
+
+
 def test_a_deleted_lake_file_ends_in_a_sentence(tmp_path: Path) -> None:
     assert endcap("run", "--dir", make(tmp_path, GOOD.encode())).code == 0
     next((tmp_path / "catalog" / "lake" / "offers").glob("*.parquet")).unlink()

@@ -368,7 +368,7 @@ def _candidates_step(pair: _Pair, left: PairOffer, right: PairOffer) -> Step:
     if reach.found:
         return Step("candidates", True, f"{ranks}; the first {reach.candidates} are compared")
     shared = ", ".join(f"{one.form} (in {one.offers:,} offers)" for one in reach.shared[:5])
-    why = f"they share {shared}" if shared else "they share no word or code"
+    why = f"they share {shared}" if shared else "their titles share no word or code"
     return Step("candidates", False, f"{ranks}; the first {reach.candidates} are compared; {why}, and no strong key")
 
 
