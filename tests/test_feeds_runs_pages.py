@@ -26,6 +26,7 @@ from endcap.ops import access, audit
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES
 from endcap.publish.folder import read_products
+from endcap.schema import Offer
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 
@@ -138,6 +139,55 @@ def test_only_a_lead_releases_and_may_take_it_back_until_the_next_run(held: Path
     assert audit.verify(home.engine).broken is None
 
 
+def test_what_a_held_delivery_would_change_is_what_it_changes(held: Path) -> None:
+    home = home_of(held)
+    lead = client_of(home, "lead")
+    would = lead.get("/api/v1/feeds/bazaar-one/held/2026-04-01").json()
+    row = lead.get("/api/v1/feeds/bazaar-one").json()["feed"]["held"]
+    assert {kind: would[kind] for kind in ("vanished", "changed", "new")} == {kind: row[kind] for kind in ("vanished", "changed", "new")}
+    before = {one["offer_id"]: one for one in home.lake().current(Offer).to_pylist()}
+    lead.post("/api/v1/feeds/bazaar-one/release", json={"date": "2026-04-01", "reason": "a clearance sale"})
+    assert endcap("run", "--dir", held).code == 0
+    after = {one["offer_id"]: one for one in home_of(held).lake().current(Offer).to_pylist()}
+    assert len(would["samples"]) == 10 and {one["kind"] for one in would["samples"]} >= {"vanished"}
+    for one in would["samples"]:
+        name = one["offer_id"]
+        assert (name in before, name in after) == {"vanished": (True, False), "changed": (True, True), "new": (False, True)}[one["kind"]], one
+        assert not one["changes"] or before[name] != after[name]
+    assert lead.get("/api/v1/feeds/bazaar-one/held/2026-03-02").status_code == 422, "it was never held"
+    assert lead.get("/api/v1/feeds/nobody/held/2026-03-02").status_code == 404
+
+
+def test_very_many_offers_take_two_people_who_are_not_one_and_the_same(held: Path) -> None:
+    file = held / "endcap.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "govern:\n  bulk: 100\n", encoding="utf-8")
+    home = home_of(held)
+    access.add_user(home.engine, "lea", "lead", team="home", password="correct horse battery", actor="admin")
+    body, path = {"date": "2026-04-01", "reason": "a clearance sale"}, "/api/v1/feeds/bazaar-one"
+
+    def as_one(name: str, owner: str | None = None) -> TestClient:
+        client = TestClient(make_app(home, HomeGate(home)), base_url="http://localhost", raise_server_exceptions=False)
+        client.headers["authorization"] = f"Bearer {access.make_token(home.engine, name, 'lead', days=1, actor='admin', owner=owner)}"
+        return client
+
+    first = as_one("lea", "lea")
+    refused = first.post(f"{path}/release", json=body)
+    assert refused.status_code == 422 and "take two people" in refused.json()["error"]["message"]
+    told = first.get(f"{path}/held/2026-04-01").json()
+    assert told["takes_two"] and told["said_by"] == ["lea"] and home.rows(RELEASES).num_rows == 0
+    assert as_one("lea's program", "lea").post(f"{path}/release", json=body).status_code == 422, "a program of the same person is no other"
+    second = as_one("kim")
+    assert second.post(f"{path}/release", json=body).json()["released"]
+    assert second.post(f"{path}/hold", json=body).status_code == 200
+    assert second.get(f"{path}/held/2026-04-01").json()["said_by"] == [], "held again, nobody has said anything of it"
+    assert second.post(f"{path}/release", json=body).status_code == 422
+    file = held / "inbox" / "2026-04-01" / "bazaar-one.csv"
+    file.write_text("".join(file.read_text(encoding="utf-8").splitlines(keepends=True)[:10]), encoding="utf-8")
+    changed = TestClient(make_app(home_of(held), HomeGate(home)), base_url="http://localhost", raise_server_exceptions=False)
+    answer = changed.get(f"{path}/held/2026-04-01", headers={"authorization": second.headers["authorization"]})
+    assert answer.status_code == 422 and "not the one that was held" in answer.json()["error"]["message"] and str(held) not in answer.text
+
+
 def test_by_keys_a_delivery_is_let_through_and_held_again(held: Path, desk: Desk) -> None:
     page = desk.person(role="lead")
     page.goto(f"{desk.address}/feeds")
@@ -148,6 +198,11 @@ def test_by_keys_a_delivery_is_let_through_and_held_again(held: Path, desk: Desk
     page.goto(f"{desk.address}/feeds/bazaar-one")
     page.keyboard.press("r")
     page.wait_for_selector("#let[open]")
+    expect(page.locator("#let-do")).to_be_enabled()  # once it is shown what would change
+    would = client_of(desk.home, "viewer").get("/api/v1/feeds/bazaar-one/held/2026-04-01").json()
+    assert page.locator("#let-would tr").count() == len(would["samples"]) == 10
+    expect(page.locator("#let-would")).to_contain_text(f"{would['vanished']} offers would vanish")
+    expect(page.locator("#let-would")).not_to_contain_text("two people")
     page.keyboard.press("Enter")
     expect(page.locator("#let-mistake")).to_be_visible()
     page.keyboard.type("r and h are letters here")

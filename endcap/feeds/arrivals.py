@@ -52,6 +52,11 @@ def _seen_without_date(catalog: Catalog, arrival: Arrival, done: set[tuple[str, 
     return (newest, arrival.sha256) in dealt_with
 
 
+def file_of(catalog: Catalog, feed: str, date: str) -> Path | None:
+    """The file of a feed's delivery of that date as it lies in the inbox now; None where there is none."""
+    return dict(_files(catalog, feed)).get(date)
+
+
 def _files(catalog: Catalog, feed: str) -> list[tuple[str, Path]]:
     """A feed's deliveries with their dates."""
     pattern, inbox = catalog.feeds[feed].file, catalog.inbox_path

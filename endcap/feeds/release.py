@@ -1,40 +1,77 @@
-"""A person lets a held delivery through."""
+"""A person lets a held delivery through; where it changes very many offers, a second one says so too (THREATS F12)."""
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
 
 from endcap import schema
+from endcap.feeds.preview import held_row
 from endcap.ops import audit
+from endcap.ops.access import names_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import RELEASES
+from endcap.ops.tables import AUDIT, RELEASES
 from endcap.problems import BadInput
+
+HOLD, RELEASE, ONE_OF_TWO = "hold", "release", "release, one of two"
+
+
+def takes_two(home: Home, row: dict[str, Any]) -> bool:
+    """Whether a held delivery changes or removes more offers than one person may let through alone."""
+    return int(row["changed"] + row["vanished"]) > home.catalog.govern.bulk
 
 
 def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:
     """Record that a held delivery may pass; the next run reads it again without the guards that compare shares.
 
-    Raises BadInput when no such delivery is held, when nothing in it could be read as an offer, when it was released before, or when a
-    later one of the feed is in already.
+    Raises BadInput when no such delivery is held, when nothing in it could be read as an offer, when it was released before, when a
+    later one of the feed is in already, or when it takes two people and this is the first: that one is noted.
     """
-    rows = [row for row in home.lake().current(schema.Delivery).to_pylist() if row["feed"] == feed]
-    held = sorted(row["date"] for row in rows if row["state"] == "held")
-    if date not in held:
-        raise BadInput(f"no delivery {feed} {date} is held", where=str(home.path), todo=f"held ones: {', '.join(held) or 'none'}")
-    if not next(row["offers"] for row in rows if row["state"] == "held" and row["date"] == date):
+    row, here = held_row(home, feed, date), f"feeds.{feed}"
+    if not row["offers"]:
         what = f"{feed} {date} cannot be released, since no offer could be read from it"
-        raise BadInput(what, where=str(home.path), todo="correct the feed's settings, or put a good delivery in its place; then run `endcap run`")
-    later = [row["date"] for row in rows if row["state"] == "accepted" and row["date"] > date]
+        raise BadInput(what, where=here, todo="correct the feed's settings, or put a good delivery in its place; then run `endcap run`")
+    rows = [one for one in home.lake().current(schema.Delivery).to_pylist() if one["feed"] == feed]
+    later = [one["date"] for one in rows if one["state"] == "accepted" and one["date"] > date]
     if later:
-        raise BadInput(f"{feed} has a later delivery already ({max(later)})", where=str(home.path), todo="an older one would undo it; leave it held")
+        raise BadInput(f"{feed} has a later delivery already ({max(later)})", where=here, todo="an older one would undo it; leave it held")
     if not reason.strip():
         raise BadInput("a release needs a reason", where="--reason", todo="say why the delivery is right after all")
     with writing(home.engine) as connection:
         if connection.execute(select(RELEASES.c.feed).where(RELEASES.c.feed == feed, RELEASES.c.date == date)).first() is not None:
-            raise BadInput(f"{feed} {date} was released before", where=str(home.path), todo="run `endcap run`")
-        connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))
-        audit.record(connection, actor, "release", f"{feed} {date}", {"reason": reason})
+            raise BadInput(f"{feed} {date} was released before", where=here, todo="run `endcap run`")
+        alone = takes_two(home, row) and not _seconded(connection, row, actor, reason)
+        if not alone:
+            connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))
+            audit.record(connection, actor, RELEASE, f"{feed} {date}", {"reason": reason})
+    if alone:
+        what = f"{row['changed'] + row['vanished']:,} offers that change or vanish at once take two people"
+        raise BadInput(what, where="govern.bulk", todo=f"let another person release {feed} {date} too, {actor}'s word is noted")
+
+
+def noted_by(connection: Connection, row: dict[str, Any]) -> list[str]:
+    """Who said of this held delivery, byte for byte, that it may pass, since it was last held again."""
+    name = f"{row['feed']} {row['date']}"
+    deeds = select(AUDIT.c.actor, AUDIT.c.verb, AUDIT.c.object).where(AUDIT.c.object.in_((name, f"{name} {row['sha256']}"))).order_by(AUDIT.c.audit_id)
+    said: list[str] = []
+    for deed in connection.execute(deeds):
+        if deed.verb == HOLD:
+            said = []
+        elif deed.verb == ONE_OF_TWO and deed.object != name:
+            said.append(deed.actor)
+    return said
+
+
+def _seconded(connection: Connection, row: dict[str, Any], actor: str, reason: str) -> bool:
+    """Whether another person said before that it may pass; where not, this person's word is noted, once."""
+    said, names = set(noted_by(connection, row)), names_of(connection, actor)
+    if said - names:
+        return True
+    if not said:
+        audit.record(connection, actor, ONE_OF_TWO, f"{row['feed']} {row['date']} {row['sha256']}", {"reason": reason})
+    return False
 
 
 def released_now(home: Home) -> set[tuple[str, str]]:
@@ -52,13 +89,13 @@ def hold_again(home: Home, feed: str, date: str, *, actor: str, reason: str) -> 
         raise BadInput("holding needs a reason", where="reason", todo="say why the delivery is wrong after all")
     with writing(home.engine) as connection:
         if home.is_being_written():
-            raise BadInput(f"a run is under way and may be taking {feed} {date} in", where=str(home.path), todo="look again when it is done")
+            raise BadInput(f"a run is under way and may be taking {feed} {date} in", where=f"feeds.{feed}", todo="look again when it is done")
         rows = home.lake().current(schema.Delivery).to_pylist()
         mine = (RELEASES.c.feed == feed, RELEASES.c.date == date)
         waits = connection.execute(select(RELEASES.c.feed).where(*mine)).first() is not None
         taken_in = any((row["feed"], row["date"], row["state"]) == (feed, date, "accepted") for row in rows)
         if not waits or taken_in:
             what = "is in the catalog already" if taken_in else "was not released"
-            raise BadInput(f"{feed} {date} {what}", where=str(home.path), todo="see the feed's deliveries")
+            raise BadInput(f"{feed} {date} {what}", where=f"feeds.{feed}", todo="see the feed's deliveries")
         connection.execute(delete(RELEASES).where(*mine))
-        audit.record(connection, actor, "hold", f"{feed} {date}", {"reason": reason})
+        audit.record(connection, actor, HOLD, f"{feed} {date}", {"reason": reason})

@@ -131,6 +131,12 @@ def team_of(connection: Connection, name: str) -> str | None:
     return None
 
 
+def names_of(connection: Connection, actor: str) -> set[str]:
+    """The actor's own name, that of the user behind it, and those of every program of that user."""
+    owner = connection.execute(select(PASSES.c.owner).where(PASSES.c.name == actor, PASSES.c.owner.is_not(None)).limit(1)).scalar() or actor
+    return {actor, owner, *connection.execute(select(PASSES.c.name).where(PASSES.c.owner == owner)).scalars()}
+
+
 def sign_in(engine: Engine, name: str, password: str) -> str | None:
     """A new session's secret, or None; every refusal takes as long as an acceptance."""
     with engine.connect() as connection:

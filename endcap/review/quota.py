@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from endcap.ops import audit
+from endcap.ops.access import names_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import AUDIT, OVERRIDES, PASSES
+from endcap.ops.tables import AUDIT, OVERRIDES
 from endcap.problems import BadInput
 
 BULK = "bulk"
@@ -51,12 +52,6 @@ def check_allowed(home: Home, actor: str, rows: Sequence[Mapping[str, Any]], gro
         )  # fmt: skip
     if (group_id or as_one) and together > limits.bulk and not _seconded(home, actor, names, rows):
         raise TooMuch(f"{together:,} answers at once take two people", where="govern.bulk", todo=f"let another person give the same ones, {actor}'s are noted")
-
-
-def names_of(connection: Connection, actor: str) -> set[str]:
-    """The actor's own name, that of the user behind it, and those of every program of that user."""
-    owner = connection.execute(select(PASSES.c.owner).where(PASSES.c.name == actor, PASSES.c.owner.is_not(None)).limit(1)).scalar() or actor
-    return {actor, owner, *connection.execute(select(PASSES.c.name).where(PASSES.c.owner == owner)).scalars()}
 
 
 def _given_today(connection: Connection, names: set[str]) -> int:

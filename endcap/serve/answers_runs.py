@@ -122,6 +122,36 @@ class FeedPage(Answer):
     deliveries: list[Delivery]
 
 
+class WouldChangeField(BaseModel):
+    """What a field says and would say."""
+
+    field: str
+    was: str
+    now: str
+
+
+class WouldChange(BaseModel):
+    """One offer that would vanish, change or be new."""
+
+    kind: str = Field(description="vanished, changed or new.")
+    offer_id: str
+    title: str
+    changes: list[WouldChangeField] = Field(description="Of a changed one: its fields that say something else.")
+
+
+class HeldPage(Answer):
+    """What letting a held delivery through would do to the offers that are served."""
+
+    feed: str
+    date: str
+    vanished: int
+    changed: int
+    new: int
+    takes_two: bool = Field(description="More than `govern.bulk` offers would change or vanish: two people have to let it through.")
+    said_by: list[str] = Field(description="Who has let it through so far, of two.")
+    samples: list[WouldChange] = Field(description="At most ten, of each kind in turn.")
+
+
 class Let(Taken):
     """A held delivery that is let through, or held again."""
 

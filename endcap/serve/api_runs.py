@@ -12,6 +12,7 @@ from endcap.review.reach import chosen
 from endcap.serve import answers_runs as answers
 from endcap.serve import asking_runs
 from endcap.serve.answering import Answering
+from endcap.serve.answers import Day
 from endcap.serve.api import Pinned
 from endcap.serve.api_review import Writing
 from endcap.serve.gate import person_of
@@ -45,9 +46,18 @@ def feed(reading: Pinned, feed: str) -> answers.FeedPage:
     return asking_runs.feed(reading, feed)
 
 
+@ROUTER.get("/feeds/{feed}/held/{date}")
+def held(reading: Pinned, home: Writing, feed: str, date: Day) -> answers.HeldPage:
+    """What a held delivery would change, with a few of its offers: its file is read anew."""
+    return asking_runs.held(reading, home, feed, date)
+
+
 @ROUTER.post("/feeds/{feed}/release")
 def release(request: Request, reading: Pinned, home: Writing, feed: str, given: answers.Let) -> answers.LetDone:
-    """Let a held delivery through: the next run takes it in, whatever the guards that compare shares say."""
+    """Let a held delivery through: the next run takes it in, whatever the guards that compare shares say.
+
+    Where more than `govern.bulk` offers change or vanish the first person is noted and told so by a 422; the second lets it through.
+    """
     _check_reach(reading, request, feed)
     release_delivery(home, feed, given.date, actor=person_of(request).name, reason=given.reason)
     return answers.LetDone(snapshot=reading.snapshot_id, feed=feed, date=given.date, released=True)

@@ -7,6 +7,8 @@ import statistics
 from datetime import datetime
 from typing import Any
 
+from endcap.feeds.preview import held_row, preview
+from endcap.feeds.release import noted_by, takes_two
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.publish.history import diff_snapshots
@@ -74,6 +76,25 @@ def feed(reading: Reading, name: str) -> answers.FeedPage:
         quarantine={row["code"]: row["n"] for row in codes}, mapping=_mapping(reading, name),
         changes=_changes(reading, name), deliveries=[delivery(row) for row in rows],
     )  # fmt: skip
+
+
+def held(reading: Reading, home: Home, name: str, date: str) -> answers.HeldPage:
+    """What a held delivery would change, read anew once a snapshot. Raises NotFound for an unknown feed, BadInput where nothing of it is held."""
+    feed(reading, name)
+    row = held_row(home, name, date)
+    would = reading.keep(f"what {name} {date} would change", lambda _reading: preview(home, name, date), until=row["sha256"])
+    with home.engine.connect() as connection:
+        said_by = noted_by(connection, row)
+    samples = [
+        answers.WouldChange(
+            kind=one.kind, offer_id=one.offer_id, title=one.title,
+            changes=[answers.WouldChangeField(field=field, was=was, now=now) for field, was, now in one.changes],
+        )
+        for one in would.samples
+    ]  # fmt: skip
+    return answers.HeldPage(
+        snapshot=reading.snapshot_id, feed=name, date=date, **would.counts, takes_two=takes_two(home, row), said_by=said_by, samples=samples
+    )
 
 
 def _rows(reading: Reading) -> list[answers.RunRow]:

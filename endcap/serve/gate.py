@@ -35,7 +35,7 @@ LEAST_ROLE: dict[tuple[str, str], str] = {
     )},
     **{("GET", f"/api/v1/{path}"): "viewer" for path in (
         "overview", "products", "products/{product_id}", "offers/{offer_id:path}", "pairs", "review", "metrics", "snapshots", "deliveries",
-        "deliveries/{delivery_id}/quarantine", "me", "runs", "runs/{attempt_id}", "feeds", "feeds/{feed}",
+        "deliveries/{delivery_id}/quarantine", "me", "runs", "runs/{attempt_id}", "feeds", "feeds/{feed}", "feeds/{feed}/held/{date}",
     )},
     **{("GET", f"/api/v1/{path}"): "viewer" for path in ("products/{product_id}/answers", "products/{product_id}/history", "values")},
     **{("POST", f"/api/v1/products/{{product_id}}/{deed}"): "reviewer" for deed in ("values", "split", "merge", "split/preview", "merge/preview")},

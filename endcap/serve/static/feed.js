@@ -1,5 +1,6 @@
 // A held delivery is let through, or held again, each with a reason.
 
+import { el } from "./drawing.js";
 import { ON_FEED, listen } from "./keys.js";
 
 const $ = (id) => document.getElementById(id);
@@ -30,8 +31,37 @@ function ask(verb) {
   $("let-mistake").hidden = true;
   $("let-reason").value = "";
   $("let-do").onclick = () => send(verb);
+  $("let-would").replaceChildren();
   $("let").showModal();
+  if (verb === "release") foresee();
   $("let-reason").focus();
+}
+
+// What would change is shown before it can be let through; where it cannot be told, why.
+async function foresee() {
+  const box = $("let-would");
+  $("let-do").disabled = true;
+  box.replaceChildren(el("p", { class: "quiet" }, "Reading what it would change"));
+  try {
+    const answer = await fetch(`/api/v1/feeds/${encodeURIComponent(feed)}/held/${date}`);
+    const told = await answer.json();
+    box.replaceChildren(...(answer.ok ? drawWould(told) : [el("p", { class: "notice conflicts" }, told.error.message)]));
+  } catch {
+    box.replaceChildren(el("p", { class: "notice conflicts" }, "The server does not answer, so that what would change is not known."));
+  }
+  $("let-do").disabled = false;
+}
+
+function drawWould(told) {
+  const said = told.said_by.length ? ` ${told.said_by.join(", ")} has let it through; another has to as well.` : "";
+  const many = told.takes_two ? el("p", { class: "notice" }, `So many offers at once take two people.${said}`) : null;
+  const rows = told.samples.map((one) => el("tr", {}, el("td", { class: "nowrap" }, one.kind), el("th", { scope: "row", class: "text", dir: "auto" }, one.title),
+    el("td", { class: "text", dir: "auto" }, one.changes.map(({ field, was, now }) => `${field}: ${was || "nothing"} → ${now || "nothing"}`).join("; "))));
+  const count = (n) => n.toLocaleString("en");
+  return [
+    el("p", {}, el("b", {}, count(told.vanished)), " offers would vanish, ", el("b", {}, count(told.changed)), " change, ", el("b", {}, count(told.new)), " be new."), many,
+    rows.length ? el("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Some of them" }, el("table", {}, el("tbody", {}, ...rows))) : null,
+  ].filter(Boolean);
 }
 
 async function send(verb) {
