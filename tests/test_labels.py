@@ -30,7 +30,7 @@ from endcap.review import audit as audits
 from endcap.review import blind
 from endcap.review.order import Place, ordered
 from endcap.review.override import answer, store, undo
-from endcap.review.queue import waiting
+from endcap.review.queue import ReviewItem, waiting
 from endcap.settings import Learning, Policy, Promised
 
 # --- reviewers ------------------------------------------------------------------------------------------------------
@@ -180,9 +180,16 @@ def truth_of(home: Home) -> dict[str, str]:
 
 def answered(home: Home, count: int, *people: str) -> None:
     """`count` items, each answered by one of the people in turn: ann as it is, ben the other way round in a third."""
-    truth = truth_of(home)
+    answer_these(home, asked(home)[:count], *people)
+
+
+def asked(home: Home) -> list[ReviewItem]:
     with home.connect() as con:
-        items = [item for item in waiting(con, 0) if item.candidates and item.candidates[0].counterpart_offer_id][:count]
+        return [item for item in waiting(con, 0) if item.candidates and item.candidates[0].counterpart_offer_id]
+
+
+def answer_these(home: Home, items: list[ReviewItem], *people: str) -> None:
+    truth = truth_of(home)
     for number, item in enumerate(items):
         person = ("ann", "ben")[number % 3 == 2]
         right = truth[item.offer_id] == truth[str(item.candidates[0].counterpart_offer_id)]
@@ -191,9 +198,12 @@ def answered(home: Home, count: int, *people: str) -> None:
 
 
 def audited(home: Home, count: int, *people: str) -> None:
-    truth = truth_of(home)
     with home.connect() as con:
-        items = audits.draw(con, count, seed=7)
+        audit_these(home, audits.draw(con, count, seed=7), *people)
+
+
+def audit_these(home: Home, items: list[audits.AuditItem], *people: str) -> None:
+    truth = truth_of(home)
     for number, item in enumerate(items):
         if ("ann", "ben")[number % 4 == 3] in people:
             same = truth[item.offer.offer_id] == truth[item.counterpart.offer_id]
@@ -206,9 +216,13 @@ def test_after_taking_back_one_persons_labels_all_is_as_if_they_had_never_answer
 
     other = Home(settings.read(Path(shutil.copytree(demo.folder, tmp_path / "other"))))
     policy = Policy(promise=Promised(precision=0.8, confidence=0.8))
+    with other.connect() as con:  # both are asked the same, whatever one of them answered before
+        drawn = audits.draw(con, 60, seed=7)
+    spoken = {item.offer.offer_id for item in drawn}
+    items = [item for item in asked(other) if item.offer_id not in spoken][:80]
     for one, people in ((home, ("ann", "ben")), (other, ("ann",))):
-        answered(one, 80, *people)
-        audited(one, 60, *people)
+        answer_these(one, items, *people)
+        audit_these(one, drawn, *people)
 
     def learned(one: Home) -> tuple[str, dict[str, Any], Any]:
         with one.writer():
