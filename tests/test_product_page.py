@@ -163,6 +163,14 @@ def test_versions_lead_back_and_forth_and_are_read_only(desk: Desk, copy_of_demo
     while page.locator(".versions a", has_text="before").count():
         page.locator(".versions a", has_text="before").click()
     assert page.locator("h1").inner_text() != now or page.locator("tbody").first.inner_text()
+    for _step in range(10):  # forth again, to what can be worked on
+        if "version=" not in page.url:
+            break
+        page.wait_for_selector("#page-keys button")
+        with page.expect_navigation():
+            page.keyboard.press("]")
+    assert page.url == f"{desk.address}/p/{found[0][0]}" and page.locator("h1").inner_text() == now
+    expect(page.locator(".verbs-line").first).to_be_visible()
     page.goto(f"{desk.address}/p/{found[0][0]}?version=nonsense")
     assert "There is no version 'nonsense'".lower() in page.locator("main").inner_text().lower()
 

@@ -38,6 +38,13 @@ def ready(page: Page) -> Page:
     return page
 
 
+def client_count(page: Page) -> int:
+    """How many offers the page says wait."""
+    found = re.search(r"([\d,]+) offers? waits?", page.locator("#left").inner_text())
+    assert found, page.locator("#left").inner_text()
+    return int(found[1].replace(",", ""))
+
+
 def served(page: Page, items: list[dict[str, Any]], waiting: int | None = None, **more: Any) -> None:
     """Answer for the server, once with these items and then with none."""
     left = [items]
@@ -129,6 +136,87 @@ def test_answers_outlive_a_closed_tab(desk: Desk) -> None:
     again.goto(f"{desk.address}/review")
     sent(again)
     assert len(desk.stored()) == len({row["key"] for row in desk.stored()}) == 15
+
+
+def test_a_reopened_page_counts_what_waits_without_what_a_closed_one_left_unsent(desk: Desk) -> None:
+    page = ready(desk.person())
+    context = desk.contexts[-1]
+    waits = client_count(page)
+    page.route("**/api/v1/review/decisions", lambda route: route.abort())
+    for _number in range(5):
+        page.keyboard.press("n")
+    page.keyboard.press("s")  # put off: it goes on waiting
+    expect(page.locator("#left")).to_contain_text(f"{waits - 5:,} offers wait")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    page.close()
+    again = context.new_page()
+    again.goto(f"{desk.address}/review")
+    ready(again)
+    sent(again)
+    expect(again.locator("#left")).to_have_text(f"{waits - 5:,} offers wait")
+
+
+def test_undo_without_the_server_takes_back_what_is_unsent_and_then_says_that_nothing_is_left(desk: Desk) -> None:
+    page = ready(desk.person())
+    first = title(page)
+    page.keyboard.press("n")
+    sent(page)
+    second = title(page)
+    page.context.set_offline(True)
+    page.keyboard.press("n")
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    page.keyboard.press("u")
+    expect(page.locator(".side.asked .title")).to_have_text(second)
+    expect(page.locator("#left")).to_contain_text("Taken back")
+    page.keyboard.press("u")
+    expect(page.locator("#left")).to_contain_text("Nothing unsent is left to take back")
+    assert title(page) == second
+    page.context.set_offline(False)
+    page.keyboard.press("u")
+    expect(page.locator(".side.asked .title")).to_have_text(first)
+
+
+def test_a_page_an_overview_and_the_api_say_the_same_of_how_much_waits(desk: Desk) -> None:
+    page = ready(desk.person())
+    waits = client_count(page)
+
+    def told() -> set[str]:
+        page.goto(desk.address)
+        return {row.inner_text().split("\n")[0] for row in page.locator(".needs .words a").all() if "choose the product" in row.inner_text()}
+
+    with desk.home.connect() as con:
+        assert con.execute("SELECT count(*) FROM decisions WHERE kind = 'product' AND action = 'to_review'").fetchall() == [(waits,)]
+    assert told() == {f"{waits:,} offers wait for a person to choose the product"}
+    page.goto(f"{desk.address}/review")
+    ready(page).keyboard.press("n")
+    sent(page)
+    assert told() == {f"{waits - 1:,} offers wait for a person to choose the product"}, "an answered one waits no more, before the next run too"
+    page.goto(f"{desk.address}/review?kind=category")
+    expect(page.locator("#left")).not_to_have_text("…")
+    categories = re.match(r"([\d,]+) question", page.locator("#left").inner_text())
+    page.goto(desk.address)
+    shown = [row.inner_text() for row in page.locator(".needs .words a").all() if "choose the category" in row.inner_text()]
+    assert (shown[0].split()[0] if shown else "0") == (categories[1] if categories else "0")
+
+
+def test_filters_say_how_many_of_all_they_leave(desk: Desk) -> None:
+    page = ready(desk.person())
+    waits = client_count(page)
+    option = page.locator("#filters select[name=supplier] option").last
+    few = int(re.search(r"\((\d+)\)$", option.inner_text())[1])  # type: ignore[index]
+    assert 0 < few < waits
+    page.locator("#filters select[name=supplier]").select_option(option.get_attribute("value"))
+    expect(page.locator("#left")).to_have_text(f"{few:,} of {waits:,} offers wait")
+
+
+def test_a_viewer_is_told_that_looking_is_theirs_and_deciding_is_not(desk: Desk) -> None:
+    page = desk.person("vic", "viewer")
+    page.goto(f"{desk.address}/review")
+    expect(page.locator("#item")).to_contain_text("Reviewers decide here. Products, feeds and runs are open to you.")
+    expect(page.locator("#left")).to_have_text("Nothing for you to decide")
+    page.keyboard.press("y")
+    expect(page.locator("#notice")).to_contain_text("Your role may look at the catalog, not decide")
+    assert desk.stored() == [] and page.locator("#item .verbs").count() == 0
 
 
 def test_unsent_answers_are_their_persons_whoever_signs_in_next(desk: Desk) -> None:
@@ -327,6 +415,7 @@ def test_a_filter_is_taken_back_by_the_browsers_own_way_back(desk: Desk) -> None
     expect(page.locator(".side.asked dl")).to_contain_text(str(supplier))
     page.go_back()
     expect(page.locator("#filters [name=supplier]")).to_have_value("")
+    expect(page.locator("#left")).not_to_contain_text(" of ")  # all are there again: the first one of the filter may have been the first of all
     expect(page.locator(".side.asked .title")).to_have_text(first)
     page.keyboard.press("Escape")  # out of the filter
     if page.locator(".choices li").count() < 9:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from endcap.ops.home import Home
 from endcap.serve import answers, asking, asking_overview, asking_pair, asking_product
 from endcap.serve.answering import Answering
 from endcap.serve.asking import NotFound
@@ -41,9 +42,10 @@ Search = Annotated[str, Query(max_length=200, description="Words that must all o
 
 
 @ROUTER.get("/overview")
-def overview(reading: Pinned) -> answers.Overview:
-    """What is served, what was decided, what needs a person."""
-    return asking_overview.overview(reading)
+def overview(request: Request, reading: Pinned) -> answers.Overview:
+    """What is served, what was decided, what needs a person: how much waits is what the desks hand out to whoever asks."""
+    home = request.app.state.home
+    return asking_overview.overview(reading, home if isinstance(home, Home) else None, person_of(request))
 
 
 @ROUTER.get("/products")

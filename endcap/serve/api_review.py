@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,12 +16,13 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import audit, blind, lease
 from endcap.review.nearest import Nearest
-from endcap.review.override import Given, Outcome, answered_since, give, given_by, undo_last
-from endcap.review.reach import chosen, role_for, within
-from endcap.review.shown import Linked, Shown, Waiting, look_at, queue, stand_for
+from endcap.review.override import Given, Outcome, give, given_by, undo_last
+from endcap.review.reach import chosen, role_for
+from endcap.review.shown import Linked, Shown, Waiting, look_at, stand_for
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
+from endcap.serve.asking_review import gone_for, queue_of, taken_in, waiting_for
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
@@ -58,13 +58,13 @@ def next_items(
 ) -> Response:  # fmt: skip
     """The next items for this person, leased to them, the costliest doubt first."""
     person, had = person_of(request), set(skip.split("\n"))
-    waiting, said = _waiting(reading, home, person)
+    waiting, said = waiting_for(reading, home, person)
     shown = [] if checks else sorted((one for one in waiting if _fits(one, supplier, category, reason)), key=lambda one: one.offer_id != first)
     elsewhere = lease.hidden(home, person.name)
     free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
     # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
     taken = lease.take(home, free, person.name, limit=n)
-    gone = _gone(reading, home, person)[0]
+    gone = gone_for(reading, home, person)[0]
     lease.release(home, person.name, [one for one in taken if one in gone])
     taken = [one for one in taken if one not in gone]
     asked = [] if supplier or category or reason else _to_ask(reading, home, person, OF_CHECKS if checks else n)
@@ -73,7 +73,7 @@ def next_items(
     items = look_at(reading, in_order, _linked(reading, asked))
     items = [replace(item, left=said[item.offer_id]) if item.offer_id in said else item for item in items]
     return written(
-        answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) + len(asked), fitting=len(shown) + len(asked),
+        answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) or len(items), fitting=len(shown) or len(items),
         leased=sum(one.offer_id in elsewhere for one in shown), holders=_counted(elsewhere[one.offer_id] for one in shown if one.offer_id in elsewhere),
         suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
         reasons=_counted(one.reason_code for one in waiting), items=items,
@@ -146,7 +146,7 @@ def release(request: Request, reading: Pinned, home: Writing) -> answers.Release
 def groups(request: Request, reading: Pinned, home: Writing, supplier: Filter = "", category: Filter = "", reason: Filter = "") -> answers.Groups:
     """Items that the same evidence speaks about, the largest groups first, of each the least sure items first. Filters are those of the queue."""
     shown = _grouped(reading, person_of(request))
-    open_now = {one.offer_id for one in _waiting(reading, home, person_of(request))[0] if _fits(one, supplier, category, reason)}
+    open_now = {one.offer_id for one in waiting_for(reading, home, person_of(request))[0] if _fits(one, supplier, category, reason)}
     members: dict[str, list[str]] = {}
     for item in shown:
         if item.offer_id in open_now:
@@ -239,7 +239,7 @@ def _given(one: answers.Decision) -> Given:
 
 def prepare(reading: Reading) -> None:
     """Find what is found once a snapshot for those who reach everything, and show the first items once."""
-    waiting = _queue(reading, Person("nobody", "admin", "none"))
+    waiting = queue_of(reading, Person("nobody", "admin", "none"))
     look_at(reading, [one.offer_id for one in waiting[:MOST_AT_ONCE]])
 
 
@@ -248,30 +248,6 @@ def prepare_draws(reading: Reading) -> None:
     draws = _draws(reading)
     for drawn in draws.order(1)[:DRAWS_PREPARED]:
         draws.beside(drawn)
-
-
-def _waiting(reading: Reading, home: Home, person: Person) -> tuple[list[Waiting], dict[str, str]]:
-    """The queue as this person has it, and who left what to a lead: without what was answered since the snapshot; what was put off comes last.
-
-    What was left to a lead comes first for the leads of its scope, answered or not, and waits for nobody else.
-    """
-    gone, left, put_off = _gone(reading, home, person)
-    mine = [one for one in _queue(reading, person) if one.offer_id not in gone]
-    if not left and not put_off:
-        return mine, left
-    return sorted(mine, key=lambda one: (one.offer_id not in left, one.offer_id in put_off)), left
-
-
-def _gone(reading: Reading, home: Home, person: Person) -> tuple[frozenset[str], dict[str, str], frozenset[str]]:
-    """(offers that no longer wait for this person, those left to a lead that this one is, with whose words, those that were put off)."""
-    since = answered_since(home, taken_in(reading))
-    led = chosen(reading, person, "offer", since.escalated, "lead") if person.may("lead") else set()
-    left = {offer_id: words for offer_id, words in since.escalated.items() if offer_id in led}
-    return (since.answered | since.escalated.keys()) - left.keys(), left, since.put_off
-
-
-def _queue(reading: Reading, person: Person) -> list[Waiting]:
-    return reading.keep(f"review queue of {person.scopes}", lambda reading: queue(reading, within(person, "offer", "d.offer_id")))
 
 
 def _to_ask(reading: Reading, home: Home, person: Person, n: int) -> list[blind.Asked]:
@@ -311,14 +287,9 @@ def _with(reading: Reading, make: Callable[..., Any], *given: Any, **named: Any)
         return make(cursor, *given, **named)
 
 
-def taken_in(reading: Reading) -> int:
-    """The last override that the snapshot knows of."""
-    return reading.keep("taken in", lambda reading: int(json.loads((reading.snapshot or {}).get("manifest_json") or "{}").get("override_sequence", 0)))
-
-
 def _grouped(reading: Reading, person: Person) -> list[Shown]:
     def look(reading: Reading) -> list[Shown]:
-        ids = [one.offer_id for one in sorted(_queue(reading, person)[:GROUPED_OF], key=lambda one: -one.doubt)]
+        ids = [one.offer_id for one in sorted(queue_of(reading, person)[:GROUPED_OF], key=lambda one: -one.doubt)]
         return [item for first in range(0, len(ids), 200) for item in look_at(reading, ids[first : first + 200])]
 
     return reading.keep(f"review groups of {person.scopes}", look)

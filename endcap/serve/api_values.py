@@ -11,12 +11,13 @@ from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.review.override import SUPPLIERS
 from endcap.review.product import Actor
-from endcap.review.reach import role_for, role_for_answer, within
-from endcap.review.values import GivenValue, Question, ValueOutcome, give_values, questions, still_open
+from endcap.review.reach import role_for, role_for_answer
+from endcap.review.values import GivenValue, ValueOutcome, give_values
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
-from endcap.serve.api_review import Writing, taken_in
+from endcap.serve.api_review import Writing
+from endcap.serve.asking_review import open_questions, taken_in
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
@@ -30,7 +31,7 @@ def ask(
     group: Annotated[str, Query(max_length=1000, description="Only questions of this group.")] = "",
 ) -> answers.Questions:  # fmt: skip
     """The open questions about products' values, the costliest doubt first."""
-    waiting = still_open(home, _kept(reading, person_of(request), kind), taken_in(reading))
+    waiting = open_questions(reading, home, person_of(request), kind)
     shown = [one for one in waiting if not group or one.group == group]
     return answers.Questions(snapshot=reading.snapshot_id, waiting=len(waiting), questions=[answers.Question.model_validate(asdict(one)) for one in shown[:n]])
 
@@ -56,7 +57,3 @@ def _role_about(reading: Reading, home: Home, person: Person, one: GivenValue) -
     if role is not None and one.action == SUPPLIERS and one.override_id is not None and person.scopes is not None:
         return role_for_answer(home, reading, person, one.override_id)
     return role
-
-
-def _kept(reading: Reading, person: Person, kind: str) -> list[Question]:
-    return reading.keep(f"questions about {kind} of {person.scopes}", lambda reading: questions(reading, kind, within(person, "product", "d.product_id")))

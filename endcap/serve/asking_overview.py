@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from endcap.ops.access import Person
+from endcap.ops.home import Home
 from endcap.serve import answers
 from endcap.serve.asking import delivery, figures
+from endcap.serve.asking_review import Waits, waits_for
 from endcap.serve.reading import Reading
 from endcap.serve.templating import in_path
 
@@ -14,17 +17,21 @@ RUNS_SHOWN = 8
 RUN_COLUMNS = "attempt_id, run, state, snapshot_id, started_at, finished_at, error, deliveries_json"
 
 
-def overview(reading: Reading) -> answers.Overview:
-    """The state of the catalog; what the lake says is asked once a snapshot, what people do is asked each time."""
+def overview(reading: Reading, home: Home | None = None, person: Person | None = None) -> answers.Overview:
+    """The state of the catalog; what the lake says is asked once a snapshot, what people do is asked each time.
+
+    What waits is what the desks hand out to the person; without one, what waited when the snapshot was made.
+    """
     feeds = feed_states(reading)
     decisions = reading.keep("decisions", _decisions)
     products = reading.keep("products", lambda given: (given.row("SELECT count(*) AS n FROM products WHERE state = 'live'") or {"n": 0})["n"])
     rows = reading.rows(f"SELECT {RUN_COLUMNS} FROM runs ORDER BY started_at DESC, run DESC LIMIT {RUNS_SHOWN}")
     snapshot = reading.snapshot
+    waits = waits_for(reading, home, person) if home and person else Waits(decisions.to_review, decisions.category_to_review)
     return answers.Overview(
         snapshot=reading.snapshot_id, published_at=snapshot.get("created_at") if snapshot else None, run=snapshot.get("run") if snapshot else None,
         products=products, offers=sum(feed.live_offers for feed in feeds), suppliers=len({feed.supplier for feed in feeds}),
-        feeds=feeds, decisions=decisions, figures=figures(reading) if snapshot else [], needs=_needs(reading, feeds, decisions),
+        feeds=feeds, decisions=decisions, figures=figures(reading) if snapshot else [], needs=_needs(reading, feeds, waits),
         runs=[_run(row) for row in rows],
     )  # fmt: skip
 
@@ -75,18 +82,18 @@ def _decisions(reading: Reading) -> answers.DecisionCounts:
     return answers.DecisionCounts(**(row or {}))
 
 
-def _needs(reading: Reading, feeds: list[answers.FeedState], decisions: answers.DecisionCounts) -> list[answers.Need]:
+def _needs(reading: Reading, feeds: list[answers.FeedState], waits: Waits) -> list[answers.Need]:
     needs = [
         answers.Need(kind="held", count=1, words=f"{feed.supplier}: the delivery of {feed.held.date} is held. {feed.held.reason}",
                      todo=f"endcap release {feed.feed} {feed.held.date} --reason ...", path=f"/feeds/{in_path(feed.feed)}")
         for feed in feeds if feed.held
     ]  # fmt: skip
     waiting = {
-        "product": (decisions.to_review, "offer waits", "offers wait", "for a person to choose the product", "endcap review", "/review"),
+        "product": (waits.products, "offer waits", "offers wait", "for a person to choose the product", "endcap review", "/review"),
         "category": (
-            decisions.category_to_review,
-            "offer waits",
-            "offers wait",
+            waits.categories,
+            "product waits",
+            "products wait",
             "for a person to choose the category",
             "endcap explain OFFER",
             "/review?kind=category",

@@ -29,8 +29,10 @@ def show(
     # The note is shown only where it is true, whatever the address says.
     came_from = merged if merged and asking_product.end_of_merges(reading, merged) == product_id else ""
     older, newer = asking_product.versions_beside(now, product_id, reading.snapshot_id)
+    # The last change is shown as it is now, where it can be worked on, and not as of the snapshot that brought it.
+    to_now = bool(version) and (newer is None or asking_product.versions_beside(now, product_id, newer)[1] is None)
     status = 410 if product.state == "gone" and not version else 200
-    return page_of(request, "product.html", status=status, product=product, came_from=came_from, older=older, newer=newer, version=version)
+    return page_of(request, "product.html", status=status, product=product, came_from=came_from, older=older, newer=newer, to_now=to_now, version=version)
 
 
 CASES = [("/p/p1", 200, "Where each value comes from"), ("/p/p3", 301, ""), ("/p/p9", 410, "no longer offered"), ("/p/none", 404, "There is no product")]

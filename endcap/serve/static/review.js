@@ -11,6 +11,7 @@ const LAST = 10;
 const HISTORY = 50;
 const IDLE_S = 60;
 const LEAST_GOLD = 30;
+const NOT_TAKEN_BACK = "Nothing unsent is left to take back; what the server has can be taken back once it answers";
 const DID = { same: "same", different: "different", other: "another candidate", new: "new product", skip: "put off", escalate: "to a lead" };
 const REASONS = {
   p: ["pack", "pack differs"], z: ["size", "size differs"], c: ["colour", "colour differs"], m: ["model", "model differs"], b: ["bundle", "bundle or part"],
@@ -93,7 +94,7 @@ async function more() {
       const wasEmpty = !state.items.length;
       state.items.push(...fresh);
       state.ended = fresh.length === 0;
-      Object.assign(state, { waiting: found.waiting - outbox.all().length, fitting: found.fitting, leased: found.leased, holders: found.holders });
+      Object.assign(state, { waiting: Math.max(found.waiting - unsent(), 0), fitting: found.fitting, leased: found.leased, holders: found.holders });
       await settled(found.snapshot, fresh);
       options("supplier", found.suppliers);
       options("category", found.categories);
@@ -109,6 +110,11 @@ async function more() {
     }
   })();
   return state.loading;
+}
+
+// Answers that the server does not count yet; what was put off goes on waiting.
+function unsent() {
+  return outbox.all().filter((one) => one.action !== "skip").length;
 }
 
 // A run that was published meanwhile may have settled what lies ahead: it is shown as it is now, or passed over. What was decided is kept.
@@ -314,19 +320,26 @@ function announce(action, n = 1) {
 }
 
 async function undo(offerId = null) {
-  const unsent = outbox.takeBack(offerId);
+  let unsent = outbox.takeBack(offerId);
+  if (!unsent) {
+    await outbox.send(); // what was on its way is stored by then, or waits here again
+    unsent = outbox.takeBack(offerId);
+  }
   if (unsent) {
     const back = unsent.map((one) => state.last.find(({ item }) => item.offer_id === one.offer_id)?.item).filter((item) => item?.choices);
     return putBack(back, unsent.length, offerId);
   }
-  await outbox.send();
   try {
     const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ offer_id: offerId, about: "offers" }) });
-    if (!answer.ok) return tell(answer.status === 401 ? "signed out" : "failing");
+    if (!answer.ok) {
+      tell(answer.status === 401 ? "signed out" : "failing");
+      return say(NOT_TAKEN_BACK);
+    }
     const { count: undone, items } = await answer.json();
     putBack(items, undone, offerId);
   } catch {
     tell("offline");
+    say(NOT_TAKEN_BACK);
   }
 }
 
@@ -468,5 +481,6 @@ addEventListener("focus", () => outbox.all().length && outbox.send());
 
 readFilters();
 rail();
-outbox.send().then(earlier);
-more().then(() => state.items.length || show());
+const sent = outbox.send(); // of a page that was closed before; what waits is counted after them
+sent.then(earlier);
+sent.then(more).then(() => state.items.length || show());

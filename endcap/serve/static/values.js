@@ -7,6 +7,7 @@ import { Outbox } from "./outbox.js";
 const AHEAD = 40;
 const LOW = 10;
 const LAST = 10;
+const NOT_TAKEN_BACK = "Nothing unsent is left to take back; what the server has can be taken back once it answers";
 const $ = (id) => document.getElementById(id);
 const kind = $("desk").dataset.kind;
 const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Map(), loading: null, said: "", decided: 0, refused: false };
@@ -156,13 +157,19 @@ function skip() {
 }
 
 async function undo(chosen = null) {
-  const unsent = chosen ? null : outbox.takeBack();
+  let unsent = chosen ? null : outbox.takeBack();
   if (!unsent) {
-    await outbox.send();
+    await outbox.send(); // what was on its way is stored by then, or waits here again
+    unsent = chosen ? null : outbox.takeBack();
+  }
+  if (!unsent) {
     if (chosen && !chosen.overrideId) return say("This one cannot be taken back here; see the product");
     const path = chosen ? `/api/v1/overrides/${chosen.overrideId}/undo` : "/api/v1/review/undo";
     const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(chosen ? {} : { about: kind }) }).catch(() => null);
-    if (!answer?.ok) return tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
+    if (!answer?.ok) {
+      tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
+      return say(NOT_TAKEN_BACK);
+    }
     const told = await answer.json();
     if (!(told.count ?? told.override_ids.length)) return say("Nothing to take back");
   }
@@ -273,5 +280,4 @@ $("last").addEventListener("click", (event) => {
 });
 addEventListener("focus", () => outbox.all().length && outbox.send());
 rail();
-outbox.send();
-more().then(() => state.questions.length || show());
+outbox.send().then(more).then(() => state.questions.length || show()); // what waits is counted after what a closed page left
