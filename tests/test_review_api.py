@@ -331,6 +331,37 @@ def test_undo_walks_back_answer_by_answer_and_groups_as_one(home: Home) -> None:
     assert (stats["answered"], stats["undone"], stats["median_s"]) == (6, 6, 1.5)
 
 
+def test_no_answer_joins_anothers_group_or_a_split_nor_overrules_what_is_about_something_else(home: Home) -> None:
+    rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
+    first, second, third, *_rest = items(rita, 6)
+    rita.post("/api/v1/review/release")
+    send(rita, decision(first, "new", group_id="of rita"))
+    with home.connect() as con:
+        of = con.execute("SELECT product_id FROM decisions WHERE kind = 'product' AND action = 'linked' GROUP BY 1 ORDER BY 1 LIMIT 1").fetchall()[0][0]
+        moved = con.execute("SELECT offer_id FROM decisions WHERE kind = 'product' AND product_id = ? ORDER BY 1 LIMIT 1", [of]).fetchall()[0][0]
+    page = rita.get(f"/api/v1/products/{of}")
+    split = rita.post(f"/api/v1/products/{of}/split", json={"key": uuid.uuid4().hex, "offer_ids": [moved]}, headers={"If-Match": page.headers["etag"]})
+    assert split.status_code == 200, split.text
+    group = next(row["group_id"] for row in stored(home) if row["offer_id"] == moved)
+    before = len(stored(home))
+    for client, more, words in (
+        (karl, {"group_id": "of rita"}, "is another person's"), (rita, {"group_id": group}, "is of another deed"),
+        (karl, {"over": 9999}, "answer 9999 is not about"),
+        (karl, {"over": stored(home)[0]["override_id"]}, f"is not about {third['offer_id']}"),
+    ):  # fmt: skip
+        answer = client.post(DECISIONS, json={"decisions": [decision(second), decision(third, **more)]})
+        assert answer.status_code == 422 and words in answer.json()["error"]["message"], answer.text
+    assert len(stored(home)) == before, "nothing of a refused batch is stored"
+    send(rita, decision(third, "new", group_id="of rita"))
+    assert rita.post(UNDO, json={}).json()["count"] == 2, "what was given as one is taken back as one, and the split stays"
+    question = rita.get("/api/v1/review/values", params={"kind": "category"}).json()["questions"][:1]
+    for one in question:
+        told = {"key": uuid.uuid4().hex, "product_id": one["product_id"], "field": "category", "action": "set", "value": one["options"][0]["value"]}
+        for more, words in (({"group_id": group}, "is of another deed"), ({"over": stored(home)[0]["override_id"]}, "is not about the category of")):
+            answer = rita.post("/api/v1/review/values", json={"decisions": [told | more]})
+            assert answer.status_code == 422 and words in answer.json()["error"]["message"], answer.text
+
+
 def test_any_answer_can_be_taken_back_by_its_offer_and_all_are_listed(home: Home) -> None:
     client = client_of(home, "rita", "reviewer")
     found = items(client, 4)
@@ -404,6 +435,7 @@ def test_filters_count_what_they_hide(home: Home) -> None:
     {"offer_id": "nosuch:1"}, {"action": "maybe"}, {"identity": "x"}, {"key": "short"}, {"action": "same", "product_id": None}, {"more": 1},
     {"reason_code": "audit"}, {"reason_code": "because"},
     {"product_id": "P0"}, {"counterpart_offer_id": "nosuch:1"}, {"identity": "9" * 19}, {"note": "a\x00b"}, {"over": "1"},
+    {"evidence": "not a hash"}, {"evidence": "0" * 17}, {"over": 1}, {"over": -1}, {"group_id": ""},
 ])  # fmt: skip
 def test_a_wrong_answer_stores_nothing_of_its_batch(home: Home, wrong: dict[str, Any]) -> None:
     client = client_of(home, "rita", "reviewer")

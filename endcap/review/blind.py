@@ -27,6 +27,7 @@ from endcap.review.audit import Drawn
 from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
 from endcap.review.said import Said, said_since
 from endcap.review.shown import Linked
+from endcap.review.together import check_given
 
 SECOND, BATCH, GOLD = "second", "batch", "gold"
 SHARE_AUDIT, SHARE_SECOND, SHARE_BATCH = 0.05, 0.05, 0.03
@@ -127,12 +128,16 @@ def mixed(offer_ids: Sequence[str], blind: Sequence[str]) -> list[str]:
 
 
 def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Given], list[Outcome]]:
-    """(what is to be stored as an answer, outcomes of what was stored here): audits are marked as such, second answers are kept beside the first."""
+    """(what is to be stored as an answer, outcomes of what was stored here): audits are marked as such, second answers are kept beside the first.
+
+    Raises BadInput, before anything is stored, for what `give` would refuse.
+    """
     offers = [one.offer_id for one in given]
     mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.offer_id.in_(offers)).order_by(BLIND_ASKS.c.ask_id)
     with home.engine.connect() as connection:
         if connection.execute(mine.limit(1)).first() is None:
             return list(given), []
+        check_given(connection, given, actor)
     rest, outcomes = [], []
     with writing(home.engine) as connection:
         asked = {row["offer_id"]: row for row in connection.execute(mine).mappings()}

@@ -18,6 +18,7 @@ from endcap.problems import BadInput
 from endcap.review.queue import ReviewItem
 from endcap.review.quota import check_allowed
 from endcap.review.said import Standing, said_since
+from endcap.review.together import check_given
 from endcap.settings import Catalog
 
 PLACED = ("same", "different", "other", "new")
@@ -152,7 +153,8 @@ def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None =
     `role` is the person's; one of a lesser role does not say the contrary of what one of a higher role said of the same offer as it is now: `now_are`
     gives the identities of offers, so that an answer to an earlier version of one frees nobody of that.
 
-    Raises BadInput for an unknown action, an answer without the product it is about, or more answers than one person may give, and then stores none.
+    Raises BadInput for an unknown action, an answer without the product it is about, one that joins another's group or overrules an answer to something
+    else, or more answers than one person may give, and then stores none.
     """
     for one in answers:
         if one.action not in ACTIONS:
@@ -165,6 +167,7 @@ def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None =
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
     taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
     with writing(home.engine) as connection:
+        check_given(connection, answers, actor)
         return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in, now_are or {}) for one in answers]
 
 

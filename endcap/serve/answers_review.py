@@ -85,8 +85,8 @@ class Item(BaseModel):
 
 
 class NextItems(Answer):
-    waiting: int
-    fitting: int
+    waiting: int = Field(description="What waits for this person, as the overview says too; checks that are mixed in count where nothing else is left.")
+    fitting: int = Field(description="Of these, what the filters leave.")
     leased: int = Field(description="Of the fitting ones, those that others are looking at.")
     holders: dict[str, int] = Field(description="Who looks at how many of these.")
     suppliers: dict[str, int]
@@ -108,14 +108,14 @@ class Decision(Taken):
     product_id: str | None = Field(default=None, max_length=64)
     counterpart_offer_id: str | None = Field(default=None, max_length=400)
     identity: str = Field(pattern=r"^-?[0-9]{1,19}$")
-    evidence: str = Field(max_length=16)
+    evidence: str = Field(pattern=r"^[0-9a-f]{0,16}$", description="The item's, as it came.")
     model: str | None = Field(default=None, max_length=64)
     reason_code: str = Field(default="", pattern=f"^({'|'.join(REASONS)})?$", description="Why, in one word.")
     note: str = Field(default="", max_length=2000)
     shown_ms: float | None = Field(default=None, ge=0, le=MOST_MS)
     answered_ms: float | None = Field(default=None, ge=0, le=MOST_MS)
-    group_id: str | None = Field(default=None, max_length=64)
-    over: int | None = Field(default=None, description="Another person's answer that this one knowingly overrules.")
+    group_id: str | None = Field(default=None, min_length=1, max_length=64, description="Answers given as one, which one undo takes back: this person's own.")
+    over: int | None = Field(default=None, ge=1, lt=2**31, description="Another person's answer to this offer that this one knowingly overrules.")
 
     @model_validator(mode="after")
     def _of_two(self) -> Self:
@@ -230,7 +230,7 @@ class ValueAnswer(Taken):
     action: Literal["set", "suppliers"]
     value: str | None = Field(default=None, max_length=500)
     override_id: int | None = Field(default=None, ge=1, lt=2**31)
-    group_id: str | None = Field(default=None, max_length=64)
+    group_id: str | None = Field(default=None, min_length=1, max_length=64, description="Answers of one value given as one, which one undo takes back.")
     note: str = Field(default="", max_length=2000)
     over: int | None = Field(default=None, ge=1, lt=2**31, description="Another person's answer that this one knowingly overrules.")
 
