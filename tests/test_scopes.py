@@ -23,7 +23,7 @@ from endcap.ops.access import Scope
 from endcap.ops.database import writing
 from endcap.ops.home import Home
 from endcap.ops.scopes import condition, narrowed
-from endcap.ops.tables import LEASES, OVERRIDES
+from endcap.ops.tables import LEASES, OVERRIDES, PASSES
 from endcap.problems import BadInput
 from endcap.serve.app import make_app
 from endcap.serve.gate import LEAST_ROLE, SCOPED, HomeGate
@@ -310,6 +310,11 @@ def test_grants_that_cannot_be_are_refused(shop: Shop, scope: Scope, words: str)
         access.withdraw(shop.home.engine, "agnes", Scope("lead", "b"), actor="test")
 
 
+def passes(home: Home) -> list[Any]:
+    with home.engine.connect() as connection:
+        return list(connection.execute(select(PASSES.c.pass_id)).scalars())
+
+
 def test_grants_are_given_and_listed_by_command(shop: Shop) -> None:
     supplier, where = shop.suppliers()[0], ["--dir", str(shop.home.catalog.root)]
 
@@ -322,8 +327,20 @@ def test_grants_are_given_and_listed_by_command(shop: Shop) -> None:
     told = json.loads(run("users", "--json").stdout)["users"]
     grants = [{"role": "lead", "supplier": supplier, "category": "Toys"}]
     assert {"name": "rosa", "role": "reviewer", "team": "home", "locked": False, "grants": grants} in told
-    assert isinstance(run("grant", "rosa", "--supplier", "nobody").exception, BadInput)
-    assert run("token", "sync", "--of", "rosa", "--role", "reviewer").exit_code == 0
+    no_supplier, no_category = "there is no supplier 'nobody'", "the house has no category 'Toy'"
+    refused = [
+        (("grant", "rosa", "--supplier", "nobody"), no_supplier), (("grant", "rosa", "--category", "Toy"), no_category),
+        (("token", "sync", "--supplier", "nobody"), no_supplier), (("token", "sync", "--category", "Toy"), no_category),
+        (("token", "sync", "--of", "rosa", "--role", "admin"), "rosa is lead, so that no program of theirs can be admin"),
+    ]  # fmt: skip
+    before = passes(shop.home)
+    for words, sentence in refused:
+        error = run(*words).exception
+        assert isinstance(error, BadInput) and sentence in str(error), words
+    assert passes(shop.home) == before, "nothing was made"
+    made = run("token", "sync", "--of", "rosa", "--role", "reviewer")
+    assert made.exit_code == 0 and f"as reviewer of supplier {supplier} in category Toys; end it with" in made.stderr
+    assert "as viewer of everything; end it" in run("token", "sync", "--of", "rosa", "--role", "reviewer", "--supplier", shop.suppliers()[1]).stderr
     assert run("grant", "rosa", "--supplier", supplier, "--category", "Toys", "--end").exit_code == 0
     assert "rosa: viewer of everything; team home" in run("users").stdout
     assert audit.verify(shop.home.engine).broken is None

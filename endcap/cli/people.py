@@ -61,21 +61,14 @@ def grant(
     """
     from endcap.ops import access
     from endcap.ops.home import Home
-    from endcap.problems import BadInput
-    from endcap.review.product import house_categories
+    from endcap.review import granting
 
-    catalog = read_catalog(folder, home=home)
-    known = {feed.supplier or feed_name for feed_name, feed in catalog.feeds.items()}
-    if supplier != "*" and supplier not in known and not end:
-        raise BadInput(f"there is no supplier {supplier!r}", where="--supplier", todo=f"use one of {', '.join(sorted(known)[:20])}")
-    house = house_categories(Home(catalog))
-    if category != "*" and house and not end and not any(path == category or path.startswith(f"{category} > ") for path in house):
-        raise BadInput(f"the house has no category {category!r}", where="--category", todo="name one as `endcap products` shows it, with its levels")
-    engine, scope = Home(catalog).engine, access.Scope(role, supplier, category)
+    found_home = Home(read_catalog(folder, home=home))
+    engine, scope = found_home.engine, access.Scope(role, supplier, category)
     if end:
         access.withdraw(engine, name, scope, actor=actor(by))
     else:
-        access.grant(engine, name, scope, actor=actor(by))
+        granting.grant(found_home, name, scope, actor=actor(by))
     found = next(one for one in access.users(engine) if one.name == name)
     typer.echo(_may(found))
 
@@ -117,17 +110,21 @@ def token(
     from endcap.ops import access
     from endcap.ops.home import Home
     from endcap.problems import BadInput
+    from endcap.review import granting
 
-    engine = Home(read_catalog(folder, home=home)).engine
+    found = Home(read_catalog(folder, home=home))
+    engine = found.engine
     if end:
         if not access.end(engine, name, actor=actor(by)):
             raise BadInput(f"there is no token {name!r} that holds", where="token", todo="its id was printed when it was made")
         typer.echo(f"{name} has ended")
         return
-    secret = access.make_token(engine, name, role, days=days, actor=actor(by), owner=of or None, supplier=supplier, category=category)
+    secret = granting.make_token(found, name, role, days=days, actor=actor(by), owner=of or None, supplier=supplier, category=category)
     made = access.who(engine, secret, "token")
     typer.echo(secret)
-    typer.echo(f"holds {days:g} days as {role}; end it with `endcap token {made.pass_id if made else ''} --end`", err=True)
+    if made is not None:  # what it may is told as it holds, not as it was asked for
+        may = ", ".join(one.words() for one in made.reach) or "viewer of everything"
+        typer.echo(f"holds {days:g} days as {may}; end it with `endcap token {made.pass_id} --end`", err=True)
 
 
 def add_to(app: typer.Typer) -> None:
