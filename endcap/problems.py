@@ -6,6 +6,10 @@ Bad rows are data and go to quarantine; bad programs are ordinary exceptions (ex
 from __future__ import annotations
 
 import errno
+import re
+
+# From the root of this machine to a file's folder; neither a path within the catalog nor a web address.
+FOLDERS = re.compile(r"(?<![\w./:~-])/(?:[^\s/'\":;,()]+/)+(?=[^\s/'\":;,()])")
 
 
 class Problem(Exception):
@@ -19,7 +23,14 @@ class Problem(Exception):
 
     def sentence(self) -> str:
         """`what (where); todo.` on one line."""
-        place = f" ({self.where})" if self.where else ""
+        return self._on_one_line(self.where)
+
+    def shown(self) -> str:
+        """The same for pages and the API: a file is named, but not where on this machine it lies."""
+        return self._on_one_line(without_folders(self.where))
+
+    def _on_one_line(self, where: str) -> str:
+        place = f" ({where})" if where else ""
         todo = f"; {self.todo}" if self.todo else ""
         return " ".join(f"{self.what}{place}{todo}.".split())
 
@@ -61,17 +72,22 @@ _OF_THE_MACHINE = {
 _NOTHING_CHANGED = "nothing of it is published; run again, and where it fails again report it with the log"
 
 
+def without_folders(text: str) -> str:
+    """A text in which files of this machine stand with their names alone."""
+    return FOLDERS.sub("", text)
+
+
 def in_words(error: BaseException) -> str:
-    """A failure in one sentence that names its cause and what to do next."""
+    """A failure in one sentence that names its cause and what to do next; it is kept and shown to all who may look, so that it names no folder."""
     if isinstance(error, Problem):
-        return error.sentence()
+        return error.shown()
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "it was stopped by hand; the next run does its work again."
-    words = " ".join(str(error).split("(Background on this error")[0].split())[:400]
+    words = without_folders(" ".join(str(error).split("(Background on this error")[0].split()))[:400]
     number = _number_of(error, words)
     if number in _OF_THE_MACHINE:
         what, todo = _OF_THE_MACHINE[number]
-        return Problem(what, where=str(getattr(error, "filename", None) or ""), todo=todo).sentence()
+        return Problem(what, where=str(getattr(error, "filename", None) or ""), todo=todo).shown()
     if "locked" in words and type(error).__name__ == "OperationalError":
         return Problem("another program holds the operational database locked", todo="end it, then run again").sentence()
     return Problem(f"{type(error).__name__}: {words}" if words else type(error).__name__, todo=_NOTHING_CHANGED).sentence()

@@ -13,11 +13,16 @@ import duckdb
 import pyarrow as pa
 import pytest
 from desk import Desk, at_desk, violations
+from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, expect
 from sqlalchemy.exc import OperationalError
 
 from endcap import flow, settings
+from endcap.ops import access
+from endcap.ops.home import Home
 from endcap.problems import BadInput, Held, in_words
+from endcap.serve.app import make_app
+from endcap.serve.gate import HomeGate
 
 pytestmark = pytest.mark.xdist_group("browser")
 FEED = {"file": "{date}/shop.csv", "format": "csv", "fields": {"id": "id", "title": "title"}}
@@ -106,6 +111,27 @@ def test_every_kind_of_fault_is_one_sentence_with_a_cause_and_a_next_step(name: 
     error, cause, todo = FAULTS[name]
     words = in_words(error)
     assert cause in words and todo in words and words.endswith(".") and "\n" not in words and "sqlalche.me" not in words
+
+
+@pytest.mark.parametrize(("error", "named"), [
+    (BadInput("acme: the delivery cannot be read", where="/srv/shop/inbox/2024-01-02/acme.csv", todo="put a good one in its place"), "(acme.csv)"),
+    (PermissionError(errno.EACCES, "Permission denied", "/srv/shop/inbox/2024-01-02/acme.csv"), "(acme.csv)"),
+    (duckdb.IOException("IO Error: No files found that match the pattern \"/srv/shop/lake/offers/1.parquet\""), '"1.parquet"'),
+    (ValueError("see https://example.org/a/b and inbox/a.csv, not /srv/shop/x"), "https://example.org/a/b and inbox/a.csv, not x"),
+], ids=["input", "system", "engine", "addresses stay"])  # fmt: skip
+def test_what_is_kept_of_a_failure_names_files_but_no_folder_of_the_machine(error: BaseException, named: str) -> None:
+    assert named in in_words(error) and "/srv" not in in_words(error) and "shop" not in in_words(error)
+
+
+def test_a_delivery_that_cannot_be_read_is_named_on_pages_without_its_folder(tmp_path: Path) -> None:
+    folder = shop(tmp_path / "shop", ["1,Wooden train"], fields={"id": "number", "title": "title"})
+    with pytest.raises(BadInput) as caught:
+        flow.run(settings.read(folder))
+    assert str(folder) in str(caught.value), "whoever runs it is told where the file lies"
+    with TestClient(make_app(home := Home(settings.read(folder)), HomeGate(home)), base_url="http://localhost") as client:
+        client.headers["authorization"] = f"Bearer {access.make_token(home.engine, 'vic', 'viewer', days=1, actor='test')}"
+        told = [client.get(path).text for path in ("/api/v1/runs", "/runs", "/runs/1", "/", "/feeds", "/feeds/shop")]
+    assert all("shop.csv" in one for one in told[:4]) and not any(str(tmp_path) in one for one in told)
 
 
 PAYLOADS = [
