@@ -5,6 +5,7 @@ A sample here, a hundred requests each and chains of requests every night; `benc
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +17,7 @@ import httpx
 import pytest
 import schemathesis
 from conftest import Demo
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from schemathesis import Case, GenerationMode
@@ -46,7 +48,8 @@ class Asked:
         home = Home(settings.read(folder))
         app = make_app(home, HomeGate(home), limits=Limits({"read": 1e9, "write": 1e9, "sign-in": 1e9}))
         token = access.make_token(home.engine, "lea", "lead", days=1, actor="test")
-        self.headers = {"authorization": f"Bearer {token}", "host": "localhost"}
+        self.headers = {"Authorization": f"Bearer {token}", "host": "localhost"}
+        self.app = app
         self.schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=self.headers)
         reading = app.state.readings.current()
         column = lambda query: [row["one"] for row in reading.rows(query)]  # noqa: E731
@@ -112,6 +115,21 @@ def test_no_chain_of_requests_does(asked: Asked) -> None:
             return {"headers": asked.headers}
 
     Chain.run(settings=examples(max_examples=ALL, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)))
+
+
+def test_each_operation_says_which_passes_it_takes_as_the_gate_does(asked: Asked) -> None:
+    described = make_app(SampleHome(), SampleGate()).openapi()
+    assert {name: (one["type"], one.get("scheme") or one["name"]) for name, one in described["components"]["securitySchemes"].items()} == {
+        "token": ("http", "bearer"), "session": ("apiKey", "endcap_session"), "tokenInAddress": ("apiKey", "token"),
+    }  # fmt: skip
+    nobody = TestClient(asked.app, base_url="http://localhost")
+    for name, told in OPERATIONS.items():
+        method, path = name.split()
+        passes = [next(iter(one)) for one in told["security"]]
+        answer = nobody.request(method, re.sub(r"{\w+}", "1", path))
+        assert (answer.status_code in (401, 403)) == bool(passes), name
+        assert ("tokenInAddress" in passes) == path.startswith("/api/v1/reconcile") and (not passes or passes[:2] == ["token", "session"]), name
+    assert [name for name, told in OPERATIONS.items() if not told["security"]] == ["GET /api/v1/health"]
 
 
 def test_the_check_of_answers_finds_what_is_wrong(asked: Asked) -> None:
