@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import uuid
@@ -80,6 +81,27 @@ def test_what_a_run_asks_or_leaves_apart_is_not_linked_here(client: TestClient, 
     assert len(rows) >= 10 and len(set(codes)) >= 2
     linked = [(one["reason_code"], one["reason"]) for one in told if one["action"] == "linked"]
     assert len(linked) <= len(rows) // 10, linked  # a run also knows which offers chose this one
+
+
+def test_the_header_names_the_version_that_was_asked_for_and_the_page_shows_it(client: TestClient, home: Home) -> None:
+    kept = [row["snapshot_id"] for row in client.get("/api/v1/snapshots").json()["snapshots"]]
+    now, before = kept[0], kept[1]
+    with home.connect(before) as con:
+        product_id, title = con.execute("SELECT product_id, title FROM products WHERE state = 'live' ORDER BY product_id LIMIT 1").fetchall()[0]
+    for path in (f"/api/v1/products/{product_id}", f"/p/{product_id}"):
+        assert client.get(path).headers["X-Endcap-Snapshot"] == now != before
+        old = client.get(path, params={"version": before})
+        assert (old.status_code, old.headers["X-Endcap-Snapshot"]) == (200, before) and title in html.unescape(old.text)
+        assert client.get(path, params={"version": "s0000-none"}).status_code == 404
+    assert client.get(f"/api/v1/products/{product_id}", params={"version": before}).json()["snapshot"] == before
+
+
+def test_a_feed_that_nobody_knows_is_refused_and_one_that_is_known_is_not(client: TestClient, linked: list[dict[str, Any]]) -> None:
+    answer = client.post(MATCH, json={"title": "Kettle", "feed": "bazar-one"})
+    assert answer.status_code == 422 and "there is no feed 'bazar-one'" in answer.json()["error"]["message"]
+    assert "/api/v1/feeds" in answer.json()["error"]["message"]
+    for feed in (None, linked[0]["feed"], client.get("/api/v1/feeds").json()["feeds"][0]["feed"]):
+        assert client.post(MATCH, json={"title": "Kettle", "feed": feed}).status_code == 200, feed
 
 
 def test_an_offer_of_the_same_gtin_is_compared_however_little_its_title_says(client: TestClient, linked: list[dict[str, Any]]) -> None:

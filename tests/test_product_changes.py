@@ -15,6 +15,7 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review.product import (
     Actor,
+    Shared,
     effect_of_merge,
     effect_of_split,
     merge,
@@ -23,6 +24,7 @@ from endcap.review.product import (
     take_back,
     version_of,
 )
+from endcap.review.values import GivenValue, give_values
 from endcap.serve.reading import Reading
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -139,6 +141,23 @@ def test_a_value_that_cannot_be_is_refused_in_a_sentence(copy_of_demo: Path, fie
         set_field(home, reading, next(iter(products(reading))), field, value, KIM, key="k")
     with pytest.raises(BadInput, match="no live product"):
         set_field(home, reading, "PNOBODY", "brand", "Acme", KIM, key="k")
+
+
+def test_a_gtin_of_another_product_is_set_only_where_that_is_said(copy_of_demo: Path) -> None:
+    home, reading = opened(copy_of_demo)
+    rows = reading.rows("SELECT product_id, gtin FROM products WHERE state = 'live' AND gtin IS NOT NULL ORDER BY product_id")
+    one, code = rows[0]["product_id"], rows[0]["gtin"]
+    other = next(row["product_id"] for row in rows if row["gtin"] != code)
+    assert set_field(home, reading, one, "gtin", code, KIM, key="its own").override_ids
+    with pytest.raises(Shared, match=f"the GTIN {code} is that of") as caught:
+        set_field(home, reading, other, "gtin", code, KIM, key="k")
+    assert caught.value.product_id == one
+    stored = set_field(home, reading, other, "gtin", code, KIM, key="k", shared=True)
+    assert set_field(home, reading, other, "gtin", code, KIM, key="k").override_ids == stored.override_ids, "sent again it is known by its key"
+    with pytest.raises(BadInput, match=f"{code} is that of .*/p/{one}"):
+        give_values(home, reading, [GivenValue("another key", other, "gtin", "set", code)], KIM, 0)
+    kept = GivenValue("a third key", other, "gtin", "set", code, override_id=stored.override_ids[0])
+    assert [one.state for one in give_values(home, reading, [kept], KIM, 0)] == ["stored"], "a person's own word is kept without being asked again"
 
 
 # --- who outweighs whom (THREATS D4) --------------------------------------------------------------------------------

@@ -149,6 +149,26 @@ def test_a_lead_locks_and_a_reviewer_neither_overrules_nor_a_viewer_changes(desk
     expect(viewer.locator("#notice")).to_contain_text("takes the role reviewer")
 
 
+def test_a_gtin_that_another_product_has_is_set_only_once_one_has_been_led_there(desk: Desk) -> None:
+    with desk.home.connect() as con:
+        (mine, other, title, code), *_rest = con.execute(
+            "SELECT a.product_id, b.product_id, b.title, b.gtin FROM products a JOIN products b ON a.product_id <> b.product_id "
+            "WHERE a.state = 'live' AND b.state = 'live' AND b.gtin IS NOT NULL AND a.gtin IS DISTINCT FROM b.gtin ORDER BY 1, 2 LIMIT 1"
+        ).fetchall()
+    page = opened(desk, mine)
+    page.keyboard.press("v")
+    page.wait_for_selector("#edit[open]")
+    page.locator("#edit-field").select_option("gtin")
+    type_value(page, code)
+    expect(page.locator("#edit-mistake")).to_contain_text(f"The GTIN {code} is that of “{title}” too")
+    assert page.locator("#edit-mistake a").get_attribute("href") == f"/p/{other}" and desk.stored() == []
+    assert violations(page) == []
+    page.get_by_role("button", name="Both have it").click()
+    page.wait_for_selector("#edit:not([open])", state="attached")
+    expect(page.locator("#said")).to_contain_text(f"gtin set to {code}")
+    assert [(row["field"], row["value"], row["product_id"]) for row in desk.stored()] == [("gtin", code, mine)]
+
+
 def test_versions_lead_back_and_forth_and_are_read_only(desk: Desk, copy_of_demo: Path) -> None:
     with desk.home.connect() as con:
         found = con.execute(

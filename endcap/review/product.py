@@ -68,6 +68,14 @@ class Outweighed(Exception):
     """Somebody whose word counts more has decided this field."""
 
 
+class Shared(Exception):
+    """Another product has this GTIN already: `product_id`, with its title."""
+
+    def __init__(self, value: str, product_id: str, title: str) -> None:
+        self.value, self.product_id, self.title = value, product_id, title
+        super().__init__(f"the GTIN {value} is that of “{title}” too")
+
+
 class Changed(Exception):
     """The product is another by now than the one that the person saw."""
 
@@ -101,12 +109,14 @@ def unchanged_since(tables: Tables, product_id: str, version: str) -> Check:
 
 def set_field(
     home: Home, tables: Tables, product_id: str, field: str, value: str, by: Actor, *, key: str, lock: bool = False, note: str = "", until: str | None = None,
-    together: str | None = None, only_if: Check | None = None,
+    together: str | None = None, only_if: Check | None = None, shared: bool = False,
 ) -> Deed:  # fmt: skip
     """Store that a field of a product is `value`, whatever the suppliers say until they say something new; a lock holds beyond that.
 
-    `together` names the group of answers that one undo takes back, where this is one of several.
-    Raises BadInput for an unknown field or a value that cannot be, what `only_if` raises, Outweighed where a lead's word or a lock stands and `by` is no lead.
+    `together` names the group of answers that one undo takes back, where this is one of several; `shared` says that a GTIN which another product has
+    is meant all the same.
+    Raises BadInput for an unknown field or a value that cannot be, what `only_if` raises, Outweighed where a lead's word or a lock stands and `by` is no
+    lead, and Shared.
     """
     row = _live(tables, product_id)
     value = _checked(home, field, value)
@@ -118,7 +128,10 @@ def set_field(
         "offer_id": row["founded_by"], "action": LOCK if lock else SET, "product_id": product_id, "counterpart_offer_id": None, "reason_code": "", "note": note,
         "undoes": None, "identity_hash": 0, "field": field, "value": value, "said": said, "until": until,
     }  # fmt: skip
-    return _store(home, [stored], by, key, [*_given(only_if), _not_outweighed(product_id, field, by)], together)
+    checks = [*_given(only_if), _not_outweighed(product_id, field, by)]
+    if field == "gtin" and not shared:
+        checks.append(_not_shared(tables, product_id, value))
+    return _store(home, [stored], by, key, checks, together)
 
 
 def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
@@ -373,6 +386,16 @@ def _checked(home: Kept, field: str, value: str) -> str:
     if field == "pack_count" and not (cleaned.isascii() and cleaned.isdecimal() and 0 < int(cleaned) <= MOST_IN_PACK):
         raise BadInput(f"a pack cannot hold {cleaned[:40]!r}", where="review", todo=f"write a whole number from 1 to {MOST_IN_PACK:,}")
     return cleaned
+
+
+def _not_shared(tables: Tables, product_id: str, value: str) -> Check:
+    other = "SELECT product_id, title FROM products WHERE state = 'live' AND gtin = ? AND product_id <> ? ORDER BY product_id LIMIT 1"
+
+    def check(_connection: Connection) -> None:
+        for row in tables.rows(other, [value, product_id]):
+            raise Shared(value, row["product_id"], row["title"] or row["product_id"])
+
+    return check
 
 
 def _check_until(tables: Tables, until: str | None) -> None:

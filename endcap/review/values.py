@@ -20,8 +20,9 @@ from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.override import SUPPLIERS, not_undone
-from endcap.review.product import Actor, Outweighed, set_field, take_back
+from endcap.review.product import Actor, Outweighed, Shared, set_field, take_back
 from endcap.review.shown import Tables
+from endcap.review.together import check_group, check_over
 
 KINDS = ("category", "value")
 SET = "set"
@@ -134,6 +135,8 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int)
         return ValueOutcome(one.key, "gone", None, one.value, by.name)
 
     def free(connection: Connection) -> None:
+        check_group(connection, one.group_id, by.name, one.field, one.value)
+        check_over(connection, one.over, product_id=one.product_id, field=one.field)
         _refuse_other(connection, one, by, taken_in)
         _refuse_withdrawn(connection, tables, one)
 
@@ -141,12 +144,26 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int)
         if one.action == SUPPLIERS:
             deed = take_back(home, int(one.override_id or 0), by, only_if=free, reason_code=SUPPLIERS)
         else:
-            deed = set_field(home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id, only_if=free)
+            deed = set_field(
+                home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id, only_if=free,
+                shared=_was_said(home, one),
+            )  # fmt: skip
     except _Met as met:
         return ValueOutcome(one.key, met.state, met.override_id, met.value, met.actor or by.name)
+    except Shared as other:
+        raise BadInput(str(other), where=f"/p/{other.product_id}", todo="merge the two, or set it on the product's own page") from None
     except Outweighed:
         return ValueOutcome(one.key, "outweighed", one.override_id, one.value, by.name)
     return ValueOutcome(one.key, "repeated" if deed.repeated else "stored", deed.override_ids[-1], one.value if one.action == SET else None, by.name)
+
+
+def _was_said(home: Home, one: GivenValue) -> bool:
+    """Whether the answer lets a person's own word hold: what that one knew is not asked again."""
+    if one.override_id is None:
+        return False
+    with home.engine.connect() as connection:
+        said = connection.execute(select(OVERRIDES.c.value, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
+    return said is not None and (said.value, said.field) == (one.value, one.field)
 
 
 class _Met(Exception):

@@ -20,7 +20,7 @@ class Asked(Taken):
     quantity_text: str | None = Field(None, max_length=200)
     price: float | None = Field(None, ge=0, le=1e9)
     currency: str | None = Field(None, min_length=3, max_length=3)
-    feed: str | None = Field(None, min_length=1, max_length=120, description="Where it comes from: offers of that feed are passed over.")
+    feed: str | None = Field(None, min_length=1, max_length=120, description="Where it comes from, one of /api/v1/feeds: offers of that feed are passed over.")
     k: int = Field(10, ge=1, le=50, description="How many offers are compared.")
 
 

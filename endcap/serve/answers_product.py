@@ -22,6 +22,7 @@ class FieldSet(Deed):
     value: str = Field(max_length=10 * MOST_CHARACTERS)
     lock: bool = Field(False, description="Holds whatever the suppliers say later; takes the role lead.")
     until: Day | None = Field(None, description="The last delivery date for which it holds.")
+    shared: bool = Field(False, description="A GTIN that another product has too is meant all the same; without it that is a 409 which names the product.")
 
 
 class Parting(Taken):

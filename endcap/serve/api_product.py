@@ -15,6 +15,7 @@ from endcap.review.product import (
     Deed,
     Effect,
     Outweighed,
+    Shared,
     effect_of_merge,
     effect_of_split,
     merge,
@@ -31,9 +32,10 @@ from endcap.serve import asking_changes
 from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
 from endcap.serve.api_review import Writing
-from endcap.serve.asking import NotFound
+from endcap.serve.asking import Conflict, NotFound
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
+from endcap.serve.templating import in_path
 
 ROUTER = APIRouter(prefix="/api/v1", route_class=Answering)
 LOCKS = ("lead", "admin")
@@ -70,8 +72,11 @@ def set_value(request: Request, reading: Pinned, home: Writing, product_id: str,
         raise HTTPException(403, f"a lock takes the role lead; {by.name} is {by.role}")
     try:
         deed = set_field(
-            home, reading, product_id, given.field, given.value, by, key=given.key, lock=given.lock, note=given.note, until=given.until, only_if=as_seen
-        )
+            home, reading, product_id, given.field, given.value, by, key=given.key, lock=given.lock, note=given.note, until=given.until, only_if=as_seen,
+            shared=given.shared,
+        )  # fmt: skip
+    except Shared as error:
+        raise Conflict(str(error), f"look at /p/{in_path(error.product_id)}: merge the two, or send it with `shared` true where both have it") from None
     except Outweighed as error:
         raise HTTPException(409, str(error)) from None
     except Changed as error:

@@ -24,6 +24,14 @@ class NotFound(Exception):
         super().__init__(what)
 
 
+class Conflict(Exception):
+    """What is asked for contradicts something that the catalog has, which the hint leads to."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        self.what, self.hint = what, hint
+        super().__init__(what)
+
+
 def products(reading: Reading, q: str, category: str, page: int) -> answers.ProductList:
     """Live products that hold every word of `q` in title, brand, GTIN or id, in the order of titles; one page."""
     words = q.split()[:8]

@@ -28,6 +28,7 @@ from endcap.match.live import live_in
 from endcap.match.store import Store
 from endcap.problems import BadInput
 from endcap.serve import answers_match as answers
+from endcap.serve.asking_overview import feed_states
 from endcap.serve.reading import Reading
 from endcap.settings import Policy
 
@@ -62,7 +63,8 @@ def prepare(reading: Reading) -> None:
 
 
 def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
-    """What would be decided of an offer now, with up to `k` candidates."""
+    """What would be decided of an offer now, with up to `k` candidates. Raises BadInput for a feed that nobody knows."""
+    check_feed(reading, given.feed)
     found, titles = decide_of(reading, given)
     told = {"snapshot": reading.snapshot_id, "model": finder_of(reading).model.model_id, "candidates": [_candidate(one, titles) for one in found.near]}
     decided = {name: getattr(found, name) for name in ("action", "product_id", "confidence", "reason_code", "reason")}
@@ -82,6 +84,13 @@ def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str,
     if why_off and found.action != "to_review":
         found = replace(found, action="to_review", reason_code=AUTOMATION_OFF, reason=why_off)
     return found, _titles(reading, [one.product_id for one in found.near if one.product_id])
+
+
+def check_feed(reading: Reading, feed: str | None) -> None:
+    """Raise BadInput where neither the settings nor the catalog know a feed of this name."""
+    if feed is None or feed in reading.home.catalog.feeds or any(one.feed == feed for one in feed_states(reading)):
+        return
+    raise BadInput(f"there is no feed {feed!r}", where="feed", todo="every feed is listed at /api/v1/feeds; leave it out for an offer of none")
 
 
 def _why_off(reading: Reading, feed: str | None) -> str | None:

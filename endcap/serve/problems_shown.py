@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endcap.problems import BadInput, Problem
 from endcap.serve.answers import ProblemAnswer
-from endcap.serve.asking import NotFound
+from endcap.serve.asking import Conflict, NotFound
 from endcap.serve.gate import LEAST_ROLE
 from endcap.serve.limits import MOST_BODY_BYTES, MOST_WAIT_S
 from endcap.serve.reading import Readings
@@ -105,7 +105,7 @@ class EveryAnswer:
             LOG.exception("request failed: %s", request.scope["path"])
             if started:
                 raise
-            message = error.sentence() if isinstance(error, Problem) else "the server could not answer this"
+            message = error.shown() if isinstance(error, Problem) else "the server could not answer this"
             answer = shown(request, 500, CODES[500], message, "the server's log says why; the catalog itself is unchanged")
             await answer(scope, receive, send_with_headers)
 
@@ -204,12 +204,17 @@ def _for_people(request: Request) -> bool:
 
 async def on_bad_input(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadInput)
-    return shown(request, 422, CODES[422], error.sentence(), "correct it and send it again; nothing was stored")
+    return shown(request, 422, CODES[422], error.shown(), "correct it and send it again; nothing was stored")
 
 
 async def on_not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, NotFound)
     return shown(request, 404, CODES[404], error.what, error.hint)
+
+
+async def on_conflict(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Conflict)
+    return shown(request, 409, CODES[409], error.what, error.hint)
 
 
 async def on_http(request: Request, error: Exception) -> Response:

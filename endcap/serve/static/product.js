@@ -14,7 +14,7 @@ async function ask(path, body, more = {}) {
   try {
     const answer = await fetch(path, given);
     const told = await answer.json();
-    return answer.ok ? told : { mistake: `${told.error.message}. ${told.error.hint ?? ""}`, status: answer.status };
+    return answer.ok ? told : { mistake: `${told.error.message}. ${told.error.hint ?? ""}`, status: answer.status, words: told.error.message, other: told.error.hint?.match(/\/p\/[^\s:]+/)?.[0] };
   } catch {
     return { mistake: "The server does not answer; nothing was stored." };
   }
@@ -103,7 +103,18 @@ async function suggest() {
 }
 
 async function save(field, value, more = {}) {
-  return done(await ask(`${api}/values`, { key: crypto.randomUUID(), field, value, ...more }), `${field} set to ${value}`, "edit");
+  const answer = await ask(`${api}/values`, { key: crypto.randomUUID(), field, value, ...more });
+  if (answer.status === 409 && answer.other) return askWhetherBoth(answer, () => save(field, value, { ...more, shared: true }));
+  return done(answer, `${field} set to ${value}`, "edit");
+}
+
+// Another product has this GTIN: the two may be one, or the seller gives it to both.
+function askWhetherBoth({ words, other }, all) {
+  const box = $("edit").open ? $("edit-mistake") : $("notice");
+  const button = el("button", { type: "button" }, "Both have it: set it");
+  button.addEventListener("click", all);
+  box.hidden = false;
+  box.replaceChildren(`${words[0].toUpperCase()}${words.slice(1)}: `, el("a", { href: other, target: "_blank", rel: "noopener" }, "look at it"), ", and merge the two where they are one. ", button);
 }
 
 async function done(answer, words, dialog) {
