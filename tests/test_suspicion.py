@@ -108,7 +108,7 @@ def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:
     home = Home(settings.read(tmp_path))
     token = access.make_token(home.engine, "sync", "viewer", days=1, actor="test")
     client = TestClient(make_app(home, HomeGate(home)), base_url="http://localhost", headers={"authorization": f"Bearer {token}"})
-    asked = {"title": titles(1)[0], "feed": "third"}
+    asked = {"title": titles(1)[0]}
     plain, placeholder, own = (client.post("/api/v1/match", json=asked | more).json() for more in ({}, {"gtin": "4006381333931"}, {"gtin": "4012345678901"}))
     assert plain == placeholder != own, "it is as if none were named"
 
