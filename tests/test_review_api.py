@@ -339,7 +339,7 @@ def test_no_answer_joins_anothers_group_or_a_split_nor_overrules_what_is_about_s
     with home.connect() as con:
         of = con.execute("SELECT product_id FROM decisions WHERE kind = 'product' AND action = 'linked' GROUP BY 1 ORDER BY 1 LIMIT 1").fetchall()[0][0]
         moved = con.execute("SELECT offer_id FROM decisions WHERE kind = 'product' AND product_id = ? ORDER BY 1 LIMIT 1", [of]).fetchall()[0][0]
-    page = rita.get(f"/api/v1/products/{of}")
+    page = rita.get(f"/api/v1/products/{of}/answers")
     split = rita.post(f"/api/v1/products/{of}/split", json={"key": uuid.uuid4().hex, "offer_ids": [moved]}, headers={"If-Match": page.headers["etag"]})
     assert split.status_code == 200, split.text
     group = next(row["group_id"] for row in stored(home) if row["offer_id"] == moved)

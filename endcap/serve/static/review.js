@@ -20,7 +20,7 @@ const REASONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false, barred: false };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, turn: 0, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false, barred: false };
 const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused });
 
 function tell(what, words = "") {
@@ -80,15 +80,18 @@ function filters() {
 
 async function more() {
   if (state.loading || state.ended) return state.loading;
+  const turn = state.turn;
   const had = [...state.items.map((item) => item.offer_id), ...outbox.all().map((one) => one.offer_id)];
   const first = state.snapshot === null ? new URLSearchParams(location.search).get("first") ?? "" : "";
   const asked = new URLSearchParams({ n: String(AHEAD), first, skip: had.slice(0, 100).join("\n"), ...(state.checks ? { checks: "true" } : filters()) });
   state.loading = (async () => {
     try {
       const answer = await fetch(`/api/v1/review/next?${asked}`);
+      if (turn !== state.turn) return; // asked with filters that hold no more
       state.barred = answer.status === 403;
       if (!answer.ok) return tell({ 401: "signed out", 403: "forbidden" }[answer.status] ?? "failing");
       const found = await answer.json();
+      if (turn !== state.turn) return;
       const known = new Set([...had, ...outbox.all().map((one) => one.offer_id), ...state.items.map((item) => item.offer_id)]);
       const fresh = found.items.filter((item) => !known.has(item.offer_id));
       const wasEmpty = !state.items.length;
@@ -104,9 +107,9 @@ async function more() {
       if (first && state.items[0]?.offer_id !== first) say("The offer that was asked for waits no more, or another looks at it");
     } catch {
       tell("offline");
-      setTimeout(more, 1000);
+      if (turn === state.turn) setTimeout(more, 1000);
     } finally {
-      state.loading = null;
+      if (turn === state.turn) state.loading = null;
     }
   })();
   return state.loading;
@@ -146,7 +149,7 @@ function readFilters() {
 }
 
 function refill(checks = false) {
-  Object.assign(state, { items: [], ended: false, checks });
+  Object.assign(state, { items: [], ended: false, checks, loading: null, turn: state.turn + 1 });
   more().then(() => state.items.length || show());
 }
 
