@@ -100,8 +100,8 @@ def category_of(kind: str) -> str:
 
 
 def catalog_with_categories(root: Path) -> Home:
-    """Two feeds of 40 goods in two categories, run once."""
-    deliver(root, "2026-03-01", 0, 40)
+    """Two feeds of 120 goods in two categories, run once: enough to learn from without a label."""
+    deliver(root, "2026-03-01", 0, 120)
     (root / "taxonomy.csv").write_text("category,words\n" + "".join(f"{category_of(kind)},{kind}\n" for kind in KINDS), encoding="utf-8")
     fields = {name: name for name in ("id", "title", "price", "category")}
     feeds = {name: {"file": f"{{date}}/{name}.csv", "format": "csv", "supplier": f"House {name}", "fields": fields} for name in ("one", "two")}

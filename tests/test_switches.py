@@ -51,7 +51,7 @@ SCOPES = {
 def test_off_from_the_next_decision_on_and_on_again(home: Home, scope: str) -> None:
     before = {(row["offer_id"], row["kind"]): row for row in decided(home)}
     switch(home, scope, automation=False, actor="ann", reason="prices of another shop")
-    deliver(home.catalog.root, "2026-03-02", 0, 52)
+    deliver(home.catalog.root, "2026-03-02", 0, 132)
     flow.run(home.catalog)
     known = "AND d.offer_id IN (SELECT offer_id FROM offers_log WHERE run = 1)"
     assert {(row["offer_id"], row["kind"]): row for row in decided(home, f"true {known}")} == before, "what stood stays"
@@ -71,7 +71,7 @@ def test_off_from_the_next_decision_on_and_on_again(home: Home, scope: str) -> N
 
 def test_people_decide_while_it_is_off_and_another_model_moves_nothing(home: Home) -> None:
     switch(home, "*", automation=False, actor="ann", reason="a new model")
-    deliver(home.catalog.root, "2026-03-02", 0, 44)
+    deliver(home.catalog.root, "2026-03-02", 0, 124)
     flow.run(home.catalog)
     before = decided(home, "d.kind = 'product' AND d.action <> 'to_review'")
     with home.connect() as con:
