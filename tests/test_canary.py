@@ -111,7 +111,7 @@ def test_a_canary_with_learned_columns_decides(start: Path, tmp_path: Path) -> N
     from endcap.match import fit_stacked
     from endcap.match.block import find_candidates
     from endcap.match.live import COMPARED
-    from endcap.match.matching import candidate_pairs, compute_features, read_catalog
+    from endcap.match.matching import candidate_pairs, first_features, read_catalog
 
     home = copied(start, tmp_path)
     base = Model.load(home.model_folder(str(home.champion("match"))))
@@ -120,7 +120,7 @@ def test_a_canary_with_learned_columns_decides(start: Path, tmp_path: Path) -> N
     catalog = read_catalog(offers)
     rows = np.arange(catalog.index.size, dtype=np.int32)
     pairs = candidate_pairs(catalog, find_candidates(catalog.index, rows, 10), rows, 10)
-    features = base.first_columns(pairs, compute_features(pairs, base.shelf_names))
+    features = first_features(pairs, base)
     labelled = np.arange(pairs.size)
     stacked, _columns = fit_stacked(pairs, features, labelled, (base.score(features) > 0.5).astype(float), seed=7, base=base)
     stacked.save(home.model_folder(stacked.model_id))

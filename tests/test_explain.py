@@ -23,7 +23,7 @@ from endcap.lake import Manifest
 from endcap.match import Model, explain_pair, find_reach, fit_stacked, match_offers
 from endcap.match.block import find_candidates
 from endcap.match.explain import read_records
-from endcap.match.matching import Matched, asked_rows, candidate_pairs, compute_features, read_catalog
+from endcap.match.matching import Matched, asked_rows, candidate_pairs, first_features, read_catalog
 from endcap.match.stack import LEARNED, WORDS
 from endcap.metrics import _cases
 from endcap.ops.home import Home
@@ -60,7 +60,7 @@ def stacked(world: pa.Table, matched: Matched) -> Model:
     pairs = candidate_pairs(catalog, find_candidates(catalog.index, rows, 5), rows, 5)
     product = np.array([int(one.split(":")[1]) for one in catalog.offer_ids.to_pylist()])
     labels = (product[pairs.left] == product[pairs.right]).astype(float)
-    features = matched.model.first_columns(pairs, compute_features(pairs, matched.model.shelf_names))
+    features = first_features(pairs, matched.model)
     model, _columns = fit_stacked(pairs, features, np.arange(pairs.size), labels, seed=1, base=matched.model)
     return model
 

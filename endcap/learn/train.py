@@ -28,7 +28,7 @@ from endcap.learn.train_known import train_known
 from endcap.match import Model, fit_labelled, fit_stacked, with_first_columns
 from endcap.match.block import find_candidates
 from endcap.match.live import live_in
-from endcap.match.matching import candidate_pairs, compute_features, places_of, read_catalog
+from endcap.match.matching import candidate_pairs, first_features, places_of, read_catalog
 from endcap.match.score import STACK_LABELS, refit
 from endcap.match.tokens import COLUMNS
 from endcap.ops.home import Home, snapshot_id_of
@@ -313,7 +313,7 @@ def _fit_many(offers: pa.Table, lessons: Lessons, champion: Model, audited: pa.T
     rows, wide = np.unique(held).astype(np.int32), catalog.matching.candidates
     pairs = candidate_pairs(read, find_candidates(read.index, rows, wide), rows, wide, held)
     places = places_of(pairs, held)
-    first = champion.first_columns(pairs, compute_features(pairs, champion.shelf_names))
+    first = first_features(pairs, champion)
     model, columns = fit_stacked(pairs, first, places[:taught_by], same, weights, seed=seed, base=champion, asked=places[taught_by:])
     folds = _beside(_folds(lessons, seed, FOLDS_OF_MANY), same.size)
     scores, judged = scores_by_folds(model, columns[places[:taught_by]], same, folds, FOLDS_OF_MANY, seed=seed, weights=weights)

@@ -18,6 +18,7 @@ from endcap.match.apart import find_siblings, fit_apart
 from endcap.match.block import Candidates, find_candidates, find_near, share_key
 from endcap.match.cache import synced_store
 from endcap.match.conflict import find_conflicts
+from endcap.match.details import find_own_details
 from endcap.match.difference import Difference
 from endcap.match.index import Index, build_index
 from endcap.match.pairs import Pairs
@@ -49,6 +50,7 @@ class Catalog:
     offer_ids: pa.ChunkedArray[Any]
     titles: pa.ChunkedArray[Any]
     index: Index
+    feed_names: tuple[str, ...]  # by the numbers of the index
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def read_catalog(offers: pa.Table) -> Catalog:
     numbers = np.argsort(np.argsort(np.array(feeds, dtype=object), kind="stable"), kind="stable").astype(np.int32)
     keys = hash_bytes(offers["offer_id"])
     index = build_index(read_tokens(offers), numbers[feed_of], price_numbers(offers["price"]), hash_texts(currencies)[currency_of], keys)
-    return Catalog(offers["offer_id"], offers["title"], index)
+    return Catalog(offers["offer_id"], offers["title"], index, tuple(sorted(map(str, feeds))))
 
 
 def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:
@@ -227,7 +229,7 @@ def view_pairs(store: Store, found: Found, besides: np.ndarray = NO_ROWS) -> tup
     shown = np.where(near < 0, -1, np.where(inside[near] >= 0, inside[near], rows.size + near)).astype(np.int32)
     graph = Candidates(np.arange(rows.size, dtype=np.int32), shown, found.graph.similarity[at], store.postings.feeds[near])
     titles = pa.chunked_array([store.texts("titles", rows)])
-    return Pairs(store.view(rows), graph, titles, sides[:, 0], sides[:, 1]), rows[sides]
+    return Pairs(store.view(rows), graph, titles, sides[:, 0], sides[:, 1], store.delta.feed_names), rows[sides]
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,7 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
             seen = np.unique(np.concatenate([places.ravel(), siblings.ravel()]))
             return fit_apart(store.view(seen).tokens, np.searchsorted(seen, places), scores, np.searchsorted(seen, siblings), seed=matching.seed)
 
-        return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed, tell=tell)
+        return _fit(pairs, matching, tell)
     return fit_unsupervised(np.zeros((0, len(feature_names())), dtype=np.float32), seed=matching.seed)
 
 
@@ -320,7 +322,7 @@ def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: in
     met = np.setdiff1d(pairs.ravel(), graph.rows).astype(np.int32)
     if met.size:
         graph = _merge_graphs(graph, find_candidates(index, met, k))
-    return Pairs(index, graph, catalog.titles, pairs[:, 0], pairs[:, 1])
+    return Pairs(index, graph, catalog.titles, pairs[:, 0], pairs[:, 1], catalog.feed_names)
 
 
 def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None = None) -> Model:
@@ -339,7 +341,17 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
         siblings = find_siblings(catalog.index.postings, rows, matching.seed)
         return fit_apart(catalog.index.tokens, np.stack([pairs.left, pairs.right], axis=1), scores, siblings, seed=matching.seed)
 
-    return fit_unsupervised(compute_features(pairs, feature_names()), seed=matching.seed, tell=tell)
+    return _fit(pairs, matching, tell)
+
+
+def _fit(pairs: Pairs, matching: Matching, tell: Callable[[np.ndarray], Difference | None]) -> Model:
+    """The unsupervised scorer of these pairs, after it is known which details of theirs say nothing."""
+    names = feature_names()
+    features = compute_features(pairs, names)
+    own = find_own_details(pairs, features[:, names.index("rank_worst")] == 1)
+    if own:
+        features[:, names.index("detail_agreement")] = replace(pairs, own_details=own).measured("detail")
+    return fit_unsupervised(features, seed=matching.seed, tell=tell, own_details=own)
 
 
 def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:
@@ -355,9 +367,16 @@ def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:
     return columns
 
 
+def first_features(pairs: Pairs, model: Model) -> np.ndarray:
+    """float32 [n, len(model.first_names)]: what the model knows of pairs without labels."""
+    told = replace(pairs, own_details=model.own_details)
+    return model.first_columns(told, compute_features(told, model.shelf_names))
+
+
 def score_pairs(pairs: Pairs, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """(features float32 [n, f], probabilities float64 [n])."""
-    features = model.columns(pairs, compute_features(pairs, model.shelf_names))
+    told = replace(pairs, own_details=model.own_details)
+    features = model.columns(told, compute_features(told, model.shelf_names))
     return features, model.score(features)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from endcap.match.ahead import fetch
 from endcap.match.block import LETTER_SHARE, NAMING, by_tokens, cosine_of, names_both, price_ratio
+from endcap.match.details import key_between
 from endcap.match.index import SEARCHED, Index
 from endcap.match.reading import CODE, COLOUR, GRAM_BUCKETS, NUMBER, WORD
 from endcap.match.spread import Spread, choose_side, find_common_grams, find_common_tokens, make_room, spread_out
@@ -217,14 +218,17 @@ def _compare_keys(left: np.ndarray, right: np.ndarray, keys: np.ndarray, start: 
     return out
 
 
-def compare_measures(index: Index, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """float32 [n, 3]: agreement of packs, quantities and details, as the features of these names define them."""
+def compare_measures(index: Index, left: np.ndarray, right: np.ndarray, feeds: np.ndarray, own_details: tuple[int, ...]) -> np.ndarray:
+    """float32 [n, 3]: agreement of packs, quantities and details, as the features of these names define them.
+
+    `own_details` are keys of details to be left out, and `feeds` the keys of the rows' feeds (see `details`).
+    """
     tokens = index.tokens
     units, packs, details = tokens.units, tokens.packs, tokens.detail_names
     return np.asarray(
         _compare_measures(
             left, right, units.start, units.values, tokens.amounts.values, packs.start, packs.values,
-            details.start, details.values, tokens.detail_values.values,
+            details.start, details.values, tokens.detail_values.values, feeds, np.array(own_details, dtype=np.uint64),
         )
     )  # fmt: skip
 
@@ -267,12 +271,14 @@ def _compare_amounts(units: np.ndarray, amounts: np.ndarray, a: int, a_end: int,
 
 
 @numba.njit(cache=True)
-def _compare_details(names: np.ndarray, values: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.float32:
-    """Share of the names that both state which have the same value."""
+def _compare_details(
+    names: np.ndarray, values: np.ndarray, a: int, a_end: int, b: int, b_end: int, one: np.uint64, other: np.uint64, own: np.ndarray
+) -> np.float32:  # fmt: skip
+    """Share of the names that both state which have the same value, those left out that are `own` everywhere or between these feeds."""
     common = agreed = 0
     for i in range(a, a_end):
         for j in range(b, b_end):
-            if names[i] == names[j]:
+            if names[i] == names[j] and not ((own == names[i]) | (own == key_between(names[i], one, other))).any():
                 common += 1
                 agreed += values[i] == values[j]
     return np.float32(agreed / common) if common else np.float32(np.nan)
@@ -281,12 +287,12 @@ def _compare_details(names: np.ndarray, values: np.ndarray, a: int, a_end: int, 
 @numba.njit(cache=True)
 def _compare_measures(
     left: np.ndarray, right: np.ndarray, unit_start: np.ndarray, units: np.ndarray, amounts: np.ndarray, pack_start: np.ndarray, packs: np.ndarray,
-    detail_start: np.ndarray, names: np.ndarray, values: np.ndarray,
+    detail_start: np.ndarray, names: np.ndarray, values: np.ndarray, feeds: np.ndarray, own: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     out = np.empty((left.size, 3), np.float32)
     for pair in range(left.size):
         a, b = left[pair], right[pair]
         out[pair, 0] = _compare_packs(packs[pack_start[a] : pack_start[a + 1]], packs[pack_start[b] : pack_start[b + 1]])
         out[pair, 1] = _compare_amounts(units, amounts, unit_start[a], unit_start[a + 1], unit_start[b], unit_start[b + 1])
-        out[pair, 2] = _compare_details(names, values, detail_start[a], detail_start[a + 1], detail_start[b], detail_start[b + 1])
+        out[pair, 2] = _compare_details(names, values, detail_start[a], detail_start[a + 1], detail_start[b], detail_start[b + 1], feeds[a], feeds[b], own)
     return out

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from endcap.match import context, overlap
 from endcap.match.block import Candidates
+from endcap.match.details import feed_keys
 from endcap.match.index import Index
 from endcap.text import TITLE_LETTERS, fold
 
@@ -24,6 +25,8 @@ class Pairs:
     titles: pa.ChunkedArray[Any]  # of all offers, by row
     left: np.ndarray  # int64 [n]
     right: np.ndarray
+    feed_names: tuple[str, ...] = ()  # by the numbers of the index; details can be left out between two feeds that have names
+    own_details: tuple[int, ...] = ()  # keys of details that are not compared (see `details`)
 
     @property
     def size(self) -> int:
@@ -40,7 +43,12 @@ class Pairs:
 
     @cached_property
     def _measures(self) -> np.ndarray:
-        return overlap.compare_measures(self.index, self.left, self.right)
+        return overlap.compare_measures(self.index, self.left, self.right, self.keys_of_feeds, self.own_details)
+
+    @cached_property
+    def keys_of_feeds(self) -> np.ndarray:
+        """uint64 [rows]: see `details.feed_keys`."""
+        return feed_keys(self.feed_names, self.index.feeds)
 
     @property
     def similarity(self) -> np.ndarray:

@@ -3,8 +3,8 @@
 Without labels and GTINs (co-training, one round): pairs that are each other's clear nearest, and do not contradict each other
 in what they state, are seeds for a teacher that sees only what the offers say; its answers teach a second teacher that sees
 only where the pair stands among its rivals; the two are multiplied, at a discount since they are not quite independent. With
-enough GTINs, shared and contradicting ones teach one teacher that sees all but the GTINs, each half answering for the other.
-Then GTINs are added as evidence, at the rate at which they agree with sure answers, and a student learns the result from all
+enough GTINs, shared and contradicting ones teach one teacher that sees all but the GTINs, each half answering for the other; with
+some, the two answers are mixed. Then GTINs are added as evidence, at the rate at which they agree with sure answers, and a student learns the result from all
 features. The seed rule of co-training hides its context features, and that of GTINs its GTINs, from the teacher it labels. To what the
 student says is added what tells the offers of one feed apart (`apart`).
 """
@@ -36,14 +36,14 @@ SETTINGS_FILE, TREES_FILE, APART_FILE = "model.json", "trees_{}.txt", "apart.txt
 CLEAR_MARGIN = 0.1
 # Two views of one pair are not independent: their joint log-odds count this much (chosen on sandbox worlds without GTINs).
 JOINT_SHARE = 0.6
-# GTINs choose seeds only where there are enough of both answers to learn from.
-ENOUGH_GTINS = 100
+# GTINs teach alone from so many of both answers on, with fewer in proportion, and with very few not at all.
+ENOUGH_GTINS, FEW_GTINS = 500, 50
 # Of so few seeds one that is wrong is many: nothing is said to be surer than the upper 95 % bound on the share of wrong seeds, where one is.
 FEW_SEEDS = 100
 # More pairs than this change the trees little and cost time.
 FIT_PAIRS = 80_000
-# Of pairs that are each other's nearest this share, or more, agrees in all details that products share.
-USUAL = 0.05
+# Brands tell siblings apart where this share of the pairs that are each other's nearest agree in them.
+MOSTLY = 0.5
 # Answers this sure show how often GTINs are wrong.
 SURE = 0.9
 # The last trees are grown so often, each from its own draws; their mean depends less on the seed.
@@ -65,6 +65,7 @@ class Model:
     numbers: dict[str, float] = field(default_factory=dict)  # what was counted while fitting
     stack: Stack | None = None  # columns learned from labels, behind all others
     apart: Difference | None = None  # what makes the column behind those of the shelf
+    own_details: tuple[int, ...] = ()  # hashes of the names of details that say nothing across feeds (see `details`), ascending
 
     @cached_property
     def model_id(self) -> str:
@@ -89,7 +90,9 @@ class Model:
     @cached_property
     def first(self) -> Model:
         """The scorer without labels that labels corrected; itself where none did."""
-        return self if self.kind == "unsupervised" else Model("unsupervised", self.first_names, (self.base_part,), apart=self.apart)
+        return (
+            self if self.kind == "unsupervised" else Model("unsupervised", self.first_names, (self.base_part,), apart=self.apart, own_details=self.own_details)
+        )
 
     @property
     def first_names(self) -> tuple[str, ...]:
@@ -180,7 +183,8 @@ class Model:
             texts = {name: (folder / name).read_text(encoding="utf-8") for name in given["stack"]}
             apart = Difference.from_text(texts.pop(APART_FILE)) if APART_FILE in texts else None
             stack = Stack.from_texts(texts) if texts else None
-            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"], stack, apart)
+            own = tuple(int(name, 16) for name in given.get("own_details", ()))
+            model = cls(str(given["kind"]), tuple(given["names"]), parts, given["settings"], given["numbers"], stack, apart, own)
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise BadInput("the pair scorer cannot be read", where=where, todo="name another model or fit a new one with `endcap train`") from None
         if model.model_id != given.get("model_id"):
@@ -199,7 +203,9 @@ class Model:
         return model
 
     def _described(self) -> str:
-        about = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts), "stack": list(self._texts())}
+        about: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "names": list(self.names), "parts": len(self.parts), "stack": list(self._texts())}
+        if self.own_details:
+            about["own_details"] = [f"{name:016x}" for name in self.own_details]
         return json.dumps({**about, "settings": self.settings, "numbers": self.numbers}, sort_keys=True)
 
 
@@ -209,13 +215,15 @@ def feature_names() -> tuple[str, ...]:
 
 
 def fit_unsupervised(
-    features: np.ndarray, names: Sequence[str] | None = None, *, seed: int, tell: Callable[[np.ndarray], Difference | None] | None = None
+    features: np.ndarray, names: Sequence[str] | None = None, *, seed: int, tell: Callable[[np.ndarray], Difference | None] | None = None,
+    own_details: tuple[int, ...] = (),
 ) -> Model:  # fmt: skip
     """Fit without labels from the features float32 [n, f] of candidate pairs; see the head of this file.
 
-    `tell` says, from the scores of these pairs, what tells products apart (see `apart`); it is left out where nobody does.
+    `tell` says, from the scores of these pairs, what tells products apart (see `apart`); it is left out where nobody does. `own_details` are those
+    that the features leave out (see `details`).
     """
-    model = _fit_trees(features, tuple(names or feature_names()), seed)
+    model = replace(_fit_trees(features, tuple(names or feature_names()), seed), own_details=own_details)
     scores = model.score(features) if tell is not None and features.shape[0] else np.zeros(0)
     apart = tell(scores) if tell is not None and teaches(scores) else None
     return model if apart is None else replace(model, names=(*model.names, TOLD_APART), apart=apart)
@@ -226,8 +234,11 @@ def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int) -> Model
     rows = np.random.default_rng(seed).permutation(features.shape[0])[:FIT_PAIRS]
     features = features[np.sort(rows)]
     gtin = features[:, names.index("gtin")]
-    enough = min((gtin == 1).sum(), (gtin == 0).sum()) >= ENOUGH_GTINS
-    together, numbers = (_taught_by_gtins if enough else _taught_by_context)(features, names, seed)
+    believed = min(1.0, float(min((gtin == 1).sum(), (gtin == 0).sum())) / ENOUGH_GTINS)
+    together, numbers = (None, {}) if believed == 1.0 else _taught_by_context(features, names, seed)
+    if believed * ENOUGH_GTINS >= FEW_GTINS:
+        by_gtins, counts = _taught_by_gtins(features, names, seed)
+        together, numbers = believed * by_gtins + (1 - believed) * (by_gtins if together is None else together), numbers | counts
     if together is None:
         return _prior_only(names, seed)
     agree, differ = _gtin_evidence(gtin, trees.probability(together))
@@ -246,14 +257,14 @@ def fit_labelled(features: np.ndarray, labels: np.ndarray, weights: np.ndarray |
     With a `base` the trees correct its part that was fitted without labels, so that few labels cannot make it forget what it knows.
     Raises BadInput when all labels say the same.
     """
-    names, apart = (base.first_names, base.apart) if base else (feature_names(), None)
+    names, apart, own = (base.first_names, base.apart, base.own_details) if base else (feature_names(), None, ())
     labels = np.asarray(labels, dtype=np.float64)
     _check_both(labels)
     parts = (base.base_part,) if base else ()
     start = base.first.log_odds(features) if base else None
     part = _grow(features, labels, names, np.ones(len(names), dtype=bool), seed, rounds=100, leaves=7, weights=weights, start=start)
     settings = {"seed": seed, "trees": 100, "leaves": 7}
-    return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())}, apart=apart)
+    return Model("lightgbm", names, (*parts, part), settings, {"labels": float(labels.size), "same": float(labels.sum())}, None, apart, own)
 
 
 def fit_stacked(
@@ -273,7 +284,13 @@ def fit_stacked(
     first = base.first.log_odds(features)
     stack, learned = fit_stack(pairs, features, first, labelled, labels, weights, base.base_part, seed=seed, asked=asked)
     columns = np.hstack([features, learned])
-    return _weigh(Model("stacked", (*base.first_names, *LEARNED), (), stack=stack, apart=base.apart), columns[labelled], labels, weights, seed), columns
+    return _weigh(
+        Model("stacked", (*base.first_names, *LEARNED), (), stack=stack, apart=base.apart, own_details=base.own_details),
+        columns[labelled],
+        labels,
+        weights,
+        seed,
+    ), columns
 
 
 def refit(model: Model, columns: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, *, seed: int) -> Model:
@@ -322,7 +339,7 @@ def _is_over(part: str, model: Model) -> bool:
 
 def _most_sure(numbers: Mapping[str, float]) -> float:
     """The highest chance that a scorer without labels gives, from the counts of its seeds (Clopper and Pearson 1934, one of them wrong)."""
-    seeds = int(numbers.get("seeds_same", FEW_SEEDS))
+    seeds = int(numbers.get("seeds_same", FEW_SEEDS) + numbers.get("gtins_same", 0))
     if seeds >= FEW_SEEDS:
         return 1.0
     low, high = 0.0, 1.0  # the share of wrong ones at which one or none of them is found in one draw of twenty
@@ -352,18 +369,19 @@ def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) 
 
 
 def _contradicted(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """bool [n]: stated amounts, pack counts, colours or details differ: siblings, however near."""
+    """bool [n]: stated amounts, pack counts, colours, details or, where these mostly agree, brands differ: siblings, however near."""
     amount, pack, colour, detail = (features[:, names.index(name)] for name in ("quantity_agreement", "pack_agreement", "colour_agreement", "detail_agreement"))
-    return (amount == 0) | (pack == -1) | (colour == 0) | (detail < _usual(detail[features[:, names.index("rank_worst")] == 1]))
+    return (amount == 0) | (pack == -1) | (colour == 0) | (detail < 1) | _other_brand(features, names)
 
 
-def _usual(detail: np.ndarray) -> float:
-    """How far the details of offers agree that are each other's nearest where most does: a reference of the seller's own never does, in any pair."""
-    known = detail[~np.isnan(detail)]
-    return float(np.quantile(known, 1 - USUAL, method="lower")) if known.size else 1.0
+def _other_brand(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """bool [n]: both state a brand, and not the same; nobody does where offers that are each other's nearest mostly name it each in their own way."""
+    brand = features[:, names.index("brand")]
+    stated = brand[(features[:, names.index("rank_worst")] == 1) & ~np.isnan(brand)]
+    return (brand == 0) & (stated.size > 0 and float(stated.mean()) >= MOSTLY)
 
 
-def _taught_by_gtins(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:
+def _taught_by_gtins(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray, dict[str, float]]:
     """(log-odds float64 [n], counts) from pairs that both state a GTIN, each half judged by what the other half taught."""
     views = np.array([shelf.component("features", name).VIEW for name in names])
     gtin = features[:, names.index("gtin")]

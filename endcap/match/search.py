@@ -39,6 +39,7 @@ class _Asked:
     tokens: Tokens
     title: pa.Array[Any]  # large_string, this one
     feed: int
+    feed_names: tuple[str, ...]  # of the store, and this offer's where it is new
     price: float
     currency: np.uint64
 
@@ -62,7 +63,7 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies, gram_rarity=store.postings.gram_rarity)
     titles = pa.chunked_array([store.texts("titles", rows), asked.title])
     left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
-    pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right)
+    pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right, asked.feed_names)
     features, scores = score_pairs(pairs, model)
     conflicts = find_conflicts(pairs, np.arange(rows.size))
     value_of = dict(zip(near.tolist(), similarity.tolist(), strict=True))
@@ -84,9 +85,9 @@ def find_alike(store: Store, offer: pa.Table, k: int = 10) -> list[tuple[str, fl
 
 def _read(offer: pa.Table, feed_names: tuple[str, ...]) -> _Asked:
     feed, currency = str(offer["feed"][0].as_py()), offer["currency"][0].as_py()
-    number = feed_names.index(feed) if feed in feed_names else len(feed_names)
+    feed_names = feed_names if feed in feed_names else (*feed_names, feed)
     title = pa.array([offer["title"][0].as_py()], pa.large_string())
-    return _Asked(read_tokens(offer), title, number, float(price_numbers(offer["price"])[0]), hash_texts([currency])[0])
+    return _Asked(read_tokens(offer), title, feed_names.index(feed), feed_names, float(price_numbers(offer["price"])[0]), hash_texts([currency])[0])
 
 
 def _near(store: Store, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match.block import find_candidates
-from endcap.match.matching import Catalog, candidate_pairs, compute_features, fit_catalog, places_of, read_catalog
+from endcap.match.matching import Catalog, candidate_pairs, first_features, fit_catalog, places_of, read_catalog
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
 from endcap.problems import BadInput
@@ -100,7 +100,7 @@ def judge_all(tables: Tables, matching: Matching, asked: Sequence[tuple[str, str
     graph = find_candidates(tables.catalog.index, rows, matching.candidates)
     pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates, np.stack(tables.rows(asked), axis=1))
     base = fit_catalog(tables.catalog, matching, graph)
-    return Judged(pairs, base.first_columns(pairs, compute_features(pairs, base.shelf_names)), base)
+    return Judged(pairs, first_features(pairs, base), base)
 
 
 def read_csv(file: Path, needed: Sequence[Sequence[str]]) -> list[dict[str, str]]:
