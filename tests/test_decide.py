@@ -63,6 +63,32 @@ def test_a_doubtful_pair_is_asked_and_the_first_by_id_founds() -> None:
     assert "0.60" in rulings["b:1"].reason
 
 
+def test_a_product_that_only_a_doubtful_offer_is_left_of_stays_until_somebody_answers() -> None:
+    """A new offer, or a new model, makes a published product doubtful: it is asked about, and served as it was (promise P12)."""
+    known = {"before": {"b:1": "P1"}, "founders": {"P1": "b:1"}, "states": {"P1": "live"}, "taken": frozenset({"P1"})}
+    rulings = rule(inputs([offer("a:1"), offer("b:1")], [edge("a:1", "b:1", 0.6)], **known), POLICY)
+    assert (rulings["b:1"].product_id, rulings["a:1"].action, rulings["a:1"].product_id) == ("P1", "to_review", None), "the newcomer waits"
+    assert rulings["a:1"].proposed_product_id == "P1"
+    both = {"before": {"a:1": "P2", "b:1": "P1"}, "founders": {"P1": "b:1", "P2": "a:1"}, "states": {"P1": "live", "P2": "live"}}
+    rulings = rule(inputs([offer("a:1"), offer("b:1")], [edge("a:1", "b:1", 0.6)], **both, taken=frozenset({"P1", "P2"})), POLICY)
+    assert (rulings["b:1"].action, rulings["b:1"].product_id, rulings["b:1"].proposed_product_id) == ("to_review", "P1", "P2")
+    assert rulings["a:1"].product_id == "P2"
+
+
+def test_a_doubtful_offer_stays_nowhere_that_goes_on_without_it_or_is_not_what_it_was() -> None:
+    one = {"before": {"a:1": "P1", "b:1": "P1"}, "founders": {"P1": "a:1"}, "states": {"P1": "live"}, "taken": frozenset({"P1"})}
+    two = [offer("a:1"), offer("b:1")]
+    rulings = rule(inputs(two, [edge("a:1", "b:1", 0.6)], **one), POLICY)
+    assert (rulings["a:1"].product_id, rulings["b:1"].product_id) == ("P1", None), "two that are in doubt of each other are not one product"
+    for more in ({"placeless": frozenset({"b:1"})}, {"states": {"P1": "gone"}}, {"answers": Answers(apart={"b:1": frozenset({"P1"})})}):
+        known = {"before": {"b:1": "P1"}, "founders": {"P1": "b:1"}, "states": {"P1": "live"}, "taken": frozenset({"P1"})} | more
+        rulings = rule(inputs([*two, offer("c:1")], [edge("a:1", "b:1", 0.6), edge("b:1", "c:1", 0.5)], **known), POLICY)
+        assert rulings["b:1"].product_id != "P1", more
+    renamed = [offer("a:1"), offer("b:1", title="Bolt mixer M7", before="Acme Kettle K100")]
+    rulings = rule(inputs(renamed, [], before={"b:1": "P1"}, founders={"P1": "b:1"}, states={"P1": "live"}, taken=frozenset({"P1"})), POLICY)
+    assert (rulings["b:1"].reason_code, rulings["b:1"].product_id) == ("renamed", None)
+
+
 def test_two_offers_of_one_feed_do_not_share_a_product_unless_their_gtin_says_so() -> None:
     offers = [offer("a:1"), offer("a:2"), offer("b:1")]
     rulings = rule(inputs(offers, [edge("a:1", "b:1", 0.99), edge("a:2", "b:1", 0.98)]), POLICY)

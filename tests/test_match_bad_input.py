@@ -233,17 +233,17 @@ def test_without_prices_offers_are_matched_by_what_they_say(tmp_path: Path) -> N
 
 @pytest.mark.nightly
 def test_a_price_that_is_a_word_in_half_of_the_rows_holds_the_delivery_and_released_the_other_half_is_matched(tmp_path: Path) -> None:
-    worded = [{**one, "price": "on request" if n % 2 else one["price"]} for n, one in enumerate(reworded(60))]
-    home, result, found = ran(tmp_path, {"one": rows(60), "two": worded})
+    worded = [{**one, "price": "on request" if n % 2 else one["price"]} for n, one in enumerate(reworded(100))]
+    home, result, found = ran(tmp_path, {"one": rows(100), "two": worded})
     (two,) = result.held
-    assert (two["feed"], two["read"], two["quarantined"], len(found)) == ("two", 60, 30, 60)
+    assert (two["feed"], two["read"], two["quarantined"], len(found)) == ("two", 100, 50, 100)
     release_delivery(home, "two", two["date"], actor="tester", reason="half is better than nothing")
     (result,) = flow.run(home.catalog)
     found = whole(home)
     with home.connect() as con:
         reasons = con.execute("SELECT code, reason FROM quarantined WHERE feed = 'two'").fetchall()
-    assert len(reasons) == 30 and all(code == "bad_price" and "'on request'" in reason for code, reason in reasons)
-    assert result.held == [] and joined(found, 60) >= 25
+    assert len(reasons) == 50 and all(code == "bad_price" and "'on request'" in reason for code, reason in reasons)
+    assert result.held == [] and joined(found, 100) >= 45
 
 
 def test_ids_that_collide_between_feeds_mean_nothing(tmp_path: Path) -> None:
@@ -283,10 +283,31 @@ def answer_by_hand(home: Home, pairs: list[tuple[str, str]], action: str) -> Non
         )  # fmt: skip
 
 
+def test_a_supplier_that_numbers_its_offers_anew_takes_their_products_along(tmp_path: Path) -> None:
+    """Its own products too, which no other offer holds; where two offers say the same, nobody guesses which is which."""
+    twins = [{**one, "id": f"t{place}"} for place, one in enumerate(rows(1, first=200) * 2)]
+    home, _, found = ran(tmp_path, {"one": rows(60), "two": [*reworded(40), *rows(30, first=100), *twins]})
+    anew = [{**one, "id": f"new{one['id']}"} for one in [*reworded(40), *rows(30, first=100), *twins]]
+    for feed, given in {"one": rows(60), "two": anew}.items():
+        (tmp_path / "inbox" / "2026-03-02").mkdir(exist_ok=True)
+        with (tmp_path / "inbox" / "2026-03-02" / f"{feed}.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(given[0]))
+            writer.writeheader()
+            writer.writerows(given)
+    (result,) = flow.run(home.catalog)
+    (two,) = result.held
+    release_delivery(home, "two", two["date"], actor="tester", reason="numbered anew, they wrote")
+    flow.run(home.catalog)
+    after = whole(home)
+    assert [after.get(f"two:newx{n}") for n in range(100, 130)] == [found[f"two:x{n}"] for n in range(100, 130)]
+    assert sum(after.get(f"two:newx{n}") == found[f"one:x{n}"] for n in range(40)) >= 35
+    assert all(after[f"two:newt{n}"] not in (found["two:t0"], found["two:t1"]) for n in range(2))
+
+
 @pytest.mark.nightly
 def test_the_order_of_rows_changes_nothing_nor_do_training_promotion_and_rollback(tmp_path: Path) -> None:
     """Two catalogs of the same deliveries in another order of rows stay the same through every step, and rollback leads back to where it was."""
-    goods = {"one": rows(40), "two": reworded(40)}
+    goods = {"one": rows(60), "two": reworded(60)}
     homes = [ran(tmp_path / "plain", goods)[0], ran(tmp_path / "mixed", {feed: shuffled(some, 3) for feed, some in goods.items()})[0]]
     assert everything(homes[0]) == everything(homes[1])
     with homes[0].connect() as con:

@@ -240,10 +240,10 @@ def _link(state: State) -> None:
 
 
 def _ask(state: State) -> None:
-    """A lone offer with a doubtful likeness waits for a person; of two lone ones the first by id founds and the other waits."""
+    """A lone offer with a doubtful likeness waits for a person; of two lone ones that of a product, or else the first by id, founds and the other waits."""
     founding: set[str] = set()
     for doubt in sorted(state.doubts, key=lambda doubt: (-doubt.edge.score, doubt.edge.left_id, doubt.edge.right_id)):
-        for offer_id, other_id in _ends(doubt.edge):
+        for offer_id, other_id in _ends(state, doubt.edge):
             cluster, target = state.clusters.of(offer_id), state.clusters.of(other_id)
             if not _lone(cluster) or target is None or offer_id in state.rulings or offer_id in founding:
                 continue
@@ -260,10 +260,16 @@ def _ask(state: State) -> None:
             break
 
 
-def _ends(edge: Edge) -> Iterator[tuple[str, str]]:
-    """Each end with the other; the later id first, so that the earlier one founds."""
-    yield edge.right_id, edge.left_id
-    yield edge.left_id, edge.right_id
+def _ends(state: State, edge: Edge) -> list[tuple[str, str]]:
+    """Each end with the other; one without a product first, then the later id, so that the other one founds."""
+    ends = [(edge.right_id, edge.left_id), (edge.left_id, edge.right_id)]
+    return sorted(ends, key=lambda end: _product_until_now(state, end[0]) is not None)
+
+
+def _product_until_now(state: State, offer_id: str) -> str | None:
+    """The live product that an open offer is in as this run begins."""
+    product_id = state.inputs.before.get(offer_id)
+    return product_id if product_id and offer_id not in state.inputs.placeless and state.inputs.states.get(product_id) == "live" else None
 
 
 def _lone(cluster: Cluster | None) -> bool:
@@ -292,7 +298,18 @@ def _settle(state: State) -> None:
                 state.rulings[offer_id] = _answered(state.inputs.offers[offer_id], product_id, state.inputs.answers.placed[offer_id])
             else:
                 state.rulings[offer_id] = _placed(state, cluster, offer_id, product_id, founds=founds)
+    _keep_what_would_end(state, {*ids.values(), *state.members})
     _name_what_is_asked(state, ids)
+
+
+def _keep_what_would_end(state: State, going_on: set[str]) -> None:
+    """A product that only offers in doubt are left of stays as it was, with one of them, until they are answered (promise P12)."""
+    for offer_id, ruling in sorted(state.rulings.items(), key=lambda item: (item[0] not in state.inputs.founders.values(), item[0])):
+        product_id = _product_until_now(state, offer_id)
+        in_doubt = ruling.action == "to_review" and ruling.product_id is None and ruling.decided_by == "machine" and ruling.reason_code != "renamed"
+        if in_doubt and product_id and product_id not in going_on and product_id not in state.inputs.answers.apart.get(offer_id, ()):
+            going_on.add(product_id)
+            state.rulings[offer_id] = replace(ruling, product_id=product_id)
 
 
 def _carried_on(state: State, members: list[str]) -> Iterator[tuple[str, str]]:

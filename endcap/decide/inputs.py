@@ -51,7 +51,7 @@ class Inputs:
     edges: tuple[Edge, ...]  # best first
     stated: Mapping[str, Mapping[str, str]]  # offer within reach -> name -> value, of what must not contradict within a product
     answers: Answers
-    before: Mapping[str, str]  # open offer -> the product it last belonged to, redirects followed
+    before: Mapping[str, str]  # open offer -> the product that it, or the one it succeeds, last belonged to, redirects followed
     settled: Mapping[str, Mapping[str, str]]  # product -> offers not open now -> their feed
     founders: Mapping[str, str]  # known product within reach -> its founding offer
     states: Mapping[str, str]  # known product within reach -> its state
@@ -87,7 +87,8 @@ def read_inputs(
     reopened = [] if policy is None else _reopened(con, policy, answers)
     con.register("open_ids", pa.table({"offer_id": pa.concat_arrays([open_ids, pa.array(reopened, pa.string())])}))
     offers = _open_offers(con)
-    before = {offer_id: resolve(product_id) for offer_id, product_id in con.execute(_LAST_PRODUCT).fetchall() if offer_id in offers}
+    last = _succeeded(con) | dict(con.execute(_LAST_PRODUCT).fetchall())
+    before = {offer_id: resolve(product_id) for offer_id, product_id in sorted(last.items()) if offer_id in offers}
     placements = [placement for offer_id, placement in answers.placed.items() if offer_id in offers]
     placed = {placement.product_id for placement in placements if placement.product_id}
     counterparts = sorted({placement.counterpart for placement in placements if placement.counterpart})
@@ -118,6 +119,18 @@ _PLACELESS = "SELECT offer_id FROM decisions SEMI JOIN open_ids USING (offer_id)
 _LAST_PRODUCT = """
     SELECT offer_id, arg_max(product_id, run) FROM decisions_log SEMI JOIN open_ids USING (offer_id)
     WHERE kind = 'product' AND product_id IS NOT NULL GROUP BY offer_id ORDER BY offer_id
+"""
+
+# A supplier that numbers its offers anew: one that is new says just what one says that it ends with, and goes on in its place.
+_SUCCEEDED = """
+    WITH said AS (
+        SELECT offer_id, run, gone, hash(feed, title, brand, description, category_path, gtin, mpn, quantity_text, details_json) AS says
+        FROM offers_log SEMI JOIN (FROM ended_ids UNION FROM open_ids) USING (offer_id)),
+    ended AS (SELECT offer_id, arg_max(says, run) AS says FROM said SEMI JOIN ended_ids USING (offer_id) WHERE NOT gone GROUP BY offer_id),
+    begun AS (SELECT offer_id, min(says) AS says FROM said SEMI JOIN open_ids USING (offer_id) GROUP BY offer_id HAVING count(*) = 1)
+    SELECT min(b.offer_id), min(d.product_id) FROM begun b JOIN ended e USING (says)
+    JOIN decisions d ON d.offer_id = e.offer_id AND d.kind = 'product' AND d.product_id IS NOT NULL
+    GROUP BY says HAVING count(*) = 1 ORDER BY 1
 """
 
 # What two offers both state and state differently: no likeness outweighs it. `pairs.conflict` holds what matching saw by itself.
@@ -221,6 +234,13 @@ def _restored(
         if unchanged and offer_id not in answers.placed:
             found[offer_id] = Restored(*was)
     return found
+
+
+def _succeeded(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Open offers that are new, with the product of the one offer that ended and said the same."""
+    ended = con.sql("SELECT offer_id FROM touched_ids ANTI JOIN offers USING (offer_id)").to_arrow_table()
+    con.register("ended_ids", ended)
+    return dict(con.execute(_SUCCEEDED).fetchall()) if ended.num_rows else {}
 
 
 def _open_offers(con: duckdb.DuckDBPyConnection) -> dict[str, OpenOffer]:
