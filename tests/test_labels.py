@@ -13,14 +13,14 @@ from conftest import endcap
 from rogues import FAIR, LEAKS, PLANTED, ROGUES, TIES, audited_world, label, planted, table, watch
 from sqlalchemy import insert, select
 
-from endcap import settings
+from endcap import flow, settings
 from endcap.decide.promised import thresholds
 from endcap.learn import train as training
 from endcap.learn.calibration import calibrated, platt, read_off
 from endcap.learn.dictionary import Correction, learn_entries, new_brands, synonyms
 from endcap.learn.labels import add_gold, contradictions, hold, hold_flagged, labels_now, taught
 from endcap.learn.reliability import rates_of, reviewers, too_many
-from endcap.learn.splits import Ties, by_time, folds_of, groups_of, refuse_leaks, sides_of
+from endcap.learn.splits import Ties, by_time, folds_of, groups_of, read_ties, refuse_leaks, sides_of
 from endcap.match import Model
 from endcap.ops.database import now
 from endcap.ops.home import Home
@@ -247,6 +247,24 @@ def test_after_taking_back_one_persons_labels_all_is_as_if_they_had_never_answer
     hold(home, "ben", held=False, actor="lea", reason="it was somebody else")
     assert learned(home) == with_ben
     assert len({learned(home)[0] for _time in range(2)}) == 1
+
+
+@pytest.mark.xdist_group("demo")
+def test_where_somebody_held_back_put_an_offer_ties_it_to_nothing(home: Home) -> None:
+    items = asked(home)[:12]
+    answer_these(home, items[:6], "ann")
+    answer_these(home, items[6:], "ben")
+    flow.run(home.catalog)
+    offers = [item.offer_id for item in items]
+    with home.connect() as con:
+        before = read_ties(con, offers, 9).product_of
+    hold(home, "ben", held=True, actor="lea", reason="wrong too often")
+    with home.connect() as con:
+        after = read_ties(con, offers, 9)
+        bens = con.execute("SELECT d.offer_id FROM decisions d JOIN overrides o USING (override_id) WHERE d.kind = 'product' AND actor = 'ben'").fetchall()
+    spoken = {offer_id for (offer_id,) in bens}
+    assert spoken & before.keys() and after.product_of == {offer_id: one for offer_id, one in before.items() if offer_id not in spoken}
+    assert after.text_of.keys() == set(offers)
 
 
 @pytest.mark.xdist_group("demo")

@@ -35,13 +35,19 @@ class Ties:
     run: int | None = None  # of the data version: later labels are not of it; None: not asked
 
 
+# Where somebody who is held back put an offer ties it to nothing.
+_TIED = f"""
+    SELECT t.offer_id, d.product_id, o.title, o.brand, o.quantity_text, o.mpn, o.offer_id IS NOT NULL FROM tied t LEFT JOIN offers o USING (offer_id)
+    LEFT JOIN (SELECT * FROM decisions WHERE kind = 'product') d ON d.offer_id = t.offer_id
+      AND coalesce(d.override_id NOT IN (SELECT override_id FROM overrides WHERE actor IN ({HELD})), true)
+    ORDER BY t.offer_id
+"""
+
+
 def read_ties(con: duckdb.DuckDBPyConnection, offer_ids: Iterable[str], run: int) -> Ties:
     """The ties of these offers as a catalog's tables say."""
     con.register("tied", pa.table({"offer_id": pa.array(sorted(set(offer_ids)), pa.string())}))
-    rows = con.execute(
-        "SELECT t.offer_id, d.product_id, o.title, o.brand, o.quantity_text, o.mpn, o.offer_id IS NOT NULL FROM tied t LEFT JOIN offers o USING (offer_id) "
-        "LEFT JOIN decisions d ON d.offer_id = t.offer_id AND d.kind = 'product' ORDER BY t.offer_id"
-    ).fetchall()
+    rows = con.execute(_TIED).fetchall()
     text_of = {row[0]: text_of_offer(*row[2:6]) for row in rows if row[6]}
     undone = {str(row[0]) for row in con.execute("SELECT undoes FROM overrides WHERE undoes IS NOT NULL").fetchall()}
     held = {row[0] for row in con.execute(HELD).fetchall()}
