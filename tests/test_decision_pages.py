@@ -52,6 +52,17 @@ def test_every_band_and_cut_is_what_the_tables_hold(audited: Home) -> None:
     assert len(between["samples"]) == min(20, between["found"]) and all(0.85 <= one["likeness"] < 0.9 for one in between["samples"])
 
 
+def test_the_place_that_a_page_belongs_to_is_marked(copy_of_demo: Path) -> None:
+    home = Home(settings.read(copy_of_demo))
+    client = TestClient(make_app(home, SampleGate()), base_url="http://localhost")
+    ((product, feed),) = home.connect().execute("SELECT min(product_id), (SELECT min(feed) FROM offers) FROM products WHERE state = 'live'").fetchall()
+    of = {"/models": "/decisions", "/thresholds": "/decisions", f"/feeds/{feed}": "/feeds", f"/p/{product}": "/products", "/runs/1": "/runs"}
+    for path, mark in of.items():
+        marked = re.findall(r'<a href="([^"]+)" aria-current="(true|page)"', client.get(path).text.split("</header>")[0])
+        assert marked == [(mark, "true")], path
+    assert 'href="/decisions" aria-current="page"' in client.get("/decisions").text
+
+
 def test_a_moved_threshold_says_exactly_what_changes_side(desk: Desk) -> None:
     page, dice = desk.person(role="viewer"), random.Random(11)
     rows = [(row[4] == "linked", round(row[5] * 10_000)) for row in desk.home.connect().execute(DECIDED).fetchall()]

@@ -131,8 +131,9 @@ def _changed(one: dict[str, Any]) -> answers.ChangedDecision:
 
 
 def _side(ruling: dict[str, Any]) -> str:
+    product = f" in {ruling['product_id']}" if ruling.get("product_id") else ""
     other = f", beside {ruling['counterpart_title']}" if ruling.get("counterpart_title") else ""
-    return f"{ruling['action'].replace('_', ' ')}{other}"
+    return f"{ruling['action'].replace('_', ' ')}{product}{other}"
 
 
 def _newest(reading: Reading) -> str | None:

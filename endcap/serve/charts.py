@@ -83,8 +83,10 @@ def y_of(scale: Scale, value: float) -> float:
 
 
 def line(name: str, meaning: str, across: Scale, up: Scale, points: Sequence[Point], bounds: Sequence[Point] = ()) -> Series:
-    """A line through points; with `bounds` (lower, upper) of each, dots with their intervals."""
+    """A line through points, a dot where there is but one; with `bounds` (lower, upper) of each, dots with their intervals."""
     placed = [(x_of(across, x), y_of(up, y)) for x, y in points]
+    if len(points) == 1 and not bounds:
+        bounds = [(points[0][1], points[0][1])]
     dots = tuple((x, y, y_of(up, low), y_of(up, high)) for (x, y), (low, high) in zip(placed, bounds, strict=False))
     return Series(name, meaning, " ".join(f"{x},{y}" for x, y in placed), dots)
 

@@ -72,7 +72,7 @@ def learning(trials: Sequence[TrialRow]) -> Chart:
     challenger = charts.line("challenger", "accent", across, up, [(trial.labels, (trial.challenger_right or 0) / trial.n) for trial in told])
     champion = charts.line("champion then", "plain", across, up, [(trial.labels, (trial.champion_right or 0) / trial.n) for trial in told])
     words = (
-        f"{len(told)} challengers, each judged on answers it had not seen."
+        f"{len(told)} challenger{'s, each' if len(told) > 1 else ','} judged on answers it had not seen."
         if told
         else "No challenger was trained yet: `endcap train` fits one on the answers."
     )
