@@ -235,6 +235,16 @@ def test_the_same_answer_sent_again_is_stored_once(home: Home) -> None:
     assert len(stored(home)) == 10
 
 
+def test_answers_sent_again_count_once_toward_what_one_person_may_give(home: Home) -> None:
+    limited = Home(home.catalog.model_copy(update={"govern": home.catalog.govern.model_copy(update={"bulk": 8, "answers_a_day": 8})}))
+    client = client_of(limited, "rita", "reviewer")
+    answers = [decision(item, group_id="one deed") for item in items(client, 20)][:8]
+    assert {one["state"] for one in send(client, *answers)} == {"stored"}
+    assert {one["state"] for one in send(client, *answers)} == {"repeated"}
+    more = client.post(DECISIONS, json={"decisions": [{**answers[0], "key": "another answer"}]})
+    assert more.status_code in (422, 429) and "answers today" in more.json()["error"]["message"]
+
+
 def test_another_persons_answer_stands_until_it_is_overruled_knowingly(home: Home) -> None:
     rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
     (item, *_rest) = [one for one in items(rita) if one["choices"]]
@@ -244,6 +254,22 @@ def test_another_persons_answer_stands_until_it_is_overruled_knowingly(home: Hom
     assert len(stored(home)) == 1
     assert send(karl, decision(item, "different", over=hers["override_id"]))[0]["state"] == "stored"
     assert [row["actor"] for row in stored(home)] == ["rita", "karl"]
+
+
+def test_what_a_run_took_in_is_not_reversed_by_one_who_has_not_seen_it(home: Home, copy_on: Path) -> None:
+    """Two people have one offer on their screens; the answer of the slower one comes after the run that took the other's in."""
+    rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
+    item, other, *_rest = [one for one in items(rita, 20) if len(one["choices"]) > 1]
+    hers, no = send(rita, decision(item, "same"), decision(other, "different"))
+    flow.run(settings.read(copy_on))
+    (late,) = send(karl, decision(item, "different"))
+    assert (late["state"], late["actor"], late["override_id"]) == ("conflict", "rita", hers["override_id"])
+    (agrees,) = send(karl, decision(item, "same"))
+    assert agrees["state"] == "stored", "who says the same reverses nothing"
+    elsewhere = other["choices"][1]
+    (fits,) = send(karl, decision(other, "other", product_id=elsewhere["product_id"], counterpart_offer_id=elsewhere["nearest"]["offer_id"]))
+    assert fits["state"] == "stored" and no["state"] == "stored", "nor who names another product than the one that it is not"
+    assert send(karl, decision(item, "different", over=hers["override_id"]))[0]["state"] == "stored"
 
 
 def test_a_lead_has_the_last_word_on_an_offer_and_a_reviewer_takes_nothing_of_it_back(home: Home, copy_on: Path) -> None:
@@ -258,7 +284,9 @@ def test_a_lead_has_the_last_word_on_an_offer_and_a_reviewer_takes_nothing_of_it
     assert send(rita, decision(item, "new", over=hers["override_id"]))[0]["state"] == "stored", "it says nothing to the contrary"
     flow.run(settings.read(copy_on))
     assert send(rita, decision(item, "same"))[0]["state"] == "outweighed", "nor after a run"
-    (freed,) = send(lead, decision(item, "same"))
+    (met,) = send(lead, decision(item, "same"))
+    assert (met["state"], met["actor"]) == ("conflict", "rita"), "a lead too is shown what stands"
+    (freed,) = send(lead, decision(item, "same", over=met["override_id"]))
     assert freed["state"] == "stored" and [row["role"] for row in stored(home)] == ["lead", "reviewer", "lead"]
 
 

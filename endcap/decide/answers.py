@@ -107,12 +107,12 @@ def standing(overrides: pa.Table, resolve: Callable[[str], str], today: str = ""
 
 
 def outweighs(said: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
-    """Whether an answer, a row of OVERRIDES, says the contrary of what one of a higher role `said` of the offer as it still is.
+    """Whether an answer, a row of OVERRIDES, says the contrary of what one of a higher role `said` of the offer as it still is."""
+    return WEIGHT.get(said.get("role") or "", 1) > WEIGHT.get(answer.get("role") or "", 1) and contrary(said, answer)
 
-    Contrary is: together against apart of the same two, and two different places for one offer.
-    """
-    if WEIGHT.get(said.get("role") or "", 1) <= WEIGHT.get(answer.get("role") or "", 1):
-        return False
+
+def contrary(said: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
+    """Whether two answers, rows of OVERRIDES, of an offer as it still is cannot both hold: together and apart of the same two, or two places for one offer."""
     if said["offer_id"] != answer["offer_id"]:  # of the same two, seen from the other one
         mirrored = (said["offer_id"], said["counterpart_offer_id"]) == (answer["counterpart_offer_id"], answer["offer_id"])
         return mirrored and (said["action"] in TOGETHER) != (answer["action"] in TOGETHER)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, String, and_, cast, insert, literal, or_, select, true
 
-from endcap.decide.answers import outweighs
+from endcap.decide.answers import contrary, outweighs
 from endcap.ops import access, audit, webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
@@ -182,8 +182,8 @@ def _give(
     heavier = _heavier(connection, one, role, now_are.get(one.offer_id, one.identity_hash))
     if heavier is not None:
         return Outcome(one.key, "outweighed", heavier["override_id"], heavier["action"], heavier["actor"])
-    standing = _standing(connection, one.offer_id, taken_in)
-    if standing is not None and standing["actor"] != actor and standing["override_id"] != one.over and one.action in PLACED:
+    standing = _standing(connection, one, actor, taken_in)
+    if standing is not None and standing["override_id"] != one.over:
         return Outcome(one.key, "conflict", standing["override_id"], standing["action"], standing["actor"])
     row = {
         "offer_id": one.offer_id, "action": one.action, "product_id": one.product_id, "counterpart_offer_id": one.counterpart_offer_id, "actor": actor,
@@ -195,22 +195,23 @@ def _give(
 
 def _heavier(connection: Connection, one: Given, role: str | None, now_is: int) -> RowMapping | None:
     """The standing word of one of a higher role that this answer says the contrary of; None where nothing outweighs it."""
+    told = asdict(one) | {"role": role, "identity_hash": now_is}
+    return next((row for row in _said(connection, one) if outweighs(dict(row), told)), None)
+
+
+def _standing(connection: Connection, one: Given, actor: str, taken_in: int) -> RowMapping | None:
+    """The newest answer of another person on this offer that its sender may not have seen: since the last run, or before it to the contrary."""
+    by_others = [row for row in _said(connection, one) if row["actor"] != actor and row["offer_id"] == one.offer_id]
+    return next((row for row in reversed(by_others) if row["override_id"] > taken_in or contrary(dict(row), asdict(one))), None)
+
+
+def _said(connection: Connection, one: Given) -> list[RowMapping]:
+    """Standing answers on the offer, and on the same two from the other's side, in their order; none where this one places nothing."""
     if one.action not in PLACED:
-        return None
+        return []
     about = or_(OVERRIDES.c.offer_id == one.offer_id, and_(OVERRIDES.c.offer_id == one.counterpart_offer_id, OVERRIDES.c.counterpart_offer_id == one.offer_id))
     said = select(OVERRIDES).where(about, OVERRIDES.c.action.in_(PLACED), not_undone()).order_by(OVERRIDES.c.override_id)
-    told = asdict(one) | {"role": role, "identity_hash": now_is}
-    return next((row for row in connection.execute(said).mappings() if outweighs(dict(row), told)), None)
-
-
-def _standing(connection: Connection, offer_id: str, taken_in: int) -> RowMapping | None:
-    """The newest answer on an offer that no run has taken in yet and nobody took back."""
-    newest = (
-        select(OVERRIDES)
-        .where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(PLACED))
-        .where(not_undone()).order_by(OVERRIDES.c.override_id.desc()).limit(1)
-    )  # fmt: skip
-    return connection.execute(newest).mappings().first()
+    return list(connection.execute(said).mappings())
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,15 +212,17 @@ def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None 
 
 def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: Sequence[Check], together: str | None = None) -> Deed:
     """All rows in one durable transaction under the client's key, checks and all; nothing is stored where they are there already."""
-    check_allowed(home, by.name, rows, together, as_one=True)
+    with home.engine.connect() as connection:
+        known = _under(connection, key)
+    if not known:
+        check_allowed(home, by.name, rows, together, as_one=True)
     snapshot = home.snapshot()
     group_id = together or secrets.token_hex(8)
     with writing(home.engine) as connection:
-        known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == key)).mappings().first()
-        if known is not None:
-            _refuse_other(known, rows[0], by)
-            stored = select(OVERRIDES.c.override_id).where(OVERRIDES.c.group_id == known["group_id"], OVERRIDES.c.action != "undo")
-            return Deed(known["group_id"], tuple(connection.execute(stored).scalars()), repeated=True)
+        known = _under(connection, key)
+        if known:
+            _refuse_other(known[:1] if together else known, rows, by)
+            return Deed(known[0]["group_id"], tuple(row["override_id"] for row in known), repeated=True)
         for check in checks:
             check(connection)
         ids = []
@@ -230,9 +232,20 @@ def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: 
     return Deed(group_id, tuple(ids), repeated=False)
 
 
-def _refuse_other(known: RowMapping, row: Mapping[str, Any], by: Actor) -> None:
-    told = ("action", "offer_id", "product_id", "field", "value")
-    if known["actor"] != by.name or any(known[name] != row.get(name) for name in told):
+def _under(connection: Connection, key: str) -> list[RowMapping]:
+    """The answer that is stored under a key, and then those that were given as one with it."""
+    known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == key)).mappings().first()
+    if known is None:
+        return []
+    beside = select(OVERRIDES).where(OVERRIDES.c.group_id == known["group_id"], OVERRIDES.c.action != "undo", OVERRIDES.c.override_id != known["override_id"])
+    return [known, *connection.execute(beside.order_by(OVERRIDES.c.override_id)).mappings()]
+
+
+def _refuse_other(known: Sequence[RowMapping], rows: Sequence[Mapping[str, Any]], by: Actor) -> None:
+    """Raise BadInput where what is stored is another's, or another deed: about other offers, or with other words."""
+    told = ("action", "offer_id", "product_id", "field", "value", "until", "note")
+    others = {row["offer_id"] for row in known} != {row["offer_id"] for row in rows}
+    if others or known[0]["actor"] != by.name or any(known[0][name] != rows[0].get(name) for name in told):
         raise BadInput("this key was used for something else", where="idempotency key", todo="make a new key for every new answer")
 
 

@@ -38,11 +38,14 @@ def check_allowed(home: Home, actor: str, rows: Sequence[Mapping[str, Any]], gro
     """Raise TooMuch where these answers are more than the person may give: today, or as one deed without a second person.
 
     Answers are one deed where they share a group, or are said to be `as_one`. The first person's deed is noted: the second only has to give the
-    same one.
+    same one. What is stored under its key already is sent again, and counts once.
     """
     limits = home.catalog.govern
     with home.engine.connect() as connection:
-        names = names_of(connection, actor)
+        names, stored = names_of(connection, actor), _stored(connection, [str(row["key"]) for row in rows if row.get("key")])
+        rows = [row for row in rows if row.get("key") not in stored]
+        if not rows:
+            return
         given = _given_today(connection, names)
         together = len(rows) + (_given_as(connection, group_id) if group_id else 0)
     if given + len(rows) > limits.answers_a_day:
@@ -52,6 +55,11 @@ def check_allowed(home: Home, actor: str, rows: Sequence[Mapping[str, Any]], gro
         )  # fmt: skip
     if (group_id or as_one) and together > limits.bulk and not _seconded(home, actor, names, rows):
         raise TooMuch(f"{together:,} answers at once take two people", where="govern.bulk", todo=f"let another person give the same ones, {actor}'s are noted")
+
+
+def _stored(connection: Connection, keys: Sequence[str]) -> set[str | None]:
+    """Those of the keys under which something is stored."""
+    return set(connection.execute(select(OVERRIDES.c.key).where(OVERRIDES.c.key.in_(keys))).scalars()) if keys else set()
 
 
 def _given_today(connection: Connection, names: set[str]) -> int:

@@ -187,9 +187,18 @@ def _refuse_withdrawn(connection: Connection, tables: Tables, one: GivenValue) -
 
 
 def _refuse_other(connection: Connection, one: GivenValue, by: Actor, taken_in: int) -> None:
+    """Raise _Met where another person's word stands that the sender may not have seen: since the last run, or before it to the contrary."""
     other = next((row for row in _since(connection, taken_in) if (row.product_id, row.field) == (one.product_id, one.field)), None)
+    other = other or _standing(connection, one)
     if other is not None and other.actor != by.name and other.override_id != one.over:
         raise _Met("conflict", other.override_id, other.value, other.actor)
+
+
+def _standing(connection: Connection, one: GivenValue) -> Any:
+    """The word that holds of this field, where it is another one than this and not the one that was asked about."""
+    said = select(OVERRIDES).where(OVERRIDES.c.product_id == one.product_id, OVERRIDES.c.field == one.field, OVERRIDES.c.action.in_(ABOUT_FIELDS), not_undone())
+    newest = connection.execute(said.order_by(OVERRIDES.c.override_id.desc()).limit(1)).first()
+    return None if newest is None or one.action == SUPPLIERS or newest.override_id == one.override_id or newest.value == one.value else newest
 
 
 def _since(connection: Connection, taken_in: int) -> list[Any]:
