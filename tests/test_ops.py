@@ -23,11 +23,16 @@ from conftest import empty_database
 from sqlalchemy import Engine, create_engine, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
+from endcap import settings
+from endcap.govern.switches import switch
+from endcap.learn.labels import hold
 from endcap.ops import access, audit, database
 from endcap.ops.access import Scope
 from endcap.ops.database import open_database, writing
-from endcap.ops.tables import AUDIT, HEAD, METADATA, OVERRIDES, USERS
+from endcap.ops.home import Home
+from endcap.ops.tables import AUDIT, HEAD, METADATA, OVERRIDES, PROMOTIONS, RELEASES, REVIEWER_HOLDS, SWITCHES, USERS
 from endcap.problems import BadInput
+from endcap.review.override import store
 
 ANSWER = {
     "offer_id": "one:1", "action": "same", "actor": "kim", "team": "t", "reason_code": "", "note": "", "identity_hash": 1, "snapshot_id": "s",
@@ -77,7 +82,7 @@ def test_a_database_from_before_the_steps_is_brought_up_and_keeps_its_answers(ad
     engine.dispose()
 
 
-def test_users_of_before_they_were_sealed_are_sealed_as_they_are(address: str) -> None:
+def test_what_was_there_before_it_was_sealed_is_sealed_as_it_is(address: str) -> None:
     old = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
     from alembic.operations import Operations
 
@@ -87,10 +92,18 @@ def test_users_of_before_they_were_sealed_are_sealed_as_they_are(address: str) -
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('007')"))
         connection.execute(insert(USERS).values(name="ana", role="viewer", team="t", made_at="2026-01-01T00:00:00Z", locked=False))
+        said = {"actor": "ana", "reason": "why", "at": "2026-01-01T00:00:00Z"}
+        connection.execute(insert(RELEASES).values(feed="nord", date="2026-01-01", **said))
+        connection.execute(insert(SWITCHES).values(scope="*", automation=False, **said))
+        connection.execute(insert(PROMOTIONS).values(kind="match", model_id="0123", action="promote", data_version="", **said))
+        connection.execute(insert(REVIEWER_HOLDS).values(person="ben", held=True, **said))
     old.dispose()
     engine = open_database(address)
     access.grant(engine, "ana", Scope("lead", "seller"), actor="test")
-    assert audit.verify(engine) == audit.Verified(2)
+    assert audit.verify(engine) == audit.Verified(3)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE switches SET automation = true"))
+    assert "switches 1 was altered" in audit.verify(engine).words
     engine.dispose()
 
 
@@ -121,17 +134,41 @@ def test_who_may_do_what_is_sealed(engine: Engine, statement: str, words: str) -
     assert found.broken == before.rows + 1 and re.search(f"{words} past the product", found.words)
 
 
+@pytest.mark.xdist_group("demo")
+@pytest.mark.parametrize(("statement", "words"), [
+    ("INSERT INTO releases VALUES ('markthalle', '2026-03-04', 'lea', 'x', '2026')", "releases markthalle 2026-03-04 was made"),
+    ("INSERT INTO switches (scope, automation, actor, reason, at) VALUES ('*', true, 'lea', 'x', '2026')", "switches 2 was made"),
+    ("UPDATE switches SET automation = true", "switches 1 was altered"),
+    ("DELETE FROM switches", "switches 1 was removed"),
+    ("UPDATE promotions SET model_id = 'another'", "promotions 1 was altered"),
+    ("UPDATE reviewer_holds SET held = false", "reviewer_holds 1 was altered"),
+])  # fmt: skip
+def test_what_was_let_through_switched_put_in_force_and_held_back_is_sealed(copy_of_demo: Path, statement: str, words: str) -> None:
+    home = Home(settings.read(copy_of_demo))
+    offer_id = str(home.connect().execute("SELECT min(offer_id) FROM offers").fetchall()[0][0])
+    said = {"product_id": None, "counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0}
+    store(home, offer_id=offer_id, action="skip", actor="ben", **said)
+    hold(home, "ben", held=True, actor="lea", reason="why")
+    switch(home, "*", automation=False, actor="lea", reason="why")
+    before = audit.verify(home.engine)
+    assert before.broken is None
+    with home.engine.begin() as connection:
+        connection.execute(text(statement))
+    found = audit.verify(home.engine)
+    assert found.broken == before.rows + 1 and f"{words} past the product" in found.words
+
+
 def test_whoever_signs_in_while_the_audit_is_read_does_not_break_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     access.add_user(engine, "ana", "reviewer", team="t", password="a long enough password", actor="test")
-    read = audit.access_of
+    read = audit.seals_of
 
     def signed_in_meanwhile(*given: Any) -> dict[str, str | None]:
         monkeypatch.undo()
         access.make_token(engine, "sync", "viewer", days=1, actor="test")
         return read(*given)
 
-    monkeypatch.setattr(audit, "access_of", signed_in_meanwhile)
-    assert audit.verify(engine).broken is None and audit.access_of is read
+    monkeypatch.setattr(audit, "seals_of", signed_in_meanwhile)
+    assert audit.verify(engine).broken is None and audit.seals_of is read
     assert audit.verify(engine).broken is None
     with engine.begin() as connection:
         connection.execute(text("UPDATE passes SET role = 'admin'"))

@@ -98,6 +98,29 @@ def test_what_was_said_and_taken_back_before_a_run_changes_nothing(copy_of_demo:
     assert membership(reading) == before and product_rows(reading) == rows_before
 
 
+def test_a_key_stands_for_the_whole_deed(copy_of_demo: Path) -> None:
+    home, reading = opened(copy_of_demo)
+    product_id, offers = next(iter(products(reading, 4, 9).items()))
+    stored = split(home, reading, product_id, offers[:1], KIM, key="a split")
+    assert split(home, reading, product_id, offers[:1], KIM, key="a split").override_ids == stored.override_ids
+    with pytest.raises(BadInput, match="used for something else"):
+        split(home, reading, product_id, offers[:2], KIM, key="a split")
+    set_field(home, reading, product_id, "brand", "Otherwise", KIM, key="a value", until="2099-01-01")
+    for more in ({"until": "2099-01-02"}, {"note": "more"}):
+        with pytest.raises(BadInput, match="used for something else"):
+            set_field(home, reading, product_id, "brand", "Otherwise", KIM, key="a value", **({"until": "2099-01-01"} | more))
+    assert set_field(home, reading, product_id, "brand", "Otherwise", KIM, key="a value", until="2099-01-01").repeated
+
+
+def test_a_gtin_that_waits_for_the_next_run_is_that_products_too(copy_of_demo: Path) -> None:
+    home, reading = opened(copy_of_demo)
+    one, other = list(products(reading, 2, 9))[:2]
+    set_field(home, reading, one, "gtin", "4012345678901", KIM, key="one")
+    with pytest.raises(Shared, match="04012345678901"):
+        set_field(home, reading, other, "gtin", "4012345678901", LEE, key="other")
+    assert set_field(home, reading, other, "gtin", "4012345678901", LEE, key="other", shared=True).override_ids
+
+
 def test_previews_say_what_would_become_of_offers(copy_of_demo: Path) -> None:
     home, reading = opened(copy_of_demo)
     (one, its), (other, others) = list(products(reading, 3, 9).items())[:2]

@@ -232,6 +232,7 @@ def test_the_same_answer_sent_again_is_stored_once(home: Home) -> None:
     assert {one["state"] for one in send(client, *answers)} == {"stored"}
     assert {one["state"] for one in send(client, *answers)} == {"repeated"}
     assert send(client, {**answers[0], "action": "new"})[0]["state"] == "reused"
+    assert send(client, {**answers[0], "note": "another word"})[0]["state"] == "reused"
     assert len(stored(home)) == 10
 
 

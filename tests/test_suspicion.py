@@ -212,4 +212,4 @@ def test_a_run_says_that_the_audit_is_broken(tmp_path: Path) -> None:
     with Home(given).engine.begin() as connection:
         connection.execute(text("INSERT INTO users (name, role, team, made_at, locked) VALUES ('eve', 'admin', 't', '2026', false)"))
     shutil.copytree(tmp_path / "inbox" / "2026-03-01", tmp_path / "inbox" / "2026-03-02")
-    assert "the audit is broken: who may do what was changed: users eve was made past the product" in notices(flow.run(given))
+    assert "the audit is broken: what the audit sealed was changed: users eve was made past the product" in notices(flow.run(given))

@@ -45,7 +45,8 @@ def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: st
         alone = takes_two(home, row) and not _seconded(connection, row, actor, reason)
         if not alone:
             connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))
-            audit.record(connection, actor, RELEASE, f"{feed} {date}", {"reason": reason})
+            sealed = audit.seals_of(connection, RELEASES, RELEASES.c.feed == feed, RELEASES.c.date == date)
+            audit.record(connection, actor, RELEASE, f"{feed} {date}", {"reason": reason, "access": sealed})
     if alone:
         what = f"{row['changed'] + row['vanished']:,} offers that change or vanish at once take two people"
         raise BadInput(what, where="govern.bulk", todo=f"let another person release {feed} {date} too, {actor}'s word is noted")
@@ -97,5 +98,6 @@ def hold_again(home: Home, feed: str, date: str, *, actor: str, reason: str) -> 
         if not waits or taken_in:
             what = "is in the catalog already" if taken_in else "was not released"
             raise BadInput(f"{feed} {date} {what}", where=f"feeds.{feed}", todo="see the feed's deliveries")
+        ended = dict.fromkeys(audit.seals_of(connection, RELEASES, *mine))
         connection.execute(delete(RELEASES).where(*mine))
-        audit.record(connection, actor, HOLD, f"{feed} {date}", {"reason": reason})
+        audit.record(connection, actor, HOLD, f"{feed} {date}", {"reason": reason, "access": ended})

@@ -35,8 +35,9 @@ def switch(home: Home, scope: str, *, automation: bool, actor: str, reason: str)
         raise BadInput(f"automation is {'on' if automation else 'off'} for {scope} already", where="switch", todo="see `endcap switch list`")
     row = {"scope": scope, "automation": automation, "actor": actor, "reason": reason, "at": now()}
     with writing(home.engine) as connection:
-        connection.execute(insert(SWITCHES).values(row))
-        audit.record(connection, actor, "switch", scope, {"automation": automation, "reason": reason})
+        key = connection.execute(insert(SWITCHES).values(row)).inserted_primary_key
+        sealed = audit.seals_of(connection, SWITCHES, SWITCHES.c.switch_id == (key[0] if key else 0))
+        audit.record(connection, actor, "switch", scope, {"automation": automation, "reason": reason, "access": sealed})
     return row
 
 

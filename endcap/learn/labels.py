@@ -167,8 +167,9 @@ def hold(home: Home, person: str, *, held: bool, actor: str, reason: str) -> Non
             raise BadInput(f"{person!r} has answered nothing", where="labels", todo="see who has with `endcap labels`")
         if is_held == held:
             raise BadInput(f"the labels of {person!r} {'are held back already' if held else 'teach already'}", where="labels", todo="see `endcap labels`")
-        connection.execute(insert(REVIEWER_HOLDS).values(person=person, held=held, actor=actor, reason=reason, at=now()))
-        audit.record(connection, actor, "labels revert" if held else "labels restore", person, {"reason": reason})
+        key = connection.execute(insert(REVIEWER_HOLDS).values(person=person, held=held, actor=actor, reason=reason, at=now())).inserted_primary_key
+        sealed = audit.seals_of(connection, REVIEWER_HOLDS, REVIEWER_HOLDS.c.hold_id == (key[0] if key else 0))
+        audit.record(connection, actor, "labels revert" if held else "labels restore", person, {"reason": reason, "access": sealed})
 
 
 def hold_flagged(home: Home) -> list[str]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select
 from endcap.decide import in_force
 from endcap.infer import load_known
 from endcap.match import Model
+from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import PROMOTIONS
@@ -89,4 +90,7 @@ def record(
 
 def _append(connection: Connection, row: dict[str, Any]) -> dict[str, Any]:
     key = connection.execute(insert(PROMOTIONS).values(row)).inserted_primary_key
-    return {"promotion_id": int(key[0]) if key else 0, **row}
+    number = int(key[0]) if key else 0
+    sealed = audit.seals_of(connection, PROMOTIONS, PROMOTIONS.c.promotion_id == number)
+    audit.record(connection, row["actor"], row["action"], f"{row['kind']} {row['model_id']}", {"reason": row["reason"], "access": sealed})
+    return {"promotion_id": number, **row}

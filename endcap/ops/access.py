@@ -78,7 +78,7 @@ def add_user(engine: Engine, name: str, role: str, *, team: str, password: str |
         else:
             open_ones = []
             connection.execute(insert(USERS).values(row | {"name": name}))
-        sealed = _sealed_user(connection, name) | audit.access_of(connection, PASSES, PASSES.c.pass_id.in_(open_ones))
+        sealed = _sealed_user(connection, name) | audit.seals_of(connection, PASSES, PASSES.c.pass_id.in_(open_ones))
         audit.record(connection, actor, "user", name, {"role": role, "team": team, "password": password is not None, "access": sealed})
 
 
@@ -98,14 +98,14 @@ def grant(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
         connection.execute(delete(GRANTS).where(*_this_grant(name, scope)))
         row = {"name": name, "supplier": scope.supplier, "category": scope.category, "role": scope.role, "made_at": now()}
         connection.execute(insert(GRANTS).values(row))
-        sealed = audit.access_of(connection, GRANTS, *_this_grant(name, scope))
+        sealed = audit.seals_of(connection, GRANTS, *_this_grant(name, scope))
         audit.record(connection, actor, "grant", name, {"role": scope.role, "supplier": scope.supplier, "category": scope.category, "access": sealed})
 
 
 def withdraw(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
     """Take a user's grant for a scope away, at once. One who has none left does nothing but look. Raises BadInput where there is no such grant."""
     with writing(engine) as connection:
-        gone = audit.access_of(connection, GRANTS, *_this_grant(name, scope))
+        gone = audit.seals_of(connection, GRANTS, *_this_grant(name, scope))
         if connection.execute(delete(GRANTS).where(*_this_grant(name, scope))).rowcount == 0:
             raise BadInput(f"{name} has no grant for this scope", where="grants", todo="see `endcap users`")
         if not _grants(connection, name):  # without any, the user's own role would hold everywhere
@@ -222,7 +222,7 @@ def end(engine: Engine, pass_id: str, *, actor: str) -> bool:
 def _end(connection: Connection, pass_id: str, *, actor: str) -> bool:
     found = connection.execute(update(PASSES).where(PASSES.c.pass_id == pass_id, ~PASSES.c.ended).values(ended=True)).rowcount == 1
     if found:
-        audit.record(connection, actor, "end pass", pass_id, {"access": audit.access_of(connection, PASSES, PASSES.c.pass_id == pass_id)})
+        audit.record(connection, actor, "end pass", pass_id, {"access": audit.seals_of(connection, PASSES, PASSES.c.pass_id == pass_id)})
     return found
 
 
@@ -282,14 +282,14 @@ def _make(
     row = {"secret": _hash(secret), "pass_id": pass_id, "kind": kind, "name": name, "role": role, "made": made, "until": made + seconds, "ended": False}
     within = {"owner": owner, "supplier": supplier, "category": category}
     connection.execute(insert(PASSES).values(row | within))
-    sealed = audit.access_of(connection, PASSES, PASSES.c.pass_id == pass_id)
+    sealed = audit.seals_of(connection, PASSES, PASSES.c.pass_id == pass_id)
     told = {"pass": pass_id, "role": role, "access": sealed} | {name: value for name, value in within.items() if value}
     audit.record(connection, actor, f"make {kind}", name, told)
     return secret
 
 
 def _sealed_user(connection: Connection, name: str) -> dict[str, str | None]:
-    return audit.access_of(connection, USERS, USERS.c.name == name)
+    return audit.seals_of(connection, USERS, USERS.c.name == name)
 
 
 def _check_names(name: str, team: str) -> None:

@@ -1,6 +1,7 @@
 """The audit: what was done by whom, append-only, each row sealed with the one before (a hash chain; Schneier and Kelsey 1998).
 
-A row about a person's answer seals the answer as well, and one about users, grants and passes what these are from then on. So that what is cut off at
+A row about a person's answer seals the answer as well, and one about users, grants, passes, releases, switches, promotions and holds what these are from
+then on. So that what is cut off at
 the end is seen too, the number and seal of the last row are noted in a file beside the database by every run; whoever can write both can still cut
 both, so keep a copy of that file elsewhere.
 """
@@ -18,13 +19,17 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, ins
 
 from endcap.lake.tables import write_synced
 from endcap.ops.database import now
-from endcap.ops.tables import AUDIT, GRANTS, OVERRIDES, PASSES, USERS
+from endcap.ops.tables import AUDIT, GRANTS, OVERRIDES, PASSES, PROMOTIONS, RELEASES, REVIEWER_HOLDS, SWITCHES, USERS
 
 # What the first row is sealed with.
 BEGINNING = "0" * 64
 HEADS = "audit-heads.txt"
-# Who may do what, with what names a row: the last row of the audit that speaks of it seals it.
-ACCESS: dict[Table, tuple[str, ...]] = {USERS: ("name",), GRANTS: ("name", "supplier", "category"), PASSES: ("pass_id",)}
+# Who may do what, and what people let through, switched, put in force and held back, with what names a row: the last row of the audit that speaks of it
+# seals it.
+SEALED: dict[Table, tuple[str, ...]] = {
+    USERS: ("name",), GRANTS: ("name", "supplier", "category"), PASSES: ("pass_id",), RELEASES: ("feed", "date"), SWITCHES: ("switch_id",),
+    PROMOTIONS: ("promotion_id",), REVIEWER_HOLDS: ("hold_id",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,10 @@ def content_of(row: RowMapping) -> str:
     return hashlib.sha256(_text(dict(row)).encode()).hexdigest()
 
 
-def access_of(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> dict[str, str | None]:
-    """The seals of rows of USERS, GRANTS or PASSES by the rows' names, as `record` takes them in its details under 'access'."""
+def seals_of(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> dict[str, str | None]:
+    """The seals of rows of a table of SEALED by the rows' names, as `record` takes them in its details under 'access' (None there: the row is gone)."""
     rows = connection.execute(select(table).where(*conditions)).mappings()
-    return {" ".join([table.name, *(str(row[name]) for name in ACCESS[table])]): content_of(row) for row in rows}
+    return {" ".join([table.name, *(str(row[name]) for name in SEALED[table])]): content_of(row) for row in rows}
 
 
 def note_head(engine: Engine, file: Path) -> None:
@@ -66,7 +71,7 @@ def note_head(engine: Engine, file: Path) -> None:
 
 
 def verify(engine: Engine, heads: Path | None = None) -> Verified:
-    """Compute every seal again, in order, and those of the answers, users, grants and passes that the rows speak of; compare with the `heads` noted."""
+    """Compute every seal again, in order, and those of the answers and all else that the rows speak of; compare with the `heads` noted."""
     before, expected = BEGINNING, 1
     noted, sealed, access = _noted(heads), set[int | None](), dict[str, str | None]()
     with engine.connect() as connection:
@@ -86,7 +91,7 @@ def verify(engine: Engine, heads: Path | None = None) -> Verified:
             before, expected = found["seal"], expected + 1
             sealed.add(details.get("override"))
             access |= details.get("access", {})
-        now_is = {name: seal for table in ACCESS for name, seal in access_of(connection, table).items()}
+        now_is = {name: seal for table in SEALED for name, seal in seals_of(connection, table).items()}
         since = connection.execute(select(AUDIT.c.details_json).where(AUDIT.c.audit_id >= expected)).scalars()  # somebody signed in while we read
         changing = {name for details in since for name in json.loads(details).get("access", {})}
     if noted:
@@ -104,7 +109,7 @@ def _changed_access(sealed: Mapping[str, str | None], now_is: Mapping[str, str |
     for name in sorted(sealed.keys() | now_is.keys()):
         if sealed.get(name) != now_is.get(name):
             how = "removed" if name not in now_is else "altered" if sealed.get(name) else "made"
-            return f"who may do what was changed: {name} was {how} past the product"
+            return f"what the audit sealed was changed: {name} was {how} past the product"
     return ""
 
 

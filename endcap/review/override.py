@@ -33,6 +33,8 @@ SUPPLIERS, RESTORED = "suppliers", "restored"
 _ABOUT: dict[str, ColumnElement[bool]] = {
     "": true(), "offers": OVERRIDES.c.field.is_(None), "category": OVERRIDES.c.field == "category", "value": OVERRIDES.c.field != "category",
 }  # fmt: skip
+# What makes an answer under a key the one that was sent before.
+SENT = ("offer_id", "action", "product_id", "counterpart_offer_id", "reason_code", "note")
 # What others are told of an answer: neither who gave it nor what they noted.
 TOLD = ("action", "offer_id", "product_id", "counterpart_offer_id", "field", "value", "reason_code", "undoes", "group_id")
 
@@ -177,7 +179,7 @@ def _give(
     actor, role = by
     known = connection.execute(select(OVERRIDES).where(OVERRIDES.c.key == one.key)).mappings().first()
     if known is not None:
-        same = (known["actor"], known["offer_id"], known["action"], known["product_id"]) == (actor, one.offer_id, one.action, one.product_id)
+        same = known["actor"] == actor and all(known[name] == getattr(one, name) for name in SENT)
         return Outcome(one.key, "repeated" if same else "reused", known["override_id"], known["action"], known["actor"])
     heavier = _heavier(connection, one, role, now_are.get(one.offer_id, one.identity_hash))
     if heavier is not None:

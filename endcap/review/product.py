@@ -386,11 +386,11 @@ def _checked(home: Kept, field: str, value: str) -> str:
         raise BadInput(f"a product has no field {field!r}", where="review", todo=f"use {', '.join(fields())}")
     cleaned = " ".join(value.split())
     if not cleaned or len(cleaned) > MOST_CHARACTERS or not cleaned.isprintable():
-        raise BadInput(f"the {field} cannot be {value[:40]!r}", where="review", todo=f"write 1 to {MOST_CHARACTERS} printable characters")
+        raise BadInput(f"the {field} cannot be {value[:40]!r}", where=field, todo=f"write 1 to {MOST_CHARACTERS} printable characters")
     if field == "gtin":
         digits, mistake = gtin.normalise(cleaned)
         if digits is None:
-            raise BadInput(f"{cleaned!r} is no GTIN: {mistake}", where="review", todo="copy the digits below the bar code")
+            raise BadInput(f"{cleaned!r} is no GTIN: {gtin.REASONS[mistake or '']}", where=field, todo="copy the digits below the bar code")
         return digits
     if field == "category":
         return _house_category(home, cleaned)
@@ -404,9 +404,16 @@ def _checked(home: Kept, field: str, value: str) -> str:
 def _not_shared(tables: Tables, product_id: str, value: str) -> Check:
     other = "SELECT product_id, title FROM products WHERE state = 'live' AND gtin = ? AND product_id <> ? ORDER BY product_id LIMIT 1"
 
-    def check(_connection: Connection) -> None:
+    said = select(OVERRIDES.c.product_id).where(
+        OVERRIDES.c.field == "gtin", OVERRIDES.c.value == value, OVERRIDES.c.product_id != product_id, OVERRIDES.c.action.in_((SET, LOCK)), not_undone()
+    )
+
+    def check(connection: Connection) -> None:
         for row in tables.rows(other, [value, product_id]):
             raise Shared(value, row["product_id"], row["title"] or row["product_id"])
+        for (its,) in connection.execute(said):  # that no run has taken in yet
+            for row in tables.rows("SELECT title FROM products WHERE state = 'live' AND product_id = ?", [its]):
+                raise Shared(value, its, row["title"] or its)
 
     return check
 

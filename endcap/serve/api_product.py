@@ -177,6 +177,8 @@ def _as_seen(reading: Reading, product_id: str, if_match: str | None) -> Check:
     _live(reading, product_id)
     if if_match is None:
         raise HTTPException(428, "say which version of the product was seen: send its version as If-Match")
+    if if_match.strip() == "*":  # whatever it is by now (RFC 9110, 13.1.1)
+        return lambda _connection: None
     return unchanged_since(reading, product_id, if_match.strip('"').partition(".")[0])
 
 

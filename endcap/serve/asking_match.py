@@ -161,7 +161,7 @@ def _fields(given: answers.Asked) -> dict[str, Any]:
     if given.gtin is not None:
         digits, mistake = gtin.normalise(given.gtin)
         if digits is None:
-            raise BadInput(f"{given.gtin!r} is no GTIN: {mistake}", where="gtin", todo="leave it out or copy the digits below the bar code")
+            raise BadInput(f"{given.gtin!r} is no GTIN: {gtin.REASONS[mistake or '']}", where="gtin", todo="leave it out or copy the digits below the bar code")
         fields["gtin"] = digits
     fields["price"] = None if given.price is None else Decimal(str(given.price)).quantize(Decimal("0.0001"))
     return fields

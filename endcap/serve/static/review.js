@@ -348,9 +348,10 @@ async function undo(offerId = null) {
 
 function putBack(items, undone, offerId) {
   const back = new Set([...items.map((item) => item.offer_id), offerId]);
+  const putOff = state.last.filter(({ item, words }) => back.has(item.offer_id) && words === DID.skip).length; // which went on waiting
   state.items = [...items, ...state.items.filter((item) => !back.has(item.offer_id))];
   state.last = state.last.filter(({ item }) => !back.has(item.offer_id));
-  fewer(-undone);
+  fewer(putOff - undone);
   state.undone += undone;
   rail();
   show();
