@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Message
 
 from endcap.serve.app import make_app
-from endcap.serve.cursors import cursor_of, read_cursor
+from endcap.serve.cursors import Place, cursor_of, read_cursor
 from endcap.serve.limits import AT_ONCE, MOST_BODY_BYTES, Limits
 from endcap.serve.log_lines import OneLine
 from endcap.serve.sample_catalog import SampleGate, SampleHome
@@ -126,8 +126,10 @@ def test_what_is_known_already_is_not_sent_again(client: TestClient) -> None:
 def test_a_cursor_goes_through_every_row_once_and_nothing_else_is_a_cursor(client: TestClient) -> None:
     assert client.get("/api/v1/products").json()["next"] is None, "one page has no next"
     place = cursor_of("s1", 50)
-    assert read_cursor(place) == ("s1", 50)
+    assert read_cursor(place) == Place("s1", 50, ())
     for wrong in ("x", "%%%", cursor_of("s1", -1), json.dumps(["s1", 5]), cursor_of("s1", 2**50)):
         answer = client.get("/api/v1/products", params={"cursor": wrong})
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid"), wrong
-    assert client.get("/api/v1/products", params={"cursor": cursor_of("nowhere", 0)}).status_code == 404
+    assert client.get("/api/v1/products", params={"cursor": cursor_of("nowhere", 0, ("", ""))}).status_code == 404
+    other = client.get("/api/v1/products", params={"cursor": cursor_of("nowhere", 0, ("ssd", "")), "q": "laptop"})
+    assert other.status_code == 422 and "of another search" in other.json()["error"]["message"]

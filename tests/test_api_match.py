@@ -284,6 +284,8 @@ def test_openrefine_reads_the_manifest_reconciles_and_extends(refine: tuple[Test
     }
     answer = client.post(RECONCILE, params={"token": token}, data={"queries": json.dumps(queries)}).json()
     assert answer.keys() == queries.keys()
+    blank = client.post(RECONCILE, params={"token": token}, data={"queries": json.dumps({"q0": {"query": "  "}, "q1": queries["q0"]})}).json()
+    assert blank["q0"]["result"] == [] and blank["q1"]["result"] == answer["q0"]["result"], "an empty cell leaves the others alone"
     right = 0
     for number, row in enumerate(linked[:20]):
         results = answer[f"q{number}"]["result"]

@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from endcap.problems import BadInput
+
 CODE = "automation_off"
 
 _IN_SCOPE = {
@@ -46,6 +48,8 @@ def key_of(off: Mapping[str, str]) -> str:
 def offers_in(con: duckdb.DuckDBPyConnection, scope: str) -> list[str]:
     """Live offers of a scope as switches name it, in order."""
     kind, _colon, name = scope.partition(":")
+    if kind not in _IN_SCOPE:
+        raise BadInput(f"{scope[:80]!r} is no scope of a switch", where="switches", todo="it came past the product: see `endcap audit verify`")
     query = f"SELECT DISTINCT offer_id FROM ({_IN_SCOPE[kind]}) SEMI JOIN offers USING (offer_id) ORDER BY offer_id"
     return [row[0] for row in con.execute(query, {} if kind == "*" else {"name": name}).fetchall()]
 

@@ -51,14 +51,15 @@ def overview(request: Request, reading: Pinned) -> answers.Overview:
 @ROUTER.get("/products")
 def products(
     request: Request, reading: Pinned, q: Search = "", category: Annotated[str, Query(max_length=400)] = "", page: Page = 1,
-    cursor: Annotated[str, Query(max_length=200, description="`next` of the answer before: the rows after it, of the snapshot that one was read from.")] = "",
+    cursor: Annotated[str, Query(max_length=4000, description="`next` of the answer before: the rows after it, of that snapshot and that search.")] = "",
 ) -> answers.ProductList:  # fmt: skip
     """Live products, searched and paged; by cursor a whole list is one snapshot's, whatever is published meanwhile."""
     if cursor:
-        snapshot_id, offset = read_cursor(cursor)
-        reading, page = as_of(request, snapshot_id or ""), offset // asking.ROWS_A_PAGE + 1
+        place = read_cursor(cursor, (q, category))
+        reading, page = as_of(request, place.snapshot_id or ""), place.offset // asking.ROWS_A_PAGE + 1
+        q, category = place.search
     found = asking.products(reading, q, category, page)
-    found.next = cursor_of(reading.snapshot_id, page * asking.ROWS_A_PAGE) if page < found.pages else None
+    found.next = cursor_of(reading.snapshot_id, page * asking.ROWS_A_PAGE, (q, category)) if page < found.pages else None
     return found
 
 

@@ -115,8 +115,10 @@ def _reconcile(reading: Reading, queries: dict[str, Any]) -> dict[str, Any]:
 
 def _candidates(reading: Reading, key: str, query: Any) -> list[dict[str, Any]]:
     asked = _asked(key, query)
+    if asked is None:
+        return []
     found, titles = asking_match.decide_of(reading, asked)
-    limit = query.get("limit") if isinstance(query.get("limit"), int) and query["limit"] > 0 else 10
+    limit = query["limit"] if type(query.get("limit")) is int and query["limit"] > 0 else 10
     shown = [one for one in found.near if one.product_id in titles][:limit]
     return [
         {
@@ -127,10 +129,15 @@ def _candidates(reading: Reading, key: str, query: Any) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _asked(key: str, query: Any) -> answers_match.Asked:
-    """A query with its properties as an offer; what is no value of its field is left out rather than refused, as the standard asks."""
-    if not isinstance(query, dict) or not isinstance(query.get("query"), str) or not query["query"].strip():
+def _asked(key: str, query: Any) -> answers_match.Asked | None:
+    """A query with its properties as an offer; what is no value of its field is left out rather than refused, as the standard asks.
+
+    None where its text is blank: clients send the empty cells of a table along with the others.
+    """
+    if not isinstance(query, dict) or not isinstance(query.get("query"), str):
         raise BadInput(f"{key} has no text to look for", where="reconciliation", todo='send {"query": "..."}')
+    if not query["query"].strip():
+        return None
     fields: dict[str, Any] = {"title": query["query"][:2000]}
     told = query.get("properties")
     for one in told if isinstance(told, list) else []:

@@ -14,7 +14,7 @@ async function ask(path, body, more = {}) {
   try {
     const answer = await fetch(path, given);
     const told = await answer.json();
-    return answer.ok ? told : { mistake: `${told.error.message}. ${told.error.hint ?? ""}`, status: answer.status, words: told.error.message, other: told.error.hint?.match(/\/p\/[^\s:]+/)?.[0] };
+    return answer.ok ? told : { mistake: `${sentence(told.error.message)} ${sentence(told.error.hint ?? "")}`.trim(), status: answer.status, words: told.error.message, other: told.error.hint?.match(/\/p\/[^\s:]+/)?.[0] };
   } catch {
     return { mistake: "The server does not answer; nothing was stored." };
   }
@@ -130,6 +130,10 @@ async function done(answer, words, dialog) {
   $("said").textContent = `${words}. ${$("said").textContent}`;
 }
 
+function sentence(text) {
+  return text && `${text[0].toUpperCase()}${text.slice(1).replace(/\.+$/, "")}.`;
+}
+
 async function foresee(title, path, body, tell) {
   const foreseen = await ask(`${path}/preview`, body);
   if (foreseen.mistake) return notice(foreseen.mistake);
@@ -141,6 +145,7 @@ async function foresee(title, path, body, tell) {
     ...foreseen.contradictions.map((one) => el("p", { class: "notice conflicts" }, one)));
   $("change-do").onclick = async () => done(await ask(path, { ...body, key: crypto.randomUUID(), note: $("change-note").value }), title, "change");
   if (!$("change").open) $("change").showModal();
+  $("change-note").focus();
 }
 
 function offers(n) {

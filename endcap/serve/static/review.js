@@ -294,7 +294,7 @@ async function showDecided() {
   const answers = await mine(HISTORY);
   const lines = answers.map((one) => el("tr", {}, el("td", { class: "nowrap quiet" }, `${one.at.slice(0, 10)} ${one.at.slice(11, 16)} UTC`), el("th", { scope: "row", class: "nowrap" }, DID[one.action]),
     el("td", { class: "text", dir: "auto" }, one.title ?? one.offer_id), el("td", { class: "r" }, one.standing ? el("button", { value: one.offer_id }, "Reopen") : el("span", { class: "quiet" }, "taken back"))));
-  const made = dialog("decided", { "aria-labelledby": "decided-title" }, el("h2", { id: "decided-title" }, "What you decided"),
+  const made = dialog("decided", { "aria-labelledby": "decided-title" }, el("h2", { id: "decided-title", tabindex: "-1", autofocus: "" }, "What you decided"),
     lines.length ? el("div", { class: "wide", tabindex: "0", role: "group", "aria-labelledby": "decided-title" }, el("table", {}, el("tbody", {}, ...lines))) : el("p", { class: "quiet" }, "Nothing yet. What you decide is listed here, the newest first."),
     el("menu", {}, el("button", { value: "" }, "Close")));
   made.addEventListener("close", () => made.returnValue && undo(made.returnValue));
