@@ -193,6 +193,33 @@ def test_two_people_where_the_settings_say_so(home: Home, replay: Replay) -> Non
     assert proposals.accept(home, other, actor="ann")["state"] == "accepted", "of other kinds nothing was said"
 
 
+def test_who_wrote_it_cannot_make_another_its_owner_and_accept_it(home: Home, replay: Replay) -> None:
+    governed(home, second_person=["threshold"])
+    number = proposed(home)
+    file = home.catalog.root / "proposals" / "0001-ask-later.md"
+    was = file.read_text()
+    assert "owner: ann\n" in was
+    file.write_text(was.replace("owner: ann\n", "owner: zed\n"))
+    for actor in ("ann", "ben"):
+        with pytest.raises(BadInput, match=r"is ann's: its file names zed as the owner .*0001-ask-later.md"):
+            proposals.accept(home, number, actor=actor)
+    file.write_text(was.replace("owner: ann\n", "").replace("review: 0.5", "review: 0.4"))
+    with pytest.raises(BadInput, match="ann's own"):
+        proposals.accept(home, number, actor="ann")
+    row = proposals.accept(home, number, actor="ben")
+    assert (row["owner"], row["details"]["set"]) == ("ann", {"review": 0.4})
+    assert [step["actor"] for step in row["steps"]] == ["ann", "ann", "ben"], "an edit is noted with the name of who gave the command"
+    named = int(proposals.propose(home, checked(head_of(owner="zed"), where="test"), actor="ann")["proposal_id"])
+    with pytest.raises(BadInput, match="ann's own"):
+        proposals.accept(home, named, actor="ann")
+    governed(home, second_person=[])
+    proposals.accept(home, named, actor="Ann")
+    proposals.validate(home, named, actor="ann")
+    governed(home, second_person=["threshold"])
+    with pytest.raises(BadInput, match="Ann accepted a proposal of their own"):
+        promotion.promote(home, named, actor="ann")
+
+
 # --- the gate -------------------------------------------------------------------------------------------------------
 
 

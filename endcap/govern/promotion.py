@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from endcap.decide.in_force import in_force
 from endcap.decide.policy import policy_id
 from endcap.govern import evidence, postmortems
-from endcap.govern.proposals import OWN, RUNNING, after_days, all_proposals, check_unedited, note, proposal, step, supersede
+from endcap.govern.proposals import OWN, RUNNING, after_days, all_proposals, behind, check_unedited, note, proposal, step, supersede
 from endcap.govern.switches import check_known, check_scope
 from endcap.learn import promote as record_of
 from endcap.learn.watch import Breach, check
@@ -181,8 +181,8 @@ def _check(home: Home, row: dict[str, Any]) -> None:
     accepted, validated = evidence.last_of(sealed, "accepted"), evidence.last_of(sealed, "validated")
     if accepted is None or validated is None:
         raise BadInput("it was never accepted and validated", where=where, todo=f"`endcap proposals accept {number}`, then `endcap validate {number}`")
-    if row["kind"] in home.catalog.govern.second_person and accepted["actor"].casefold() == str(row["owner"]).casefold():
-        raise BadInput(f"{row['owner']} accepted a proposal of their own", where=where, todo="let another person accept it")
+    if row["kind"] in home.catalog.govern.second_person and accepted["actor"].casefold() in behind(row, sealed):
+        raise BadInput(f"{accepted['actor']} accepted a proposal of their own", where=where, todo="let another person accept it")
     check_unedited(home, row)
     _check_evidence(home, row, validated, where)
 

@@ -90,8 +90,8 @@ def accept(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> dic
 
     Raises BadInput in another state than proposed, where the file is gone or has mistakes, or where the owner may not accept it.
     """
-    row = _taken_from_file(home, proposal(home, proposal_id))
-    if row["kind"] in home.catalog.govern.second_person and actor.casefold() == str(row["owner"]).casefold():
+    row = _taken_from_file(home, proposal(home, proposal_id), actor)
+    if row["kind"] in home.catalog.govern.second_person and actor.casefold() in behind(row, row["steps"]):
         raise BadInput(
             f"proposal {proposal_id} is {actor}'s own", where="govern.second_person", todo=f"let another person accept it: a {row['kind']} takes two people"
         )
@@ -158,6 +158,11 @@ def note(connection: Connection, row: dict[str, Any], actor: str, reason: str, d
     _seal(connection, row["proposal_id"], row["state"], actor, reason, {**details, "note": True})
 
 
+def behind(row: dict[str, Any], steps: list[dict[str, Any]]) -> set[str]:
+    """Whose own a proposal is, names in lower case: its owner, and whoever wrote it down, who may have named another owner in its file."""
+    return {str(row["owner"]).casefold(), *(str(one["actor"]).casefold() for one in steps[:1])}
+
+
 def check_unedited(home: Home, row: dict[str, Any]) -> None:
     """Raise BadInput where a proposal's file says something else than was accepted."""
     with home.engine.connect() as connection:
@@ -212,8 +217,8 @@ def _details(head: Head) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _taken_from_file(home: Home, row: dict[str, Any]) -> dict[str, Any]:
-    """The proposal as its file says it now, the row brought up to it."""
+def _taken_from_file(home: Home, row: dict[str, Any], actor: str) -> dict[str, Any]:
+    """The proposal as its file says it now, the row brought up to it by whoever gives the command. Raises BadInput where the file names another owner."""
     name, proposal_id = row["details"]["file"], row["proposal_id"]
     _check_next(row, "accepted")
     text = _text_of(home, name)
@@ -222,13 +227,16 @@ def _taken_from_file(home: Home, row: dict[str, Any]) -> dict[str, Any]:
     if text == row["text"]:
         return row
     head = read_text(text, where=f"proposals/{name}")
-    given = {**head.model_dump(exclude_none=True), "owner": head.owner or row["owner"]}
+    if head.owner not in ("", row["owner"]):
+        todo = "set it back; another owner writes a proposal of their own"
+        raise BadInput(f"proposal {proposal_id} is {row['owner']}'s: its file names {head.owner} as the owner", where=f"proposals/{name}", todo=todo)
+    given = {**head.model_dump(exclude_none=True), "owner": row["owner"]}
     changed = _row(given, head, _artefact(home, head), text, row["automatic"])
     changed = {name: value for name, value in changed.items() if name not in ("state", "created_at")}
     changed["details_json"] = json.dumps({**_details(head), "file": name}, sort_keys=True)
     with writing(home.engine) as connection:
         connection.execute(update(PROPOSALS).values(changed).where(PROPOSALS.c.proposal_id == proposal_id))
-        note(connection, row, given["owner"], "its file was edited", {"text": evidence.hash_of(text), "artefact": changed["artefact"]})
+        note(connection, row, actor, "its file was edited", {"text": evidence.hash_of(text), "artefact": changed["artefact"]})
     return proposal(home, proposal_id)
 
 
