@@ -17,7 +17,7 @@ import duckdb
 from sqlalchemy import insert, select, update
 
 from endcap import schema
-from endcap.decide.promised import AUDIT
+from endcap.decide.promised import AUDIT, HELD
 from endcap.learn.verdict import mcnemar
 from endcap.learn.watch import fisher
 from endcap.ops.database import now, writing
@@ -293,7 +293,7 @@ def _calibration(con: duckdb.DuckDBPyConnection) -> Iterator[Alarm]:
             FROM overrides o JOIN snapshots s USING (snapshot_id)
             JOIN decisions_log d ON d.offer_id = o.offer_id AND d.kind = 'product' AND d.run <= s.run AND d.decided_by = 'machine'
             WHERE o.reason_code = '{AUDIT}' AND o.action IN ('same', 'other', 'different', 'new')
-              AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)
+              AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) AND o.actor NOT IN ({HELD})
             QUALIFY row_number() OVER (PARTITION BY o.override_id ORDER BY d.run DESC) = 1 ORDER BY o.override_id DESC LIMIT {2 * LEAST_AUDITS})
         SELECT count(*), count(*) FILTER (CASE WHEN decided = 'linked' THEN same ELSE NOT same OR NOT {_FOUNDED_AGAIN} END), coalesce(avg(confidence), 0)
         FROM judged WHERE decided IN ('linked', 'new_product')

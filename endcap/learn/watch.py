@@ -2,8 +2,9 @@
 
 Models, policies and what is known of categories are watched: only a promotion or a canary, never what was gone back to. Evidence counts from the
 first run that all that is in force decided together, so that what was put in force last is the first to be blamed; each sign needs numbers that
-chance does not give. So nothing flips to and fro: after a rollback there is nothing to watch until a person promotes again, and `may_return` keeps
-endcap itself from promoting the same artefact a second time. Mappings and taxonomies are not watched: guards hold a delivery that they spoil.
+chance does not give, and answers that are held back give none. So nothing flips to and fro: after a rollback there is nothing to watch until a
+person promotes again, and `may_return` keeps endcap itself from promoting the same artefact a second time. Mappings and taxonomies are not watched:
+guards hold a delivery that they spoil.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import duckdb
 
 from endcap import schema
-from endcap.decide.promised import AUDIT
+from endcap.decide.promised import AUDIT, HELD
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
 from endcap.settings import Policy
@@ -142,7 +143,7 @@ _JUDGED = f"""
     WITH said AS (
         SELECT o.override_id, o.offer_id, o.counterpart_offer_id, o.product_id, o.action, s.run FROM overrides o JOIN snapshots s USING (snapshot_id)
         WHERE o.reason_code = '{AUDIT}' AND o.action IN ('same', 'different', 'new', 'other') AND s.run >= $first
-          AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL)),
+          AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) AND o.actor NOT IN ({HELD})),
     judged AS (
         SELECT said.*, d.action AS decided, d.run AS decided_in, d.model, d.policy FROM said JOIN decisions_log d
           ON d.offer_id = said.offer_id AND d.kind = 'product' AND d.run <= said.run AND d.decided_by = 'machine'
@@ -165,13 +166,14 @@ def _audits(con: duckdb.DuckDBPyConnection, watched: Watched, policy: Policy) ->
         yield words, {"audits": n, "wrong": wrong, "bound": round(bound, 4), "floor": floor}
 
 
-_ESCAPES = """
+_ESCAPES = f"""
     WITH steps AS (
         SELECT offer_id, action, product_id, decided_by, model, lead(run) OVER each AS run_after, lead(decided_by) OVER each AS decided_after,
-               lead(product_id) OVER each AS product_after
+               lead(product_id) OVER each AS product_after, coalesce(lead(override_id) OVER each, 0) AS override_after
         FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)),
     automatic AS (
-        SELECT offer_id, model = $model AS tried, coalesce(decided_after = 'person' AND product_after IS DISTINCT FROM product_id, false) AS escaped
+        SELECT offer_id, model = $model AS tried, coalesce(decided_after = 'person' AND product_after IS DISTINCT FROM product_id, false)
+               AND override_after NOT IN (SELECT override_id FROM overrides WHERE actor IN ({HELD})) AS escaped
         FROM steps WHERE decided_by = 'machine' AND action IN ('linked', 'new_product') AND (run_after IS NULL OR run_after >= $first)),
     control AS (SELECT * FROM automatic WHERE offer_id NOT IN (SELECT offer_id FROM automatic WHERE tried))
     SELECT (SELECT count(DISTINCT offer_id) FROM automatic WHERE tried), (SELECT count(DISTINCT offer_id) FROM automatic WHERE tried AND escaped),
@@ -225,14 +227,14 @@ def _suspicion(con: duckdb.DuckDBPyConnection, watched: Watched, _policy: Policy
         yield f"its first run looks too good or too bad to be true: {', '.join(sorted(fresh))}", {"suspicions": sorted(fresh)}
 
 
-_CORRECTED = """
+_CORRECTED = f"""
     WITH wrote AS (SELECT offer_id, bool_or(run >= $first) AS fresh FROM decisions_log
                    WHERE kind = 'category' AND action = 'accepted' AND decided_by = 'machine' AND NOT gone GROUP BY offer_id),
          placed AS (SELECT d.product_id, bool_or(w.fresh) AS fresh FROM wrote w JOIN decisions d ON d.offer_id = w.offer_id AND d.kind = 'product'
                     WHERE d.product_id IS NOT NULL GROUP BY d.product_id),
          corrected AS (SELECT DISTINCT o.product_id FROM overrides o JOIN snapshots s USING (snapshot_id)
                        WHERE o.field = 'category' AND o.action = 'set' AND o.value IS DISTINCT FROM o.said AND s.run >= $first
-                         AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL))
+                         AND o.override_id NOT IN (SELECT undoes FROM overrides WHERE undoes IS NOT NULL) AND o.actor NOT IN ({HELD}))
     SELECT count(*) FILTER (fresh), count(*) FILTER (fresh AND c.product_id IS NOT NULL), count(*) FILTER (NOT fresh),
            count(*) FILTER (NOT fresh AND c.product_id IS NOT NULL) FROM placed LEFT JOIN corrected c USING (product_id)
 """
