@@ -281,3 +281,11 @@ def test_a_pattern_that_is_none_is_a_mistake_of_the_settings(tmp_path: Path) -> 
     file.write_text(file.read_text(encoding="utf-8").replace("brand: Marke", "brand: {path: Marke, ignore: '('}"), encoding="utf-8")
     ran = endcap("run", "--dir", tmp_path)
     assert ran.code == 2 and "feeds.acme.fields.brand" in one_sentence(ran) and "regular expression" in one_sentence(ran)
+
+
+def test_words_that_are_not_utf_8_end_in_a_sentence(tmp_path: Path) -> None:
+    folder = make(tmp_path, GOOD.encode())
+    assert endcap("run", "--dir", folder).code == 0
+    ran = endcap("switch", "off", "*", "--reason", "gr\udcf6\udcdfer", "--dir", folder)
+    assert ran.code == 2 and "is not UTF-8" in one_sentence(ran)
+    assert endcap("switch", "list", "--dir", folder, "--json").json["switches"] == []

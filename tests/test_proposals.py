@@ -154,6 +154,22 @@ def test_an_edit_counts_until_it_is_accepted_and_is_refused_from_then_on(home: H
     assert proposals.validate(home, number, actor="ann")["state"] == "validated"
 
 
+@pytest.mark.parametrize("content", [b"gr\xf6\xdfer", b"\x90\xff", "a BOM of two bytes".encode("utf-16"), b"a\0b"])
+def test_a_file_that_is_no_text_is_refused_in_one_sentence(home: Home, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "words.txt"
+    file.write_bytes(content)
+    promotion.break_glass(home, another_model(home), actor="ann", reason="prices are wrong")
+    for words in (("postmortem", "1", "--close", "--text", str(file)), ("propose", str(file))):
+        told = typed(home, *words).exception
+        assert isinstance(told, BadInput) and "cannot be read" in told.what and "words.txt" in told.where, told
+    assert postmortems.postmortem(home, 1)["closed_at"] is None
+    assert "cannot be read" in str(typed(home, "postmortem", "1", "--close", "--text", str(tmp_path / "none.txt")).exception)
+    number = proposed(home)
+    (home.catalog.root / "proposals" / "0001-ask-later.md").write_bytes(content)
+    with pytest.raises(BadInput, match=r"cannot be read.*proposals/0001-ask-later.md"):
+        proposals.accept(home, number, actor="ben")
+
+
 # --- states ---------------------------------------------------------------------------------------------------------
 
 

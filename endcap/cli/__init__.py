@@ -41,6 +41,11 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"endcap: {error.filename or 'a file'} cannot be used: {error.strerror or error}; name another, or mend it.", err=True)
         sys.exit(2)
+    except UnicodeEncodeError as error:
+        if error.encoding != "utf-8":  # a terminal that has no such letters
+            raise
+        typer.echo(f"endcap: what was given cannot be kept ({error.object[:80]!r}): it is not UTF-8; write it in UTF-8 and run again.", err=True)
+        sys.exit(2)
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("duckdb", "_duckdb", "sqlalchemy"):
             raise

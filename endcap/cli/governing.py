@@ -233,6 +233,7 @@ def postmortem(
 ) -> None:
     """List postmortems, show one with what was filled in, or close it with what was learned."""
     from endcap.govern import postmortems
+    from endcap.govern.written import read_written
     from endcap.ops.home import Home
     from endcap.problems import BadInput
 
@@ -251,7 +252,7 @@ def postmortem(
     if close:
         if text is None:
             raise BadInput("closing a postmortem needs its text", where="--text", todo="name the file that says what was learned")
-        row = postmortems.close(home_, number, actor=actor(by), text=text.read_text(encoding="utf-8"))
+        row = postmortems.close(home_, number, actor=actor(by), text=read_written(text, "what was learned"))
     else:
         row = postmortems.postmortem(home_, number)
     if as_json:

@@ -13,6 +13,7 @@ from endcap.decide import in_force
 from endcap.decide.policy import policy_id
 from endcap.govern import evidence
 from endcap.govern.proposal_files import GIVEN_BY, Head, as_text, name_of, path_of, read_text
+from endcap.govern.written import read_written
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake.tables import write_synced
 from endcap.learn.promote import check_readable
@@ -65,10 +66,7 @@ def propose(home: Home, head: Head, *, actor: str, body: str = "", automatic: bo
 
 def propose_file(home: Home, file: Path, *, actor: str) -> dict[str, Any]:
     """As `propose`, from a person's file. Raises BadInput where it is missing or no proposal, and BadSettings with all its mistakes."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"the proposal cannot be read: {error}", where=str(file), todo="name a text file in UTF-8") from None
+    text = read_written(file, "the proposal")
     head = read_text(text, where=str(file))
     return propose(home, head, actor=actor, body=text.replace("\r\n", "\n").split("\n---", 1)[1].lstrip("-").strip())
 
@@ -241,10 +239,9 @@ def _taken_from_file(home: Home, row: dict[str, Any], actor: str) -> dict[str, A
 
 
 def _text_of(home: Home, name: str) -> str | None:
-    try:
-        return path_of(home.catalog.root, name).read_text(encoding="utf-8") if name else None
-    except (OSError, UnicodeDecodeError):
-        return None
+    """The text of a proposal's file; None where it is gone. Raises BadInput where it is no text in UTF-8."""
+    path = path_of(home.catalog.root, name)
+    return read_written(path, "the proposal", where=f"proposals/{name}") if name and path.is_file() else None
 
 
 def _check_next(row: dict[str, Any], state: str) -> None:
