@@ -32,7 +32,7 @@ WIDTH = 150
 _PART = re.compile(r"^```console\n\$ (?P<command>(?:.*\\\n)*.*)\n(?P<output>(?:.*\n)*?)```$|^```\w+ (?P<file>\S+)\n(?P<content>(?:.*\n)*?)```$|^<!-- people: (?P<people>.*) -->$", re.M)  # fmt: skip  # noqa: E501
 # What differs from day to day, from person to person and with every other model; the words around stay.
 _OFFERS = re.compile(r"\b[a-z-]+:[\w-]*\d\b,?")
-_VARIES = re.compile(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?|s\d{4}-[0-9a-f]{12}|\b[0-9a-f]{12}\b|\bP[A-Z0-9]{12}\b|[-+]?\d[\d,.]*\d|[-+]?\d")
+_VARIES = re.compile(r"@[0-9a-f]{12}[.\w]+|\d{4}-\d\d-\d\d(T[\d:]+Z)?|s\d{4}-[0-9a-f]{12}|\b[0-9a-f]{12}\b|\bP[A-Z0-9]{12}\b|[-+]?\d[\d,.]*\d|[-+]?\d")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert
 from tried import audited, challenger, content, home_of, places, truth_of
 
+from endcap.learn.labels import hold
 from endcap.learn.planned import Plan
 from endcap.learn.validate import validate
 from endcap.learn.verdict import HOLD, NOT_EVALUABLE, ROLLBACK, SHIP
@@ -52,6 +53,23 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     with home.connect() as con:
         rows = con.execute("SELECT verdict, figures_json FROM trials WHERE trial_id = ?", [better.trial_id]).fetchall()
     assert len(rows) == 1 and json.loads(rows[0][1])["cases"] == figures["cases"]
+
+
+def test_a_validation_after_labels_were_held_back_is_a_trial_of_its_own(copy_of_demo: Path) -> None:
+    """Else the verdict would rest on other figures than the gate, the page and the audit hold."""
+    home = home_of(copy_of_demo)
+    judged = audited(home, 60, actor="rog")
+    audited(home, 40)
+    artefact = challenger(home)
+    first = validate(home, "match", artefact, seed=7)
+    hold(home, "rog", held=True, actor="ann", reason="lies")
+    second = validate(home, "match", artefact, seed=7)
+    assert second.figures["cases"] <= first.figures["cases"] - judged + 5 and second.trial_id != first.trial_id
+    with home.connect() as con:
+        kept = {name: json.loads(figures) for name, figures in con.execute("SELECT trial_id, figures_json FROM trials").fetchall()}
+    assert (kept[first.trial_id], kept[second.trial_id]) == (first.figures, second.figures)
+    hold(home, "rog", held=False, actor="ann", reason="it was somebody else")
+    assert validate(home, "match", artefact, seed=7).trial_id == first.trial_id
 
 
 def test_a_closed_loop_that_would_fail_again_blocks(copy_of_demo: Path) -> None:

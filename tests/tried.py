@@ -87,13 +87,13 @@ def spoken_of(home: Home) -> set[str]:
     return {one for row in rows for one in (row["offer_id"], row["counterpart_offer_id"]) if one}
 
 
-def audited(home: Home, count: int) -> int:
+def audited(home: Home, count: int, *, actor: str = "tester") -> int:
     """Answer that many audits by the truth; out: how many there were."""
     truth = truth_of(home)
     with home.connect() as con:
         items = draw(con, count, seed=7)
     for one in items:
-        answer_audit(home, one, same=truly(one, truth), actor="tester")
+        answer_audit(home, one, same=truly(one, truth), actor=actor)
     return len(items)
 
 

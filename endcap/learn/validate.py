@@ -5,6 +5,7 @@ Nothing is written but the trial. Cases are audits, and answers whose products t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import defaultdict
@@ -80,8 +81,11 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO
             shoppers, everywhere = _shoppers(con, champion, challenger, overrides)
             judgement, figures = _judge(con, champion, challenger, overrides, plan, everywhere)
             figures["shoppers"] = shoppers
-        figures |= {"seed": seed, "cpu_s": round(time.process_time() - started, 2), "kind": kind}
-        trial_id = f"{kind}-{artefact}@{manifest.content_hash[:12]}.{home.override_sequence()}{plan.key}"
+        figures |= {"seed": seed, "kind": kind}
+        # By what was found too: the same data may be judged by fewer people's answers, or by other closed loops, than before.
+        found_key = hashlib.sha256(json.dumps([champion.artefact, judgement.verdict, figures], sort_keys=True).encode()).hexdigest()[:8]
+        trial_id = f"{kind}-{artefact}@{manifest.content_hash[:12]}.{home.override_sequence()}{plan.key}.{found_key}"
+        figures["cpu_s"] = round(time.process_time() - started, 2)
         found = Validation(trial_id, kind, artefact, champion.artefact, snapshot_id_of(manifest), judgement.verdict, figures)
         _keep(home, manifest, found)
         return found
@@ -190,7 +194,7 @@ def _told(case: Case, pair: tuple[str, str]) -> dict[str, Any]:
 
 
 def _keep(home: Home, manifest: Manifest, found: Validation) -> None:
-    """Write the row of trials; the same on the same data by the same plan is one row."""
+    """Write the row of trials; what found the same on the same data by the same plan is one row."""
     lake = Lake(home.lake_folder, manifest)
     lake.restore()
     trial = schema.Trial(
