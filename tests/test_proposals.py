@@ -355,6 +355,40 @@ def test_a_verdict_is_overruled_by_a_person_with_a_reason_or_by_two(home: Home, 
     assert promotion.overruled_by(steps, proposals.proposal(home, number)["trial_id"]) == ["ann", "ben"]
 
 
+def _overrules(home: Home, number: int) -> int:
+    return sum("overruled" in step for step in proposals.proposal(home, number)["steps"])
+
+
+def test_what_is_refused_overrules_nothing(home: Home, replay: Replay) -> None:
+    replay.verdict = "HOLD"
+    for about, asked, words in (
+        (of_model(home), {"stage": "canary", "scope": "share:2"}, "is no scope"), (of_model(home), {"stage": "canary", "scope": "feed:nope"}, "no feed"),
+        (of_model(home), {"stage": "canary"}, "is no scope"), (of_model(home), {"stage": "shadow", "scope": "feed:one"}, "only a canary has a scope"),
+        (of_model(home), {"scope": "feed:one"}, "only a canary has a scope"), ({}, {"stage": "canary", "scope": "feed:one"}, "cannot run beside"),
+        ({**of_model(home), "artefact": home.champion("match")}, {}, "is the champion already"),
+    ):  # fmt: skip
+        number = validated(home, **about)
+        with pytest.raises(BadInput, match=words):
+            promotion.promote(home, number, actor="tom", reason="x", overrule=True, **asked)
+        assert _overrules(home, number) == 0, words
+
+
+def test_two_people_overrule_a_verdict_for_the_same(home: Home, replay: Replay) -> None:
+    replay.verdict = "HOLD"
+    governed(home, second_person=["overrule"])
+    first, number = home.champion("match"), validated(home, **of_model(home))
+    canary = {"stage": "canary", "scope": "feed:one"}
+    for actor, asked in (("tom", canary), ("ben", {}), ("amy", {"stage": "canary", "scope": "share:0.5"})):
+        with pytest.raises(Held, match="takes two people"):
+            promotion.promote(home, number, actor=actor, reason="x", overrule=True, **asked)
+    assert home.champion("match") == first and home.on_trial("match") is None
+    promotion.promote(home, number, actor="ben", reason="x", overrule=True, **canary)
+    assert home.champion("match") == first and _overrules(home, number) == 4
+    assert evidence.words_of(proposals.proposal(home, number)["steps"][3]) == "verdict HOLD overruled for a canary of feed:one by tom: x"
+    promotion.promote(home, number, actor="tom", reason="x", overrule=True)
+    assert home.champion("match") != first
+
+
 @pytest.mark.parametrize("verdict", ["INVALID", "ROLLBACK"])
 def test_what_could_not_be_measured_cannot_be_overruled(home: Home, replay: Replay, verdict: str) -> None:
     replay.verdict = verdict

@@ -51,7 +51,7 @@ def words_of(step: dict[str, Any]) -> str:
     """One step as a person reads it: what happened, by whom and why."""
     what = str(step["state"])
     if step.get("overruled"):
-        what = f"verdict {step['overruled']} overruled"
+        what = f"verdict {step['overruled']} overruled" + _tried(step)
     elif step.get("note"):
         what = "noted"
     elif step.get("stopped"):
@@ -61,6 +61,13 @@ def words_of(step: dict[str, Any]) -> str:
     elif step.get("scope"):
         what = f"{what} for {step['scope']}"
     return f"{what} by {step['actor']}" + (f": {step['reason']}" if step["reason"] else "")
+
+
+def _tried(step: dict[str, Any]) -> str:
+    """What a verdict was overruled for, where that is no promotion."""
+    if step.get("stage") in (None, "promote"):
+        return ""
+    return f" for a {step['stage']}" + (f" of {step['scope']}" if step.get("scope") else "")
 
 
 def last_of(steps: list[dict[str, Any]], state: str) -> dict[str, Any] | None:

@@ -41,20 +41,17 @@ def promote(
     """
     row = _named(home, named)
     _check(home, row)
-    _check_verdict(home, row, stage, actor=actor, reason=reason, overrule=overrule)
-    if stage == "canary":
-        check_scope(scope or "", canary=True)
-        check_known(home, scope or "")
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
-    if stage != "promote" and kind not in ON_TRIAL:
-        todo = f"only a matching model can; `endcap validate {row['proposal_id']}` shows what would change"
-        raise BadInput(f"a {kind} cannot run beside the champion", where=f"--{stage}", todo=todo)
+    _check_stage(home, row, stage, scope)
     champion = _champion(home, kind)
     if artefact == champion:
         raise BadInput(f"{artefact} is the champion already", where=stage, todo="see `endcap model history`")
     record_of.check_readable(home, kind, artefact)
+    overruled = _overruled(home, row, stage, scope, actor=actor, reason=reason, overrule=overrule)
     before = _figures_now(home) if stage == "promote" else None
     with writing(home.engine) as connection:
+        if overruled:
+            note(connection, row, actor, reason, overruled)
         if stage == "promote":
             _stand_down(home, connection, _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} is promoted"), besides=row["proposal_id"])
             supersede(home, kind, by=row["proposal_id"], actor=actor, connection=connection, automatic_only=False)
@@ -216,10 +213,25 @@ def _check_state(row: dict[str, Any]) -> None:
     raise BadInput(f"proposal {number} is {row['state']}", where="promote", todo=todo.get(row["state"], "write another one with `endcap propose`"))
 
 
-def _check_verdict(home: Home, row: dict[str, Any], stage: str, *, actor: str, reason: str, overrule: bool) -> None:
-    """A verdict that forbids it is overruled by a person with a reason, or by two where the settings say so; only then does this return."""
+def _check_stage(home: Home, row: dict[str, Any], stage: str, scope: str | None) -> None:
+    """Raise BadInput where what is asked for cannot be: a canary in no scope, a scope without a canary, a kind that nothing computes on the side."""
+    if stage != "promote" and row["artefact_kind"] not in ON_TRIAL:
+        todo = f"only a matching model can; `endcap validate {row['proposal_id']}` shows what would change"
+        raise BadInput(f"a {row['artefact_kind']} cannot run beside the champion", where=f"--{stage}", todo=todo)
+    if stage == "canary":
+        check_scope(scope or "", canary=True)
+        check_known(home, scope or "")
+    elif scope is not None:
+        raise BadInput("only a canary has a scope", where=stage, todo="leave the scope out, or ask for a canary")
+
+
+def _overruled(home: Home, row: dict[str, Any], stage: str, scope: str | None, *, actor: str, reason: str, overrule: bool) -> dict[str, Any]:
+    """What is to be noted where a person passes a verdict that forbids it; empty where it does not.
+
+    Raises BadInput where that may not be, or lacks a reason, and Held, the word of the first person kept, where the settings ask for two.
+    """
     if row["verdict"] in TRIABLE[stage]:
-        return
+        return {}
     number = row["proposal_id"]
     if not overrule:
         raise BadInput(f"the verdict on proposal {number} is {row['verdict']}", where=stage, todo="a person may pass it with --overrule and a --reason")
@@ -227,17 +239,20 @@ def _check_verdict(home: Home, row: dict[str, Any], stage: str, *, actor: str, r
         raise BadInput("overruling a verdict needs a reason", where="--reason", todo="say what the verdict does not know")
     if row["verdict"] == "INVALID":
         raise BadInput(f"the verdict on proposal {number} is INVALID: nothing was measured that could be overruled", where=stage, todo="validate it again")
-    with writing(home.engine) as connection:
-        if actor.casefold() not in overruled_by(evidence.sealed_steps(connection, number), row["trial_id"]):  # who says it again is one person
-            note(connection, row, actor, reason, {"overruled": row["verdict"], "trial": row["trial_id"]})
-        people = overruled_by(evidence.sealed_steps(connection, number), row["trial_id"])
-    if "overrule" in home.catalog.govern.second_person and len(people) < 2:
+    told = {"overruled": row["verdict"], "trial": row["trial_id"], "stage": stage, "scope": scope}
+    before = overruled_by(row["steps"], row["trial_id"], stage, scope)
+    if "overrule" in home.catalog.govern.second_person and not set(before) - {actor.casefold()}:
+        if not before:  # who says it again is one person
+            with writing(home.engine) as connection:
+                note(connection, row, actor, reason, told)
         raise Held(f"{actor} overrules the verdict; it takes two people", where="govern.second_person", todo="let another person give the same command")
+    return {} if actor.casefold() in before else told
 
 
-def overruled_by(steps: list[dict[str, Any]], trial_id: str | None) -> list[str]:
-    """Who overruled the verdict of a trial."""
-    return sorted({str(step["actor"]).casefold() for step in steps if step.get("overruled") and step.get("trial") == trial_id})
+def overruled_by(steps: list[dict[str, Any]], trial_id: str | None, stage: str = "promote", scope: str | None = None) -> list[str]:
+    """Who overruled the verdict of a trial for the same: a word for a canary is none for everything."""
+    same = [step for step in steps if step.get("overruled") and (step.get("trial"), step.get("stage"), step.get("scope")) == (trial_id, stage, scope)]
+    return sorted({str(step["actor"]).casefold() for step in same})
 
 
 def _without_time(one: dict[str, Any]) -> dict[str, Any]:
