@@ -170,6 +170,22 @@ def test_a_file_that_is_no_text_is_refused_in_one_sentence(home: Home, tmp_path:
         proposals.accept(home, number, actor="ben")
 
 
+def test_what_was_filled_in_stays_with_what_was_learned(home: Home, tmp_path: Path) -> None:
+    for other in (8, 9):
+        promotion.break_glass(home, another_model(home, other), actor="ann", reason="prices are wrong")
+    first, second = (postmortems.postmortem(home, number)["text"] for number in (1, 2))
+    facts, file = first.split("## What was expected")[0].rstrip(), tmp_path / "words.txt"
+    assert "## Timeline" in facts
+    file.write_text("We learned to look.\n")
+    for words in (("1", "--text", str(file)), ("--close", "--text", str(file))):
+        assert isinstance(typed(home, "postmortem", *words).exception, BadInput)
+    assert postmortems.postmortem(home, 1)["closed_at"] is None
+    assert typed(home, "postmortem", "1", "--close", "--text", str(file)).exit_code == 0
+    assert typed(home, "postmortem", "1").stdout.strip() == f"{facts}\n\n## What was learned\n\nWe learned to look."
+    edited = second.replace("what happened?\n", "what happened?\nOnly good was expected.\n")
+    assert postmortems.close(home, 2, actor="ann", text=edited)["text"] == edited, "the whole, edited"
+
+
 # --- states ---------------------------------------------------------------------------------------------------------
 
 

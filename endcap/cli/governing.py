@@ -225,7 +225,7 @@ def rollback(reason: Reason, kind: LastKind = "", folder: Dir = HERE, home: Home
 def postmortem(
     number: Annotated[int | None, typer.Argument(help="Its number; all are listed when left out.")] = None,
     close: Annotated[bool, typer.Option("--close", help="Close it with --text.")] = False,
-    text: Annotated[Path | None, typer.Option("--text", help="The file that says what was learned.")] = None,
+    text: Annotated[Path | None, typer.Option("--text", help="With --close: the file that says what was learned; it goes below what was filled in.")] = None,
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
@@ -237,6 +237,10 @@ def postmortem(
     from endcap.ops.home import Home
     from endcap.problems import BadInput
 
+    if text is not None and not close:
+        raise BadInput("a text closes a postmortem", where="--text", todo="give --close as well")
+    if close and number is None:
+        raise BadInput("no postmortem is named", where="--close", todo="give its number; `endcap postmortem` lists them")
     home_ = Home(read_catalog(folder, home=home))
     if number is None:
         rows = postmortems.all_postmortems(home_)

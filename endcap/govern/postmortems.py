@@ -21,6 +21,7 @@ QUESTIONS = (
     "What was expected, and what happened?", "Why was it not noticed before it was in production?", "What noticed it, and what would have sooner?",
     "What changes, who does it, by when?",
 )  # fmt: skip
+LEARNED = "## What was learned"
 
 # What the artefact decided otherwise than the decision before it, by offer. Only a matching model stands at its decisions by name; of any other
 # kind it is what the machine decided while it was in force.
@@ -66,16 +67,28 @@ def postmortem(home: Home, number: int) -> dict[str, Any]:
 
 
 def close(home: Home, number: int, *, actor: str, text: str) -> dict[str, Any]:
-    """Close a postmortem with what was learned. Raises BadInput where it is closed, or the text is no more than what was filled in."""
+    """Close a postmortem with what was learned, below what was filled in; a text that begins with its heading is the whole of it, edited.
+
+    Raises BadInput where it is closed, or the text is no more than what was filled in.
+    """
     row = postmortem(home, number)
     if row["closed_at"] is not None:
         raise BadInput(f"postmortem {number} is closed already", where="postmortem", todo="see `endcap postmortem`")
     if not text.strip() or text.strip() == row["text"].strip():
         raise BadInput(f"postmortem {number} says nothing beyond what was filled in", where="--text", todo="answer its questions")
+    text = _with_what_was_filled_in(row["text"], text)
     with writing(home.engine) as connection:
         connection.execute(update(POSTMORTEMS).values(text=text, closed_at=now()).where(POSTMORTEMS.c.postmortem_id == number))
         audit.record(connection, actor, "postmortem", str(number), {"closed": True, "text": evidence.hash_of(text)})
     return postmortem(home, number)
+
+
+def _with_what_was_filled_in(filled_in: str, learned: str) -> str:
+    heading = filled_in.splitlines()[0]
+    if learned.lstrip().startswith(heading):
+        return learned
+    facts = filled_in.split(f"## {QUESTIONS[0]}")[0].rstrip()
+    return f"{facts}\n\n{LEARNED}\n\n{learned.strip()}\n"
 
 
 def _filled_in(home: Home, entry: Mapping[str, Any], of: Mapping[str, Any] | None) -> dict[str, Any]:
