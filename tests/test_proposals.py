@@ -389,6 +389,15 @@ def test_what_is_refused_overrules_nothing(home: Home, replay: Replay) -> None:
         assert _overrules(home, number) == 0, words
 
 
+def test_of_the_ways_to_promote_one_is_given(home: Home, replay: Replay) -> None:
+    number, first = str(validated(home, **of_model(home))), home.champion("match")
+    for words in (("--shadow", "--canary", "feed:one"), ("--canary", "feed:one", "--stop"), ("--shadow", "--break-glass", "--reason", "x"), ("--canary", "")):
+        told = typed(home, "promote", number, *words).exception
+        assert isinstance(told, BadInput) and ("are different things" in told.what or "is no scope" in told.what), told
+    assert home.champion("match") == first and home.on_trial("match") is None
+    assert typed(home, "promote", number, "--canary", "feed:one").exit_code == 0
+
+
 def test_two_people_overrule_a_verdict_for_the_same(home: Home, replay: Replay) -> None:
     replay.verdict = "HOLD"
     governed(home, second_person=["overrule"])

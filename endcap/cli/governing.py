@@ -173,7 +173,7 @@ def promote(
     named: Annotated[str, typer.Argument(metavar="NUMBER", help="A proposal's number, or the artefact it speaks for.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
     shadow: Annotated[bool, typer.Option("--shadow", help="Only compute beside the champion what it would decide.")] = False,
-    canary: Annotated[str, typer.Option("--canary", help="Let it decide in this scope only: feed:NAME, category:PATH, share:0.05 ...")] = "",
+    canary: Annotated[str | None, typer.Option("--canary", help="Let it decide in this scope only: feed:NAME, category:PATH, share:0.05 ...")] = None,
     stop: Annotated[bool, typer.Option("--stop", help="End the shadow or canary of it.")] = False,
     overrule: Annotated[bool, typer.Option("--overrule", help="Promote against the verdict; needs a reason and is counted.")] = False,
     glass: Annotated[bool, typer.Option("--break-glass", help="Promote past the gate in an emergency; opens a postmortem.")] = False,
@@ -187,6 +187,7 @@ def promote(
     from endcap.govern import promotion
     from endcap.ops.home import Home
 
+    _check_one_of({"--shadow": shadow, "--canary": canary is not None, "--stop": stop, "--break-glass": glass})
     home_, who, what = Home(read_catalog(folder, home=home)), actor(by), int(named) if named.isdecimal() and len(named) < 10 else named
     if stop:
         found = promotion.stop(home_, actor=who, reason=reason, kind=kind)
@@ -196,8 +197,8 @@ def promote(
         record = promotion.break_glass(home_, what, actor=who, reason=reason, kind=kind)
         words = f"{record['model_id']} decides from the next `endcap run` on; postmortem {record['postmortem']} is open and waits for you"
     else:
-        stage = "shadow" if shadow else "canary" if canary else "promote"
-        record = promotion.promote(home_, what, actor=who, reason=reason, stage=stage, scope=canary or None, overrule=overrule)
+        stage = "shadow" if shadow else "canary" if canary is not None else "promote"
+        record = promotion.promote(home_, what, actor=who, reason=reason, stage=stage, scope=canary, overrule=overrule)
         before = f" in place of {record['previous']}" if record["previous"] else ""
         said = {"shadow": "is computed beside the champion", "canary": f"decides for {canary}", "promote": f"is the champion{before}"}
         when = "that decides anything on" if stage == "shadow" else "on"
@@ -206,6 +207,15 @@ def promote(
         print_json(record)
     else:
         typer.echo(words)
+
+
+def _check_one_of(options: dict[str, bool]) -> None:
+    """Raise BadInput where two are given that say different things."""
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        from endcap.problems import BadInput
+
+        raise BadInput(f"{' and '.join(given)} are different things", where="promote", todo="give one of them")
 
 
 def rollback(reason: Reason, kind: LastKind = "", folder: Dir = HERE, home: Home_ = None, by: By = "", as_json: Json = False) -> None:
