@@ -177,6 +177,17 @@ def test_every_verb_and_option_is_described() -> None:
                 assert name in page, f"{words}: {name}"
 
 
+def test_a_verb_that_a_sentence_names_is_there() -> None:
+    """Errors and pages say what to do next, with the command: every `endcap ...` in backticks in the code."""
+    known = {words: hasattr(command, "commands") for words, command in verbs(typer.main.get_command(app)) if words}
+    named = {
+        (file.name, *found.groups()) for file in (ROOT / "endcap").rglob("*.py")
+        for found in re.finditer(r"`endcap ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", file.read_text(encoding="utf-8"))
+    }  # fmt: skip
+    wrong = [(file, verb, after) for file, verb, after in named if (verb,) not in known or (after and known[(verb,)] and (verb, after) not in known)]
+    assert wrong == [] and len(named) > 60
+
+
 def test_pages_named_anywhere_are_there() -> None:
     files = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "endcap").rglob("*.py")), *sorted((ROOT / "endcap").rglob("*.yaml"))]
     missing = []

@@ -66,7 +66,7 @@ def add(
     if as_json:
         print_json({"added": count})
     else:
-        typer.echo(f"{count} gold labels are new")
+        typer.echo("1 gold label is new" if count == 1 else f"{count:,} gold labels are new")
 
 
 def revert(person: Person, reason: Reason, folder: Dir = HERE, by: By = "", as_json: Json = False) -> None:

@@ -138,7 +138,7 @@ def add_gold(home: Home, file: Path, *, actor: str) -> int:
         unknown = [row[0] for row in con.execute("SELECT offer_id FROM named ANTI JOIN offers USING (offer_id) ORDER BY 1").fetchall()]
         if unknown:
             words = f"{len(unknown):,} offers of the gold set are not in the catalog, the first {unknown[0]!r}"
-            raise BadInput(words, where=str(file), todo="write offer ids as `endcap queue` and the pages show them: feed:id")
+            raise BadInput(words, where=str(file), todo="write offer ids as `endcap review` and the pages show them: feed:id")
         source_id = f"{digest}@{snapshot_id_of(manifest)}"
         rows = [_row(left, right, same, GOLD_WEIGHT, "gold", source_id, actor, at, manifest.run) for (left, right), same in sorted(told.items())]
         table = pa.Table.from_pylist(rows, schema=schema.arrow_schema(schema.Label))
