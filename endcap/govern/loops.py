@@ -129,7 +129,7 @@ def close(home: Home, loop_id: int, *, actor: str, cause: str, comment: str) -> 
     if cause != "not_a_bug":
         told = verify(home, loop_id, actor=actor)["replay"]
         if not told["verified"] and not (told["replayable"] is False and cause in NOT_DECIDED):
-            todo = "see `endcap loops show`; it closes once that is right" if told["replayable"] else f"close it as {', '.join(NOT_DECIDED)}"
+            todo = f"see `endcap loops show {loop_id}`; it closes once that is right" if told["replayable"] else f"close it as {', '.join(NOT_DECIDED)}"
             raise BadInput(f"loop {loop_id} is not solved: {told['words']}", where="loops", todo=todo)
     return _changed(home, row, actor, "closed", {"closed_at": now(), "cause": cause, "comment": comment, "acknowledged_at": row["acknowledged_at"] or at})
 
@@ -138,7 +138,7 @@ def reopen(home: Home, loop_id: int, *, actor: str, why: str) -> dict[str, Any]:
     """Open a closed loop again; its clock goes on. Raises BadInput where it is open."""
     row = loop(home, loop_id)
     if row["closed_at"] is None:
-        raise BadInput(f"loop {loop_id} is open", where="loops", todo="see `endcap loops show`")
+        raise BadInput(f"loop {loop_id} is open", where="loops", todo=f"see `endcap loops show {loop_id}`")
     with writing(home.engine) as connection:
         _reopen(connection, loop_id, actor, why)
         return _one(connection, loop_id)

@@ -13,14 +13,14 @@ import endcap
 from endcap import shelf
 from endcap.ops.oidc import provider_of
 from endcap.ops.pictures import pictures_of
-from endcap.problems import BadInput
+from endcap.problems import BadInput, Held
 from endcap.serve import api, api_governing, api_match, api_models, api_product, api_reconcile, api_review, api_runs, api_values, pictures, signing_in
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import Conflict, NotFound
 from endcap.serve.described import Described
 from endcap.serve.gate import Gate, admit
 from endcap.serve.limits import Limits
-from endcap.serve.problems_shown import EveryAnswer, on_bad_input, on_conflict, on_http, on_invalid, on_not_found
+from endcap.serve.problems_shown import EveryAnswer, on_bad_input, on_conflict, on_held, on_http, on_invalid, on_not_found
 from endcap.serve.reading import Home, Readings
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -41,7 +41,10 @@ def make_app(home: Home, gate: Gate, hosts: tuple[str, ...] = LOOPBACK, limits: 
     app.state.home, app.state.gate, app.state.readings, app.state.limits = home, gate, readings, limits or Limits()
     app.state.provider, app.state.development = provider_of(home.catalog), development
     app.state.pictures = pictures_of(home.catalog, home.path)
-    handlers = ((NotFound, on_not_found), (Conflict, on_conflict), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input))
+    handlers = (
+        (NotFound, on_not_found), (Conflict, on_conflict), (HTTPException, on_http), (RequestValidationError, on_invalid), (BadInput, on_bad_input),
+        (Held, on_held),
+    )  # fmt: skip
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
     parts = (api, api_match, api_reconcile, api_product, api_review, api_values, api_runs, api_models, api_governing, signing_in, pictures)

@@ -17,11 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from endcap.problems import BadInput, Problem
+from endcap.problems import BadInput, Held, Problem
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import Conflict, NotFound
 from endcap.serve.gate import LEAST_ROLE
 from endcap.serve.limits import MOST_BODY_BYTES, MOST_WAIT_S
+from endcap.serve.over_the_api import over_the_api
 from endcap.serve.reading import Readings
 from endcap.serve.templating import page_of
 
@@ -195,7 +196,8 @@ def shown(request: Request, status: int, code: str, message: str, hint: str) -> 
     """A problem as JSON, or as a page where a person's browser asks for one."""
     if _for_people(request):
         return page_of(request, "problem.html", status=status, code=code, message=message, hint=hint)
-    return JSONResponse(ProblemAnswer.model_validate({"error": {"code": code, "message": message, "hint": hint}}).model_dump(), status)
+    told = {"code": code, "message": over_the_api(message), "hint": hint}
+    return JSONResponse(ProblemAnswer.model_validate({"error": told}).model_dump(), status)
 
 
 def _for_people(request: Request) -> bool:
@@ -205,6 +207,11 @@ def _for_people(request: Request) -> bool:
 async def on_bad_input(request: Request, error: Exception) -> Response:
     assert isinstance(error, BadInput)
     return shown(request, 422, CODES[422], error.shown(), "correct it and send it again; nothing was stored")
+
+
+async def on_held(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Held)
+    return shown(request, 409, CODES[409], error.shown(), "what you said is kept; nothing is in force by it yet")
 
 
 async def on_not_found(request: Request, error: Exception) -> Response:
