@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from endcap import flow, settings
 from endcap.cli import app
-from endcap.decide.in_force import in_force
+from endcap.decide.in_force import in_force, said
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
@@ -538,6 +538,48 @@ def test_a_promoted_policy_decides_from_the_next_run_on_and_goes_back_to_the_fil
     assert in_force(home).policy == home.catalog.policy and _actions(home) == decided
     with pytest.raises(BadInput, match="no earlier policy"):
         promotion.rollback(home, actor="ann", reason="further", kind="policy")
+
+
+def overlay(home: Home, kind: str) -> dict[str, Any]:
+    return said(home, kind, str(home.champion(kind)))
+
+
+def test_what_was_promoted_meanwhile_stays(home: Home, replay: Replay) -> None:
+    """Two proposals written and accepted before either is promoted."""
+    rule, threshold = (proposed(home, **about) for about in ({"kind": "rule", "set": {"max_price_ratio": 2}}, {"set": {"accept": 0.9}}))
+    for number in (rule, threshold):
+        proposals.accept(home, number, actor="ben")
+    proposals.validate(home, rule, actor="ann")
+    promotion.promote(home, rule, actor="ann")
+    flow.run(home.catalog)
+    proposals.validate(home, threshold, actor="ann")
+    promotion.promote(home, threshold, actor="ann")
+    assert overlay(home, "policy") == {"max_price_ratio": 2, "accept": 0.9}
+    assert [step["state"] for step in proposals.proposal(home, threshold)["steps"] if not step.get("note")] == ["proposed", "accepted", "validated", "promoted"]
+
+
+def test_settings_validated_on_others_are_not_promoted(home: Home, replay: Replay) -> None:
+    one, two, three = (validated(home, kind="mapping", set=fields) for fields in (
+        {"one": {"description": "title"}}, {"one": {"gtin": "mpn"}}, {"two": {"gtin": "mpn"}}))  # fmt: skip
+    promotion.promote(home, one, actor="ann")
+    with pytest.raises(BadInput, match=rf"other settings came into force or went .*`endcap validate {two}` again"):
+        promotion.promote(home, two, actor="ann")
+    proposals.validate(home, two, actor="ann")
+    promotion.promote(home, two, actor="ann")
+    assert overlay(home, "mapping") == {"one": {"description": "title", "gtin": "mpn"}}
+    promotion.break_glass(home, three, actor="ann", reason="codes are wrong")
+    assert overlay(home, "mapping") == {"one": {"description": "title", "gtin": "mpn"}, "two": {"gtin": "mpn"}}
+
+
+def test_settings_that_were_rolled_back_do_not_come_back_with_others(home: Home, replay: Replay) -> None:
+    promotion.promote(home, validated(home, kind="mapping", set={"one": {"description": "title"}}), actor="ann")
+    later = validated(home, kind="mapping", set={"two": {"gtin": "mpn"}})
+    promotion.rollback(home, actor="ann", reason="wrong", kind="mapping")
+    with pytest.raises(BadInput, match="other settings came into force or went"):
+        promotion.promote(home, later, actor="ann")
+    proposals.validate(home, later, actor="ann")
+    promotion.promote(home, later, actor="ann")
+    assert overlay(home, "mapping") == {"two": {"gtin": "mpn"}}
 
 
 def test_an_altered_policy_stops_the_run_in_one_sentence(home: Home, replay: Replay) -> None:

@@ -13,7 +13,20 @@ from sqlalchemy import Connection
 from endcap.decide.in_force import in_force
 from endcap.decide.policy import policy_id
 from endcap.govern import evidence, postmortems
-from endcap.govern.proposals import OWN, RUNNING, after_days, all_proposals, behind, check_unedited, note, proposal, step, supersede
+from endcap.govern.proposals import (
+    OWN,
+    RUNNING,
+    after_days,
+    all_proposals,
+    behind,
+    check_unedited,
+    is_on_top,
+    note,
+    proposal,
+    put_on_top,
+    step,
+    supersede,
+)
 from endcap.govern.switches import check_known, check_scope
 from endcap.learn import promote as record_of
 from endcap.learn.watch import Breach, check
@@ -76,7 +89,7 @@ def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: 
     """
     if not reason.strip():
         raise BadInput("breaking the glass needs a reason", where="--reason", todo="say what the emergency is")
-    row = proposal(home, named) if isinstance(named, int) else None
+    row = put_on_top(home, proposal(home, named), actor=actor) if isinstance(named, int) else None
     artefact = str(row["artefact"]) if row else str(named)
     kind = str(row["artefact_kind"]) if row else kind
     record_of.check_readable(home, kind, artefact)
@@ -198,6 +211,8 @@ def _check_evidence(home: Home, row: dict[str, Any], validated: dict[str, Any], 
         raise BadInput(f"the labels of {held[0]} were held back after it was validated", where=where, todo=again)
     if policy_id(in_force(home).policy) != validated["policy"]:
         raise BadInput("it was validated under another policy than decides now", where=where, todo=f"`endcap run`, then {again}")
+    if not is_on_top(home, row):
+        raise BadInput("other settings came into force or went since it was validated", where=where, todo=f"{again}, on top of them")
     if home.catalog.govern.current_data and validated["data_version"] != _snapshot_id(home):
         raise BadInput(f"it was validated on {validated['data_version']}, which is not current", where="govern.current_data", todo=again)
 

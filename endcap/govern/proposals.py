@@ -118,6 +118,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
     row = proposal(home, proposal_id)
     _check_next(row, "validated")
     check_unedited(home, row)
+    row = put_on_top(home, row, actor=actor)
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
     check_readable(home, kind, artefact)
     told = row["details"]
@@ -195,9 +196,34 @@ def _artefact(home: Home, head: Head) -> str:
         path = home.catalog.root / str(head.file)
         read_taxonomy(path)
         return in_force.store(home, kind, {}, taxonomy=path.read_bytes())
-    # What was promoted before stays in it: promoting this one must not take that back.
+    return in_force.store(home, kind, _on_top(home, kind, head.set or {}))
+
+
+def _on_top(home: Home, kind: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Settings on top of those that were promoted before: promoting them must not take those back."""
     champion = home.champion(kind)
-    return in_force.store(home, kind, {**(in_force.said(home, kind, champion) if champion else {}), **(head.set or {})})
+    before = in_force.said(home, kind, champion) if champion else {}
+    if kind == "mapping":
+        told = {feed: {**before.get(feed, {}), **fields} if isinstance(fields, dict) else fields for feed, fields in told.items()}
+    return {**before, **told}
+
+
+def is_on_top(home: Home, row: dict[str, Any]) -> bool:
+    """Whether a proposal of settings leaves all others as they are in force now; of any other kind it is true."""
+    if GIVEN_BY[row["kind"]] != "set":
+        return True
+    return in_force.said(home, row["artefact_kind"], row["artefact"]) == _on_top(home, row["artefact_kind"], row["details"]["set"])
+
+
+def put_on_top(home: Home, row: dict[str, Any], *, actor: str) -> dict[str, Any]:
+    """A proposal of settings on top of those that are in force now, where others came or went since it was written."""
+    if is_on_top(home, row):
+        return row
+    artefact = in_force.store(home, row["artefact_kind"], _on_top(home, row["artefact_kind"], row["details"]["set"]))
+    with writing(home.engine) as connection:
+        connection.execute(update(PROPOSALS).values(artefact=artefact).where(PROPOSALS.c.proposal_id == row["proposal_id"]))
+        note(connection, row, actor, "other settings came into force or went; they are as they are now", {"artefact": artefact})
+    return proposal(home, row["proposal_id"])
 
 
 def _row(given: dict[str, Any], head: Head, artefact: str, text: str, automatic: bool) -> dict[str, Any]:
