@@ -324,7 +324,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     if row["counterpart_offer_id"] is not None:
         return ("pair", *sorted((row["offer_id"], row["counterpart_offer_id"])), row["expected"])
     if row["field"] is not None:
-        return ("field", row["product_id"], row["field"])
+        return ("field", row["product_id"], row["field"], _plain(row["value"]))
     return ("offer", row["offer_id"]) if row["offer_id"] is not None else ("product", row["product_id"]) if row["product_id"] else ("title", row["title"])
 
 
@@ -350,4 +350,9 @@ def _changed(home: Home, row: dict[str, Any], actor: str, what: str, values: dic
 
 
 def _alike(one: Any, other: Any) -> bool:
-    return one is not None and other is not None and " ".join(str(one).split()).casefold() == " ".join(str(other).split()).casefold()
+    return one is not None and other is not None and _plain(one) == _plain(other)
+
+
+def _plain(value: Any) -> str:
+    """A value without what makes no difference: case and white space."""
+    return " ".join(str(value).split()).casefold()
