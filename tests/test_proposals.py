@@ -136,6 +136,20 @@ def test_what_cannot_be_in_force_cannot_be_proposed(untouched: Home, changed: di
     assert proposals.all_proposals(untouched) == []
 
 
+def test_an_artefact_of_another_kind_is_called_what_it_is(home: Home) -> None:
+    """No word sends people to remove what is in production."""
+    model, settings_ = str(home.champion("match")), str(proposals.proposal(home, proposed(home))["artefact"])
+    dictionary = home.manifest().models["infer"]
+    wrong = ((model, "infer", "a matching model, not a dictionary"), (dictionary, "match", "a dictionary, not a matching model"),
+             (settings_, "match", "changed settings, not a matching model"), (model, "policy", "a matching model, not changed settings"))  # fmt: skip
+    for artefact, kind, words in wrong:
+        with pytest.raises(BadInput, match=f"{artefact} is {words}"):
+            promotion.break_glass(home, artefact, actor="ann", reason="x", kind=kind)
+    for artefact, words in ((model, "not a dictionary"), ("0" * 12, "there is no dictionary")):
+        with pytest.raises(BadInput, match=words):
+            proposed(home, kind="dictionary", set=None, artefact=artefact)
+
+
 def test_an_edit_counts_until_it_is_accepted_and_is_refused_from_then_on(home: Home, replay: Replay) -> None:
     number = proposed(home)
     file = home.catalog.root / "proposals" / "0001-ask-later.md"

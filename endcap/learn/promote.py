@@ -21,10 +21,21 @@ from endcap.problems import BadInput
 KIND = "match"
 DECIDES = ("promote", "rollback")
 ALL_KINDS = (KIND, "infer", *in_force.KINDS)
+# What an artefact is called, by the file that only its folders hold.
+_CALLED = {in_force.FILE: "changed settings", "model.json": "a matching model", "known.json": "a dictionary"}
+_HELD_BY = {KIND: "model.json", "infer": "known.json", **dict.fromkeys(in_force.KINDS, in_force.FILE)}
 
 
 def check_readable(home: Home, kind: str, artefact: str) -> None:
     """Raise BadInput where an artefact is missing, damaged or of another kind."""
+    folder = home.model_folder(artefact)
+    mine = _HELD_BY.get(kind)
+    if mine and not (folder / mine).is_file():
+        found = next((words for name, words in _CALLED.items() if (folder / name).is_file()), "")
+        if found:
+            raise BadInput(f"{artefact} is {found}, not {_CALLED[mine]}", where="artefact", todo="name another one; `endcap model history` tells their kinds")
+        if kind == "infer" and not folder.is_dir():
+            raise BadInput(f"there is no dictionary {artefact!r}", where=str(home.models_folder), todo="`endcap train --what known` stores one")
     if kind == KIND:
         Model.stored(home.model_folder(artefact), artefact)
     elif kind in in_force.KINDS:
