@@ -271,6 +271,18 @@ def _compare_amounts(units: np.ndarray, amounts: np.ndarray, a: int, a_end: int,
 
 
 @numba.njit(cache=True)
+def _is_own(name: np.uint64, one: np.uint64, other: np.uint64, own: np.ndarray) -> bool:
+    """Whether a detail is left out everywhere, or between these two feeds."""
+    if not own.size:
+        return False
+    between = key_between(name, one, other)
+    for key in own:
+        if key == name or key == between:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
 def _compare_details(
     names: np.ndarray, values: np.ndarray, a: int, a_end: int, b: int, b_end: int, one: np.uint64, other: np.uint64, own: np.ndarray
 ) -> np.float32:  # fmt: skip
@@ -278,7 +290,7 @@ def _compare_details(
     common = agreed = 0
     for i in range(a, a_end):
         for j in range(b, b_end):
-            if names[i] == names[j] and not ((own == names[i]) | (own == key_between(names[i], one, other))).any():
+            if names[i] == names[j] and not _is_own(names[i], one, other, own):
                 common += 1
                 agreed += values[i] == values[j]
     return np.float32(agreed / common) if common else np.float32(np.nan)
