@@ -275,11 +275,10 @@ def _is_own(name: np.uint64, one: np.uint64, other: np.uint64, own: np.ndarray) 
     """Whether a detail is left out everywhere, or between these two feeds."""
     if not own.size:
         return False
-    between = key_between(name, one, other)
+    between, found = key_between(name, one, other), False
     for key in own:
-        if key == name or key == between:
-            return True
-    return False
+        found = found or key in (name, between)
+    return found
 
 
 @numba.njit(cache=True)
