@@ -23,7 +23,7 @@ export function dialog(id, attributes, ...children) {
   return made;
 }
 
-export function showKeys(remapped = "") {
+export function showKeys(remapped = "", said = "") {
   const { all, digits, changed } = here();
   const line = (verb) => el("tr", {}, el("th", { scope: "row" }, WORDS[verb]),
     el("td", {}, el("input", { class: "key", value: keyOf(verb) === " " ? SPACE : keyOf(verb), maxlength: "1", "data-remap": verb, "aria-label": `Key for: ${WORDS[verb]}` })));
@@ -33,9 +33,12 @@ export function showKeys(remapped = "") {
   const made = dialog("help", { "aria-labelledby": "help-title" }, el("h2", { id: "help-title" }, "Keys"),
     el("div", { id: "key-list" }, el("table", {}, el("tbody", {}, ...all.map(line), digits ? plain(digits, el("kbd", {}, "1"), " to ", el("kbd", {}, "9")) : null,
       plain("commands and products", el("kbd", {}, "Ctrl"), " ", el("kbd", {}, "K")), plain("open the line", el("kbd", {}, "Enter")), plain("back", el("kbd", {}, "Esc"))))),
-    el("p", {}, el("label", {}, single, " Single keys act")), el("menu", {}, reset, el("button", { value: "close" }, "Close")));
-  const again = (verb) => { changed(); dispatchEvent(new CustomEvent("endcap:keys")); showKeys(verb); };
-  const set = (box, key) => { remap(box.dataset.remap, key === SPACE ? " " : key, all); again(box.dataset.remap); };
+    el("p", { role: "status", id: "key-said" }, said), el("p", {}, el("label", {}, single, " Single keys act")), el("menu", {}, reset, el("button", { value: "close" }, "Close")));
+  const again = (verb, words) => { changed(); dispatchEvent(new CustomEvent("endcap:keys")); showKeys(verb, words); };
+  const set = (box, key) => {
+    const other = remap(box.dataset.remap, key === SPACE ? " " : key, all);
+    again(box.dataset.remap, other && `“${WORDS[other]}” had this key and has ${shownKey(other)} now.`);
+  };
   made.addEventListener("input", ({ target }) => { if (target.dataset.remap && target.value) set(target, target.value); });
   made.addEventListener("keydown", (event) => {
     if (!event.target.dataset.remap || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;

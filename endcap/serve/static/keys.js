@@ -69,12 +69,14 @@ export function setSingleKeys(on) {
   localStorage.setItem(STORED, JSON.stringify({ ...stored(), single: on }));
 }
 
+// Gives a verb a key; whatever had it gets the verb's own, and is returned.
 export function remap(verb, key, verbs) {
   const keys = Object.fromEntries(Object.keys(STANDARD).map((one) => [one, keyOf(one)]));
   const taken = verbs.find((one) => keys[one] === key);
   if (taken && taken !== verb) keys[taken] = keys[verb];
   keys[verb] = key;
   localStorage.setItem(STORED, JSON.stringify({ ...stored(), keys }));
+  return taken === verb ? undefined : taken;
 }
 
 export function standardKeys() {

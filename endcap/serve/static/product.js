@@ -173,7 +173,7 @@ async function merge() {
     list.replaceChildren(...(found.products ?? []).filter((one) => one.product_id !== id).slice(0, 8).map((one) => {
       const button = el("button", { type: "button", class: "plain" }, one.title);
       button.onclick = () => foresee("Merge", `${api}/merge`, { into: one.product_id }, (told) =>
-        `All ${offers(told.other_offers)} of this product would go to ${told.product_id}, which has ${offers(told.offers)}; this address would lead there.`);
+        `All ${offers(told.other_offers)} of this product would go to “${one.title}” (${told.product_id}), which has ${offers(told.offers)}; this address would lead there.`);
       return el("li", { dir: "auto" }, button, el("span", { class: "quiet" }, `${one.brand ?? ""} ${one.product_id}`));
     }));
   };
