@@ -108,6 +108,10 @@ def test_keys_are_changed_and_switched_off_for_every_page_and_stay_so(lookout: D
     settled(page, f"{lookout.address}/products")
     page.keyboard.press("?")
     page.locator("[data-remap=down]").fill("x")
+    expect(page.locator("#key-said")).to_have_text("")
+    page.locator("[data-remap=up]").fill("x")
+    expect(page.locator("#key-said")).to_contain_text("had this key and has k now")
+    page.locator("[data-remap=down]").fill("x")
     page.locator("[data-remap=go]").fill("z")
     page.locator("#help button[value=close]").click()
     for path in ("/feeds", "/runs"):
