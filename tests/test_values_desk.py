@@ -81,6 +81,17 @@ def test_an_answered_category_holds_for_every_offer_of_the_product_until_it_is_t
     assert audit.verify(home.engine).broken is None
 
 
+def test_of_several_answers_one_that_cannot_be_stores_none(folder: Path) -> None:
+    home, reading, taken_in = opened(folder)
+    first, second = questions(reading, "category")[:2]
+    one = house_categories(home)[0]
+    with pytest.raises(BadInput, match="no category"):
+        give_values(home, reading, [given(first, one, "a good answer"), given(second, "No Such Place", "a bad answer")], KIM, taken_in)
+    assert first in still_open(home, [first, second], taken_in), "nothing of it was stored"
+    states = give_values(home, reading, [given(first, one, "a good answer"), given(second, one, "another one")], KIM, taken_in)
+    assert [one.state for one in states] == ["stored", "stored"] and audit.verify(home.engine).broken is None
+
+
 def test_sent_twice_it_is_stored_once_and_another_persons_word_stands_until_it_is_overruled(folder: Path) -> None:
     home, reading, taken_in = opened(folder)
     question = questions(reading, "category")[0]

@@ -24,7 +24,7 @@ from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
 from endcap.review.audit import Drawn
-from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, not_undone
+from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, check_answers, not_undone
 from endcap.review.said import Said, said_since
 from endcap.review.shown import Linked
 from endcap.review.together import check_given
@@ -135,9 +135,11 @@ def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Giv
     offers = [one.offer_id for one in given]
     mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.offer_id.in_(offers)).order_by(BLIND_ASKS.c.ask_id)
     with home.engine.connect() as connection:
-        if connection.execute(mine.limit(1)).first() is None:
+        seconds = {row["offer_id"] for row in connection.execute(mine).mappings() if row["purpose"] != AUDIT}
+        if not seconds and connection.execute(mine.limit(1)).first() is None:
             return list(given), []
         check_given(connection, given, actor)
+    check_answers(home, [one for one in given if one.offer_id not in seconds], actor)
     rest, outcomes = [], []
     with writing(home.engine) as connection:
         asked = {row["offer_id"]: row for row in connection.execute(mine).mappings()}

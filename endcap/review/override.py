@@ -158,6 +158,17 @@ def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None =
     Raises BadInput for an unknown action, an answer without the product it is about, one that joins another's group or overrules an answer to something
     else, or more answers than one person may give, and then stores none.
     """
+    check_answers(home, answers, actor)
+    snapshot = home.snapshot()
+    snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
+    taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
+    with writing(home.engine) as connection:
+        check_given(connection, answers, actor)
+        return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in, now_are or {}) for one in answers]
+
+
+def check_answers(home: Home, answers: Sequence[Given], actor: str) -> None:
+    """Raise BadInput where `give` would, but for what only its transaction sees."""
     for one in answers:
         if one.action not in ACTIONS:
             raise BadInput(f"there is no answer {one.action!r}", where="review", todo=f"use {', '.join(ACTIONS)}")
@@ -165,12 +176,6 @@ def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None =
             raise BadInput(f"{one.action} says nothing without a product", where=one.offer_id, todo="name the product that was shown")
     for group_id in dict.fromkeys(one.group_id for one in answers):
         check_allowed(home, actor, [asdict(one) for one in answers if one.group_id == group_id], group_id)
-    snapshot = home.snapshot()
-    snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
-    taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
-    with writing(home.engine) as connection:
-        check_given(connection, answers, actor)
-        return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in, now_are or {}) for one in answers]
 
 
 def _give(

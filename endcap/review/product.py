@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product as pairs_of
@@ -109,12 +110,12 @@ def unchanged_since(tables: Tables, product_id: str, version: str) -> Check:
 
 def set_field(
     home: Home, tables: Tables, product_id: str, field: str, value: str, by: Actor, *, key: str, lock: bool = False, note: str = "", until: str | None = None,
-    together: str | None = None, only_if: Check | None = None, shared: bool = False,
+    together: str | None = None, only_if: Check | None = None, shared: bool = False, within: Connection | None = None,
 ) -> Deed:  # fmt: skip
     """Store that a field of a product is `value`, whatever the suppliers say until they say something new; a lock holds beyond that.
 
     `together` names the group of answers that one undo takes back, where this is one of several; `shared` says that a GTIN which another product has
-    is meant all the same.
+    is meant all the same. `within` is a writer's transaction of which this is a part: whoever opened it asked how much a person may answer.
     Raises BadInput for an unknown field or a value that cannot be, what `only_if` raises, Outweighed where a lead's word or a lock stands and `by` is no
     lead, and Shared.
     """
@@ -131,7 +132,7 @@ def set_field(
     checks = [*_given(only_if), _not_outweighed(product_id, field, by)]
     if field == "gtin" and not shared:
         checks.append(_not_shared(tables, product_id, value))
-    return _store(home, [stored], by, key, checks, together)
+    return _store(home, [stored], by, key, checks, together, within)
 
 
 def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str], by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
@@ -182,13 +183,13 @@ def nothing_to_take_back(override_id: int) -> BadInput:
     return BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
 
 
-def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None, reason_code: str = "") -> Deed:
-    """Undo an answer, with all that were given as one with it; the code says what for.
+def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None, reason_code: str = "", within: Connection | None = None) -> Deed:
+    """Undo an answer, with all that were given as one with it; the code says what for, `within` is as `set_field` has it.
 
     Raises BadInput where there is nothing to undo, Outweighed as `set_field`.
     """
     snapshot = home.snapshot()
-    with writing(home.engine) as connection:
+    with _part_of(within, home) as connection:
         for check in _given(only_if):
             check(connection)
         row = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == override_id, not_undone())).mappings().first()
@@ -210,15 +211,18 @@ def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None 
 # --- how it is stored -----------------------------------------------------------------------------------------------
 
 
-def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: Sequence[Check], together: str | None = None) -> Deed:
+def _store(
+    home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: Sequence[Check], together: str | None = None, within: Connection | None = None
+) -> Deed:
     """All rows in one durable transaction under the client's key, checks and all; nothing is stored where they are there already."""
-    with home.engine.connect() as connection:
-        known = _under(connection, key)
-    if not known:
-        check_allowed(home, by.name, rows, together, as_one=True)
+    if within is None:
+        with home.engine.connect() as connection:
+            known = _under(connection, key)
+        if not known:
+            check_allowed(home, by.name, rows, together, as_one=True)
     snapshot = home.snapshot()
     group_id = together or secrets.token_hex(8)
-    with writing(home.engine) as connection:
+    with _part_of(within, home) as connection:
         known = _under(connection, key)
         if known:
             _refuse_other(known[:1] if together else known, rows, by)
@@ -230,6 +234,10 @@ def _store(home: Home, rows: list[dict[str, Any]], by: Actor, key: str, checks: 
             said = row | {"actor": by.name, "role": by.role, "group_id": group_id, "key": key if number == 0 else None}
             ids.append(append(connection, home.catalog, str(snapshot["snapshot_id"]) if snapshot else "", said).override_id)
     return Deed(group_id, tuple(ids), repeated=False)
+
+
+def _part_of(within: Connection | None, home: Home) -> AbstractContextManager[Connection]:
+    return writing(home.engine) if within is None else nullcontext(within)
 
 
 def _under(connection: Connection, key: str) -> list[RowMapping]:

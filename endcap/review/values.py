@@ -8,19 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, null, select
 
 from endcap.decide.answers import ABOUT_FIELDS
 from endcap.decide.fields import KIND
+from endcap.ops.database import writing
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
 from endcap.review.override import SUPPLIERS, not_undone
 from endcap.review.product import Actor, Outweighed, Shared, set_field, take_back
+from endcap.review.quota import check_allowed
 from endcap.review.shown import Tables
 from endcap.review.together import check_group, check_over
 
@@ -120,15 +122,22 @@ def still_open(home: Home, asked: Sequence[Question], taken_in: int) -> list[Que
     return [one for one in asked if (one.product_id, one.field) not in answered]
 
 
-def give_values(home: Home, tables: Tables, given: Sequence[GivenValue], by: Actor, taken_in: int) -> list[ValueOutcome]:
-    """Store answers one by one, each durable and stored once; one that meets another person's word is not stored but says so.
+def give_values(
+    home: Home, tables: Tables, given: Sequence[GivenValue], by: Actor, taken_in: int, roles: Mapping[str, str] | None = None
+) -> list[ValueOutcome]:
+    """Store answers in one durable transaction, each once; one that meets another person's word is not stored but says so.
 
-    Raises BadInput for an unknown action or a value that cannot be, and then stores none of those after it.
+    `roles` gives the person's role by the answers' keys, where it is another one than that of `by`.
+    Raises BadInput for an unknown action, a value that cannot be, or more answers than one person may give, and then stores none.
     """
-    return [_give(home, tables, one, by, taken_in) for one in given]
+    for group_id in dict.fromkeys(one.group_id for one in given):
+        rows = [{**asdict(one), "offer_id": None} for one in given if one.group_id == group_id]
+        check_allowed(home, by.name, rows, group_id)
+    with writing(home.engine) as connection:
+        return [_give(home, tables, one, Actor(by.name, (roles or {}).get(one.key, by.role)), taken_in, connection) for one in given]
 
 
-def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int) -> ValueOutcome:
+def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int, within: Connection) -> ValueOutcome:
     if (one.action == SUPPLIERS and one.override_id is None) or (one.action == SET and not one.value) or one.action not in (SET, SUPPLIERS):
         raise BadInput(f"{one.action!r} says nothing of {one.field}", where=one.product_id, todo="send `set` with a value, or `suppliers` with the override_id")
     if not tables.rows("SELECT 1 AS one FROM products WHERE product_id = ? AND state = 'live'", [one.product_id]):
@@ -142,11 +151,11 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int)
 
     try:
         if one.action == SUPPLIERS:
-            deed = take_back(home, int(one.override_id or 0), by, only_if=free, reason_code=SUPPLIERS)
+            deed = take_back(home, int(one.override_id or 0), by, only_if=free, reason_code=SUPPLIERS, within=within)
         else:
             deed = set_field(
                 home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id, only_if=free,
-                shared=_was_said(home, one),
+                shared=_was_said(within, one), within=within,
             )  # fmt: skip
     except _Met as met:
         return ValueOutcome(one.key, met.state, met.override_id, met.value, met.actor or by.name)
@@ -157,12 +166,11 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int)
     return ValueOutcome(one.key, "repeated" if deed.repeated else "stored", deed.override_ids[-1], one.value if one.action == SET else None, by.name)
 
 
-def _was_said(home: Home, one: GivenValue) -> bool:
+def _was_said(connection: Connection, one: GivenValue) -> bool:
     """Whether the answer lets a person's own word hold: what that one knew is not asked again."""
     if one.override_id is None:
         return False
-    with home.engine.connect() as connection:
-        said = connection.execute(select(OVERRIDES.c.value, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
+    said = connection.execute(select(OVERRIDES.c.value, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
     return said is not None and (said.value, said.field) == (one.value, one.field)
 
 
@@ -207,7 +215,8 @@ def _since(connection: Connection, taken_in: int) -> list[Any]:
     after, about = OVERRIDES.c.override_id > taken_in, OVERRIDES.c.field.is_not(None)
     said = select(*wanted).where(after, about, OVERRIDES.c.action.in_(ABOUT_FIELDS), not_undone())
     # An undo of what the snapshot knew lets the suppliers' word stand: that too settles a question. Of a later answer it opens it again.
-    withdrawn = select(*wanted).where(after, about, OVERRIDES.c.undoes <= taken_in)
+    of_suppliers = (null().label("value") if column is OVERRIDES.c.value else column for column in wanted)
+    withdrawn = select(*of_suppliers).where(after, about, OVERRIDES.c.undoes <= taken_in)
     return sorted([*connection.execute(said).all(), *connection.execute(withdrawn).all()], key=lambda row: -row.override_id)
 
 

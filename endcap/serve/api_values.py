@@ -41,13 +41,11 @@ def answer(request: Request, reading: Pinned, home: Writing, given: answers.Valu
     """Store answers about values; each is durable when this returns, once however often it is sent."""
     person = person_of(request)
     told = [GivenValue(**one.model_dump()) for one in given.decisions]
-    outcomes: list[ValueOutcome] = []
-    for one in told:
-        role = _role_about(reading, home, person, one)
-        if role is None:
-            outcomes.append(ValueOutcome(one.key, "gone", None, one.value, person.name))
-        else:
-            outcomes += give_values(home, reading, [one], Actor(person.name, role), taken_in(reading))
+    about = {one.key: _role_about(reading, home, person, one) for one in told}
+    roles = {key: role for key, role in about.items() if role is not None}
+    mine = [one for one in told if one.key in roles]
+    given_now = {one.key: one for one in give_values(home, reading, mine, Actor(person.name, "viewer"), taken_in(reading), roles)}
+    outcomes = [given_now.get(one.key) or ValueOutcome(one.key, "gone", None, one.value, person.name) for one in told]
     return answers.ValueOutcomes(snapshot=reading.snapshot_id, outcomes=[answers.ValueOutcome.model_validate(asdict(one)) for one in outcomes])
 
 
