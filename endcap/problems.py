@@ -69,6 +69,7 @@ _OF_THE_MACHINE = {
     errno.ENOMEM: ("there is not enough memory", "give it more, or set fewer `cores` or a smaller `batch_rows`, then run again"),
     errno.ETIMEDOUT: ("it took too long to answer", "run again"),
 }
+_STOPPED = ("Query interrupted", "KeyboardInterrupt")  # as DuckDB says that it was stopped by hand
 _NOTHING_CHANGED = "nothing of it is published; run again, and where it fails again report it with the log"
 
 
@@ -81,7 +82,7 @@ def in_words(error: BaseException) -> str:
     """A failure in one sentence that names its cause and what to do next; it is kept and shown to all who may look, so that it names no folder."""
     if isinstance(error, Problem):
         return error.shown()
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if isinstance(error, KeyboardInterrupt | SystemExit) or any(sign in str(error) for sign in _STOPPED):
         return "it was stopped by hand; the next run does its work again."
     words = without_folders(" ".join(str(error).split("(Background on this error")[0].split()))[:400]
     number = _number_of(error, words)

@@ -21,7 +21,7 @@ def commands_page() -> str:
     """Every verb with its usage, arguments and options."""
     root = typer.main.get_command(cli.app)
     promise, _empty, ends = (inspect.getdoc(cli) or "").partition("\n\n")
-    codes = table(("exit code", "meaning"), re.findall(r"(\d) ([a-z ]+)", ends))
+    codes = table(("exit code", "meaning"), re.findall(r"(\d+) ([a-z ]+)", ends))
     parts = [plain(root.help or ""), f"{plain(promise)} `endcap VERB --help` says the same as this page.", codes, "## endcap", parameter_table(root)]
     for words, command in commands(root):
         parts += [f"## {' '.join(words)}", plain(command.help or ""), f"```text\n{usage(words, command)}\n```", parameter_table(command)]

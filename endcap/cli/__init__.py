@@ -1,11 +1,14 @@
 """The command line: every verb that reports takes `--json` and prints one JSON object; progress goes to stderr.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 held by a guard. Heavy imports wait until a verb runs.
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 held by a guard, 130 stopped by hand. Heavy imports wait until a verb runs.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import typer
 
@@ -34,7 +37,7 @@ for verbs in (start, catalog, look, learning, labels, governing, loops, promise,
 def main() -> None:
     """The `endcap` command."""
     try:
-        app()
+        _until_stopped(app)
     except Problem as problem:
         typer.echo(f"endcap: {problem.sentence()}", err=True)
         sys.exit(problem.exit_code)
@@ -52,3 +55,27 @@ def main() -> None:
         cause = " ".join(str(error).split())[:200]
         typer.echo(f"endcap: the catalog's tables cannot be read ({cause}); `endcap snapshot verify` and `endcap doctor` name what is wrong.", err=True)
         sys.exit(1)
+
+
+def _until_stopped(verb: Callable[[], object]) -> None:
+    """Run a verb; stopped by Ctrl-C it ends with one sentence and code 130, whatever a library makes of the interrupt meanwhile."""
+    stops: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stops.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # it is ignored, or somebody else's
+        verb()
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        verb()
+    except BaseException as ended:
+        if not stops or (isinstance(ended, SystemExit) and not ended.code):
+            raise
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        typer.echo("endcap: stopped by hand; what was not finished counts for nothing, and the same command may be given again.", err=True)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

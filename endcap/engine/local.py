@@ -96,7 +96,9 @@ class _Crew:
         return from_bytes(answer[1:])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        worker = subprocess.Popen([sys.executable, "-m", "endcap.engine._worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a group of its own: Ctrl-C is for the one who called, at whose end the workers' input ends.
+        command = [sys.executable, "-m", "endcap.engine._worker"]
+        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
         self._started.append(worker)
         return worker
 
