@@ -22,6 +22,7 @@ from endcap.govern.proposals import (
     check_unedited,
     is_on_top,
     note,
+    person,
     proposal,
     put_on_top,
     step,
@@ -191,7 +192,7 @@ def _check(home: Home, row: dict[str, Any]) -> None:
     accepted, validated = evidence.last_of(sealed, "accepted"), evidence.last_of(sealed, "validated")
     if accepted is None or validated is None:
         raise BadInput("it was never accepted and validated", where=where, todo=f"`endcap proposals accept {number}`, then `endcap validate {number}`")
-    if row["kind"] in home.catalog.govern.second_person and accepted["actor"].casefold() in behind(row, sealed):
+    if row["kind"] in home.catalog.govern.second_person and person(accepted["actor"]) in behind(row, sealed):
         raise BadInput(f"{accepted['actor']} accepted a proposal of their own", where=where, todo="let another person accept it")
     check_unedited(home, row)
     _check_evidence(home, row, validated, where)
@@ -256,18 +257,18 @@ def _overruled(home: Home, row: dict[str, Any], stage: str, scope: str | None, *
         raise BadInput(f"the verdict on proposal {number} is INVALID: nothing was measured that could be overruled", where=stage, todo="validate it again")
     told = {"overruled": row["verdict"], "trial": row["trial_id"], "stage": stage, "scope": scope}
     before = overruled_by(row["steps"], row["trial_id"], stage, scope)
-    if "overrule" in home.catalog.govern.second_person and not set(before) - {actor.casefold()}:
+    if "overrule" in home.catalog.govern.second_person and not set(before) - {person(actor)}:
         if not before:  # who says it again is one person
             with writing(home.engine) as connection:
                 note(connection, row, actor, reason, told)
         raise Held(f"{actor} overrules the verdict; it takes two people", where="govern.second_person", todo="let another person give the same command")
-    return {} if actor.casefold() in before else told
+    return {} if person(actor) in before else told
 
 
 def overruled_by(steps: list[dict[str, Any]], trial_id: str | None, stage: str = "promote", scope: str | None = None) -> list[str]:
     """Who overruled the verdict of a trial for the same: a word for a canary is none for everything."""
     same = [step for step in steps if step.get("overruled") and (step.get("trial"), step.get("stage"), step.get("scope")) == (trial_id, stage, scope)]
-    return sorted({str(step["actor"]).casefold() for step in same})
+    return sorted({person(step["actor"]) for step in same})
 
 
 def _without_time(one: dict[str, Any]) -> dict[str, Any]:

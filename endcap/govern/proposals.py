@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def accept(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> dic
     Raises BadInput in another state than proposed, where the file is gone or has mistakes, or where the owner may not accept it.
     """
     row = _taken_from_file(home, proposal(home, proposal_id), actor)
-    if row["kind"] in home.catalog.govern.second_person and actor.casefold() in behind(row, row["steps"]):
+    if row["kind"] in home.catalog.govern.second_person and person(actor) in behind(row, row["steps"]):
         raise BadInput(
             f"proposal {proposal_id} is {actor}'s own", where="govern.second_person", todo=f"let another person accept it: a {row['kind']} takes two people"
         )
@@ -158,8 +159,13 @@ def note(connection: Connection, row: dict[str, Any], actor: str, reason: str, d
 
 
 def behind(row: dict[str, Any], steps: list[dict[str, Any]]) -> set[str]:
-    """Whose own a proposal is, names in lower case: its owner, and whoever wrote it down, who may have named another owner in its file."""
-    return {str(row["owner"]).casefold(), *(str(one["actor"]).casefold() for one in steps[:1])}
+    """Whose own a proposal is, as `person` tells them: its owner, and whoever wrote it down, who may have named another owner in its file."""
+    return {person(row["owner"]), *(person(one["actor"]) for one in steps[:1])}
+
+
+def person(name: object) -> str:
+    """Somebody's name as that of one person, however it is written: case, width and white space make no second one."""
+    return " ".join(unicodedata.normalize("NFKC", str(name)).casefold().split())
 
 
 def check_unedited(home: Home, row: dict[str, Any]) -> None:
