@@ -131,9 +131,10 @@ def test_what_is_no_proposal_is_refused_in_one_sentence(untouched: Home, tmp_pat
      ({"kind": "model", "set": None, "artefact": "0" * 12}, "cannot be read"), ({"kind": "model", "set": None}, "artefact: missing")],
 )  # fmt: skip
 def test_what_cannot_be_in_force_cannot_be_proposed(untouched: Home, changed: dict[str, Any], words: str) -> None:
+    kept = sorted(untouched.models_folder.iterdir())
     with pytest.raises(BadInput, match=words):
         proposed(untouched, **changed)
-    assert proposals.all_proposals(untouched) == []
+    assert proposals.all_proposals(untouched) == [] and sorted(untouched.models_folder.iterdir()) == kept
 
 
 def test_an_artefact_of_another_kind_is_called_what_it_is(home: Home) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,11 +72,17 @@ def store(home: Kept, kind: str, overlay: Mapping[str, Any], *, taxonomy: bytes 
     text = json.dumps({"format": "endcap-overlay-1", "kind": kind, "set": told}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     artefact = hashlib.sha256(text.encode()).hexdigest()[:12]
     folder = home.model_folder(artefact)
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if taxonomy is not None:
         write_synced(folder / TAXONOMY_FILE, taxonomy)
     write_synced(folder / FILE, text.encode())
-    overlaid(home, {kind: artefact})
+    try:
+        overlaid(home, {kind: artefact})
+    except BadInput:
+        if is_new:  # what does not fit leaves nothing behind
+            shutil.rmtree(folder)
+        raise
     return artefact
 
 
