@@ -134,6 +134,23 @@ def test_who_may_do_what_is_sealed(engine: Engine, statement: str, words: str) -
     assert found.broken == before.rows + 1 and re.search(f"{words} past the product", found.words)
 
 
+def test_who_is_locked_out_is_out_at_once_and_may_come_back(engine: Engine) -> None:
+    password = "a long enough password"
+    access.add_user(engine, "ana", "reviewer", team="t", password=password, actor="test")
+    session, token = access.sign_in(engine, "ana", password), access.make_token(engine, "sync", "viewer", days=1, actor="test", owner="ana")
+    access.make_token(engine, "other", "viewer", days=1, actor="test")
+    assert session and access.who(engine, session, "session") and access.who(engine, token, "token")
+    access.lock(engine, "ana", locked=True, actor="root")
+    assert access.who(engine, session, "session") is None and access.who(engine, token, "token") is None and access.sign_in(engine, "ana", password) is None
+    assert [one.locked for one in access.users(engine)] == [True] and [one.name for one in access.tokens(engine)] == ["other"]
+    for name, words in (("ana", "locked already"), ("nobody", "no user")):
+        with pytest.raises(BadInput, match=words):
+            access.lock(engine, name, locked=True, actor="root")
+    access.lock(engine, "ana", locked=False, actor="root")
+    assert access.who(engine, session, "session") is None and access.sign_in(engine, "ana", password), "by a new session"
+    assert audit.verify(engine).broken is None
+
+
 @pytest.mark.xdist_group("demo")
 @pytest.mark.parametrize(("statement", "words"), [
     ("INSERT INTO releases VALUES ('markthalle', '2026-03-04', 'lea', 'x', '2026')", "releases markthalle 2026-03-04 was made"),

@@ -25,22 +25,27 @@ def user(
     role: Role = "reviewer",
     team: Annotated[str, typer.Option(help="The user's team, stored with each answer; the settings' own when left out.")] = "",
     outside: Annotated[bool, typer.Option("--outside", help="Signs in by the OpenID provider alone; for grants given before the first time.")] = False,
+    lock: Annotated[bool | None, typer.Option("--lock/--unlock", help="Lock the user out, sessions and tokens at once; or let them sign in again.")] = None,
     folder: Dir = HERE,
     home: Home_ = None,
     by: By = "",
 ) -> None:
-    """Make a user, or give one another role and password.
+    """Make a user, give one another role and password, or lock one out.
 
     With --outside there is no password: the user signs in by the OpenID provider of the settings, which says the role. Else the password is asked
     for, or read from standard input where that is no terminal. Sessions of before end.
     """
-    from endcap.ops.access import add_user
+    from endcap.ops import access
     from endcap.ops.home import Home
 
     home_ = Home(read_catalog(folder, home=home))
+    if lock is not None:
+        access.lock(home_.engine, name, locked=lock, actor=actor(by))
+        typer.echo(f"{name} is locked out; what they answered stays" if lock else f"{name} may sign in again")
+        return
     asked = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if not outside and sys.stdin.isatty() else None
     password = None if outside else asked if asked is not None else sys.stdin.readline().rstrip("\n")
-    add_user(home_.engine, name, role, team=team or home_.catalog.team, password=password, actor=actor(by))
+    access.add_user(home_.engine, name, role, team=team or home_.catalog.team, password=password, actor=actor(by))
     typer.echo(f"{name} may sign in as {role}")
 
 
@@ -74,18 +79,23 @@ def grant(
 
 
 def users(folder: Dir = HERE, home: Home_ = None, json: Json = False) -> None:
-    """Everybody who may sign in, with team and what each may do where."""
+    """Everybody who may sign in, with team and what each may do where, and the tokens that hold."""
     from dataclasses import asdict
+    from datetime import UTC, datetime
 
     from endcap.ops import access
     from endcap.ops.home import Home
 
-    found = access.users(Home(read_catalog(folder, home=home)).engine)
+    engine = Home(read_catalog(folder, home=home)).engine
+    found, tokens = access.users(engine), access.tokens(engine)
     if json:
-        print_json({"users": [asdict(one) for one in found]})
+        print_json({"users": [asdict(one) for one in found], "tokens": [asdict(one) for one in tokens]})
         return
     for one in found:
         typer.echo(f"{_may(one)}; team {one.team}{'; locked' if one.locked else ''}")
+    for holds in tokens:
+        of = f" of {holds.owner}" if holds.owner else ""
+        typer.echo(f"token {holds.name}{of}: {holds.role}, until {datetime.fromtimestamp(holds.until, UTC):%Y-%m-%d}; id {holds.token_id}")
     if not found:
         typer.echo("nobody yet; make one with `endcap user NAME`")
 

@@ -72,14 +72,33 @@ def add_user(engine: Engine, name: str, role: str, *, team: str, password: str |
     with writing(engine) as connection:
         if connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first():
             connection.execute(update(USERS).where(USERS.c.name == name).values(row))
-            its = or_(PASSES.c.name == name, PASSES.c.owner == name)
-            open_ones = connection.execute(select(PASSES.c.pass_id).where(its, ~PASSES.c.ended)).scalars().all()
-            connection.execute(update(PASSES).where(its).values(ended=True))
+            ended = _end_all(connection, name)
         else:
-            open_ones = []
+            ended = {}
             connection.execute(insert(USERS).values(row | {"name": name}))
-        sealed = _sealed_user(connection, name) | audit.seals_of(connection, PASSES, PASSES.c.pass_id.in_(open_ones))
+        sealed = _sealed_user(connection, name) | ended
         audit.record(connection, actor, "user", name, {"role": role, "team": team, "password": password is not None, "access": sealed})
+
+
+def lock(engine: Engine, name: str, *, locked: bool, actor: str) -> None:
+    """Lock a user out, at once and with every session and token, or let one sign in again; answers and grants stay as they are.
+
+    Raises BadInput for an unknown user, or where nothing would change.
+    """
+    with writing(engine) as connection:
+        _check_user(connection, name)
+        if connection.execute(update(USERS).where(USERS.c.name == name, USERS.c.locked != locked).values(locked=locked)).rowcount == 0:
+            raise BadInput(f"{name} is {'locked' if locked else 'not locked'} already", where="users", todo="see `endcap users`")
+        sealed = _sealed_user(connection, name) | (_end_all(connection, name) if locked else {})
+        audit.record(connection, actor, "lock" if locked else "unlock", name, {"access": sealed})
+
+
+def _end_all(connection: Connection, name: str) -> dict[str, str | None]:
+    """End every session and token of a user; returns their seals."""
+    its = or_(PASSES.c.name == name, PASSES.c.owner == name)
+    open_ones = connection.execute(select(PASSES.c.pass_id).where(its, ~PASSES.c.ended)).scalars().all()
+    connection.execute(update(PASSES).where(its).values(ended=True))
+    return audit.seals_of(connection, PASSES, PASSES.c.pass_id.in_(open_ones))
 
 
 def grant(engine: Engine, name: str, scope: Scope, *, actor: str) -> None:
@@ -119,6 +138,24 @@ def users(engine: Engine) -> list[User]:
     with engine.connect() as connection:
         rows = connection.execute(select(USERS).order_by(USERS.c.name)).mappings().all()
         return [User(row["name"], row["role"], row["team"], row["locked"], _grants(connection, row["name"])) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A program's pass that holds."""
+
+    token_id: str
+    name: str
+    role: str
+    owner: str | None
+    until: float  # seconds since 1970
+
+
+def tokens(engine: Engine) -> list[Token]:
+    """The tokens that hold now, by name."""
+    holding = select(PASSES).where(PASSES.c.kind == "token", ~PASSES.c.ended, PASSES.c.until > time.time()).order_by(PASSES.c.name, PASSES.c.pass_id)
+    with engine.connect() as connection:
+        return [Token(row["pass_id"], row["name"], row["role"], row["owner"], row["until"]) for row in connection.execute(holding).mappings()]
 
 
 def team_of(connection: Connection, name: str) -> str | None:
