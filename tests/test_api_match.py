@@ -303,7 +303,7 @@ def test_openrefine_reads_the_manifest_reconciles_and_extends(refine: tuple[Test
     assert shown.headers["content-type"].startswith("text/html") and "<script" not in shown.text
 
 
-@pytest.mark.parametrize("queries", ["[]", "{", '{"q0": 5}', '{"q0": {"query": ""}}', json.dumps({f"q{n}": {"query": "a"} for n in range(51)})])
+@pytest.mark.parametrize("queries", ["[]", "{", '{"q0": 5}', '{"q0": {"text": "a"}}', json.dumps({f"q{n}": {"query": "a"} for n in range(51)})])
 def test_what_is_no_query_is_refused_in_a_sentence(refine: tuple[TestClient, str], queries: str) -> None:
     client, token = refine
     answer = client.post(RECONCILE, params={"token": token}, data={"queries": queries})

@@ -215,6 +215,7 @@ def some_pairs(home: Home) -> list[tuple[str, str]]:
     return [*stored, *zip(offers[::2], offers[1::2], strict=True)]
 
 
+@pytest.mark.nightly
 def test_every_explained_pair_of_a_catalog_sums_up(demo: Demo) -> None:
     home = Home(settings.read(demo.folder))
     seen = set()

@@ -284,6 +284,7 @@ def test_plan_changes_nothing_and_says_what_would_come(copy_of_demo: Path) -> No
     assert endcap("snapshot", "list", "--dir", copy_of_demo, "--json").json["snapshots"] == []
 
 
+@pytest.mark.nightly
 def test_another_policy_in_the_settings_decides_everything_anew_and_the_former_one_brings_it_back(copy_of_demo: Path) -> None:
     file, text = copy_of_demo / "endcap.yaml", (copy_of_demo / "endcap.yaml").read_text(encoding="utf-8")
     before = endcap("run", "--dir", copy_of_demo, "--json").json["runs"][-1]["catalog"]
@@ -316,6 +317,7 @@ def test_damaged_knowledge_of_brands_and_categories_is_learnt_again_and_said(cop
     assert endcap("snapshot", "verify", "--dir", copy_of_demo).code == 0
 
 
+@pytest.mark.nightly
 def test_a_feed_that_comes_later_is_learnt_and_linked_as_if_it_had_come_first(demo: Demo, tmp_path: Path) -> None:
     """The first run sees one supplier, so nothing can be compared; what was learnt from that must not be kept for ever."""
     import yaml

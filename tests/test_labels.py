@@ -364,6 +364,7 @@ def test_gold_items_look_like_the_rest_and_change_nothing(home: Home, tmp_path: 
         assert [row.agrees for row in connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.purpose == "gold"))] == [True, True]
 
 
+@pytest.mark.nightly
 @pytest.mark.xdist_group("demo")
 def test_audits_are_drawn_with_a_known_chance_and_say_how_often_the_machine_is_right(home: Home) -> None:
     with home.connect() as con:

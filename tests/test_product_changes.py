@@ -29,7 +29,7 @@ from endcap.serve.reading import Reading
 
 pytestmark = pytest.mark.xdist_group("demo")
 KIM, LEE, LEA = Actor("kim", "reviewer"), Actor("lee", "reviewer"), Actor("lea", "lead")
-MANY = 50
+MANY = 25
 
 
 def opened(folder: Path) -> tuple[Home, Reading]:

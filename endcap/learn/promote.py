@@ -5,6 +5,7 @@ What is written here is not judged here: `endcap.govern.promotion` is the gate b
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -30,11 +31,11 @@ def check_readable(home: Home, kind: str, artefact: str) -> None:
     """Raise BadInput where an artefact is missing, damaged or of another kind."""
     folder = home.model_folder(artefact)
     mine = _HELD_BY.get(kind)
-    if mine and not (folder / mine).is_file():
-        found = next((words for name, words in _CALLED.items() if (folder / name).is_file()), "")
+    if mine and not _is_there(folder / mine):
+        found = next((words for name, words in _CALLED.items() if _is_there(folder / name)), "")
         if found:
             raise BadInput(f"{artefact} is {found}, not {_CALLED[mine]}", where="artefact", todo="name another one; `endcap model history` tells their kinds")
-        if kind == "infer" and not folder.is_dir():
+        if kind == "infer" and not _is_there(folder):
             raise BadInput(f"there is no dictionary {artefact!r}", where=str(home.models_folder), todo="`endcap train --what known` stores one")
     if kind == KIND:
         Model.stored(home.model_folder(artefact), artefact)
@@ -43,8 +44,15 @@ def check_readable(home: Home, kind: str, artefact: str) -> None:
         in_force.overlaid(home, {kind: artefact})
     elif kind == "infer":
         load_known(home.model_folder(artefact))
-    elif not home.model_folder(artefact).is_dir():
+    elif not _is_there(folder):
         raise BadInput(f"there is no {kind} {artefact!r}", where=str(home.models_folder), todo="see `endcap model history`")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name longer than any file's
+        return False
 
 
 def before(home: Home, kind: str) -> str:
