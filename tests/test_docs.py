@@ -408,3 +408,10 @@ def test_a_written_command_runs(written: Written, workplaces: dict[str, tuple[Pa
     assert done.stdout or done.stderr, f"{line} said nothing"
     if "--json" in shlex.split(line):
         assert isinstance(json.loads(done.stdout), dict), f"{line} did not print one JSON object"
+
+
+def test_the_readme_tells_the_figures_that_its_picture_shows() -> None:
+    picture = (ROOT / "docs" / "pictures" / "demo.svg").read_text(encoding="utf-8").replace("&#160;", " ")
+    shown = re.search(r"precision 0(\.\d+), recall 0(\.\d+) of links", picture)
+    told = re.search(r"known truth of its world \| precision (\.\d+), recall (\.\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown and told and shown.groups() == told.groups()
