@@ -271,6 +271,9 @@ def test_what_a_run_took_in_is_not_reversed_by_one_who_has_not_seen_it(home: Hom
     (fits,) = send(karl, decision(other, "other", product_id=elsewhere["product_id"], counterpart_offer_id=elsewhere["nearest"]["offer_id"]))
     assert fits["state"] == "stored" and no["state"] == "stored", "nor who names another product than the one that it is not"
     assert send(karl, decision(item, "different", over=hers["override_id"]))[0]["state"] == "stored"
+    flow.run(settings.read(copy_on))
+    lena = client_of(home, "lena", "reviewer")
+    assert send(lena, decision(item, "different"))[0]["state"] == "stored", "what was overruled stands in nobody's way"
 
 
 def test_a_lead_has_the_last_word_on_an_offer_and_a_reviewer_takes_nothing_of_it_back(home: Home, copy_on: Path) -> None:

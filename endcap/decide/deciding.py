@@ -303,13 +303,16 @@ def _settle(state: State) -> None:
 
 
 def _keep_what_would_end(state: State, going_on: set[str]) -> None:
-    """A product that only offers in doubt are left of stays as it was, with one of them, until they are answered (promise P12)."""
-    for offer_id, ruling in sorted(state.rulings.items(), key=lambda item: (item[0] not in state.inputs.founders.values(), item[0])):
+    """A product that only offers in doubt are left of stays as it was, with its founder or else the first of them, until they are answered (promise P12)."""
+    stay: dict[str, tuple[bool, str]] = {}
+    for offer_id, ruling in state.rulings.items():
         product_id = _product_until_now(state, offer_id)
         in_doubt = ruling.action == "to_review" and ruling.product_id is None and ruling.decided_by == "machine" and ruling.reason_code != "renamed"
         if in_doubt and product_id and product_id not in going_on and product_id not in state.inputs.answers.apart.get(offer_id, ()):
-            going_on.add(product_id)
-            state.rulings[offer_id] = replace(ruling, product_id=product_id)
+            mine = (state.inputs.founders.get(product_id) != offer_id, offer_id)
+            stay[product_id] = min(stay.get(product_id, mine), mine)
+    for product_id, (_joined, offer_id) in stay.items():
+        state.rulings[offer_id] = replace(state.rulings[offer_id], product_id=product_id)
 
 
 def _carried_on(state: State, members: list[str]) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,8 @@
 """The audit: what was done by whom, append-only, each row sealed with the one before (a hash chain; Schneier and Kelsey 1998).
 
 A row about a person's answer seals the answer as well, and one about users, grants, passes, releases, switches, promotions and holds what these are from
-then on. So that what is cut off at
-the end is seen too, the number and seal of the last row are noted in a file beside the database by every run; whoever can write both can still cut
-both, so keep a copy of that file elsewhere.
+then on. So that what is cut off at the end is seen too, the number and seal of the last row are noted in a file beside the database by every run;
+whoever can write both can still cut both, so keep a copy of that file elsewhere.
 """
 
 from __future__ import annotations

@@ -208,8 +208,10 @@ def _heavier(connection: Connection, one: Given, role: str | None, now_is: int) 
 
 def _standing(connection: Connection, one: Given, actor: str, taken_in: int) -> RowMapping | None:
     """The newest answer of another person on this offer that its sender may not have seen: since the last run, or before it to the contrary."""
-    by_others = [row for row in _said(connection, one) if row["actor"] != actor and row["offer_id"] == one.offer_id]
-    return next((row for row in reversed(by_others) if row["override_id"] > taken_in or contrary(dict(row), asdict(one))), None)
+    said = [row for row in _said(connection, one) if row["offer_id"] == one.offer_id]
+    overruled = {row["override_id"] for place, row in enumerate(said) if any(contrary(dict(row), dict(later)) for later in said[place + 1 :])}
+    unseen = (row for row in reversed(said) if row["override_id"] > taken_in or contrary(dict(row), asdict(one)))
+    return next((row for row in unseen if row["actor"] != actor and row["override_id"] not in overruled), None)
 
 
 def _said(connection: Connection, one: Given) -> list[RowMapping]:
