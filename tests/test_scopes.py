@@ -210,7 +210,11 @@ def test_questions_about_values_are_those_of_the_scope_and_others_answers_are_go
     set_there = change(boss, away["product_id"], "values", field="category", value=there).json()["override_ids"][0]
     told_of_it = answer(dora, question["product_id"], action="suppliers", override_id=set_there, value=None)
     assert told_of_it == "gone" and answers_stored(shop) == before + 1, "another product's answer is not taken back under the name of one's own"
-    assert answer(dora, question["product_id"]) == "stored"
+    one = {"key": uuid.uuid4().hex, "field": "category", "action": "set", "value": there}
+    sent = [{**one, "product_id": product_id} for product_id in (away["product_id"], question["product_id"])]
+    borrowed = dora.post(f"{API}/review/values", json={"decisions": sent}).json()["outcomes"]
+    assert [each["state"] for each in borrowed] == ["gone", "stored"], "nor is a role lent from one answer to another under the same key"
+    assert answer(dora, question["product_id"]) == "stored" and answers_stored(shop) == before + 3
 
 
 def test_a_feed_is_let_through_by_a_lead_of_its_supplier(shop: Shop) -> None:

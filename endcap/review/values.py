@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,25 +123,31 @@ def still_open(home: Home, asked: Sequence[Question], taken_in: int) -> list[Que
 
 
 def give_values(
-    home: Home, tables: Tables, given: Sequence[GivenValue], by: Actor, taken_in: int, roles: Mapping[str, str] | None = None
+    home: Home, tables: Tables, given: Sequence[GivenValue], by: Actor, taken_in: int, roles: Sequence[str | None] | None = None
 ) -> list[ValueOutcome]:
     """Store answers in one durable transaction, each once; one that meets another person's word is not stored but says so.
 
-    `roles` gives the person's role by the answers' keys, where it is another one than that of `by`.
+    `roles` gives the person's role for each answer, where that is not one for all; what they have none for is gone to them.
     Raises BadInput for an unknown action, a value that cannot be, or more answers than one person may give, and then stores none.
     """
-    for group_id in dict.fromkeys(one.group_id for one in given):
-        rows = [{**asdict(one), "offer_id": None} for one in given if one.group_id == group_id]
+    asked = list(zip(given, roles or [by.role] * len(given), strict=True))
+    mine = [one for one, role in asked if role is not None]
+    for group_id in dict.fromkeys(one.group_id for one in mine):
+        rows = [{**asdict(one), "offer_id": None} for one in mine if one.group_id == group_id]
         check_allowed(home, by.name, rows, group_id)
     with writing(home.engine) as connection:
-        return [_give(home, tables, one, Actor(by.name, (roles or {}).get(one.key, by.role)), taken_in, connection) for one in given]
+        return [_gone(one, by.name) if role is None else _give(home, tables, one, Actor(by.name, role), taken_in, connection) for one, role in asked]
+
+
+def _gone(one: GivenValue, name: str) -> ValueOutcome:
+    return ValueOutcome(one.key, "gone", None, one.value, name)
 
 
 def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int, within: Connection) -> ValueOutcome:
     if (one.action == SUPPLIERS and one.override_id is None) or (one.action == SET and not one.value) or one.action not in (SET, SUPPLIERS):
         raise BadInput(f"{one.action!r} says nothing of {one.field}", where=one.product_id, todo="send `set` with a value, or `suppliers` with the override_id")
     if not tables.rows("SELECT 1 AS one FROM products WHERE product_id = ? AND state = 'live'", [one.product_id]):
-        return ValueOutcome(one.key, "gone", None, one.value, by.name)
+        return _gone(one, by.name)
 
     def free(connection: Connection) -> None:
         check_group(connection, one.group_id, by.name, one.field, one.value)

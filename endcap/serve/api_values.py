@@ -12,7 +12,7 @@ from endcap.ops.home import Home
 from endcap.review.override import SUPPLIERS
 from endcap.review.product import Actor
 from endcap.review.reach import role_for, role_for_answer
-from endcap.review.values import GivenValue, ValueOutcome, give_values
+from endcap.review.values import GivenValue, give_values
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering
 from endcap.serve.api import Pinned
@@ -41,11 +41,8 @@ def answer(request: Request, reading: Pinned, home: Writing, given: answers.Valu
     """Store answers about values; each is durable when this returns, once however often it is sent."""
     person = person_of(request)
     told = [GivenValue(**one.model_dump()) for one in given.decisions]
-    about = {one.key: _role_about(reading, home, person, one) for one in told}
-    roles = {key: role for key, role in about.items() if role is not None}
-    mine = [one for one in told if one.key in roles]
-    given_now = {one.key: one for one in give_values(home, reading, mine, Actor(person.name, "viewer"), taken_in(reading), roles)}
-    outcomes = [given_now.get(one.key) or ValueOutcome(one.key, "gone", None, one.value, person.name) for one in told]
+    roles = [_role_about(reading, home, person, one) for one in told]
+    outcomes = give_values(home, reading, told, Actor(person.name, "viewer"), taken_in(reading), roles)
     return answers.ValueOutcomes(snapshot=reading.snapshot_id, outcomes=[answers.ValueOutcome.model_validate(asdict(one)) for one in outcomes])
 
 
