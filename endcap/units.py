@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -98,7 +99,8 @@ def find_quantities(text: str) -> list[Quantity]:
     """
     found: list[Quantity] = []
     for match in _QUANTITY.finditer(text):
-        unit = _unit(match)
+        word = match.group(_WORD).lower()
+        unit = _unit(word)
         if unit is None:
             continue
         groups = [group for group in (1, 2, 3, _RANGE) if match.start(group) >= 0]
@@ -107,12 +109,11 @@ def find_quantities(text: str) -> list[Quantity]:
             continue
         if unit[0] != LENGTH and last != _RANGE:
             groups = [last]
-        word = match.group(_WORD).lower()
         for group in groups:
-            value = _value(match.group(group), word) * unit[1]
+            value = _amount(match.group(group), word, unit[1])
             if value > 0:
                 start, end = match.start(group), match.end(_WORD) if group == last else match.end(group)
-                found.append(Quantity(_tidy(value, word), unit[0], start, end, text[start:end]))
+                found.append(Quantity(value, unit[0], start, end, text[start:end]))
     return found
 
 
@@ -126,8 +127,8 @@ def shown(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def _unit(match: re.Match[str]) -> tuple[str, float] | None:
-    word = match.group(_WORD).lower()
+@lru_cache(maxsize=16384)
+def _unit(word: str) -> tuple[str, float] | None:
     if word.startswith("fl"):
         word = word.replace(".", "").replace(" ", "")
     unit = UNITS.get(word)
@@ -158,6 +159,12 @@ def _only_looks_like(match: re.Match[str], number_text: str, unit: str, text: st
         whole = "." not in number_text and "," not in number_text
         return (whole and not attached) or text[end : end + 2].strip().isdigit()
     return unit == "W" and text[end : end + 1] == "-" and text[end + 1 : end + 2].isdigit()
+
+
+@lru_cache(maxsize=16384)
+def _amount(text: str, unit_word: str, factor: float) -> float:
+    """The value in its base unit. The same few are written over and over."""
+    return _tidy(_value(text, unit_word) * factor, unit_word)
 
 
 def _value(text: str, unit_word: str) -> float:
@@ -210,8 +217,9 @@ _NAMED_COUNTS = {
     "single": 1, "einzel": 1, "twin": 2, "double": 2, "doppel": 2, "duo": 2, "zweier": 2, "triple": 3, "trio": 3, "dreier": 3,
     "quad": 4, "vierer": 4, "fünfer": 5, "sechser": 6, "zehner": 10,
 }  # fmt: skip
-# What every match of the above holds: most titles are seen at once to hold none.
-_NAMED_HINT = re.compile(r"pack|set|box|case|lot|bundle|tray|karton|[x×]\s?\d", re.IGNORECASE)
+# What every match of the two above holds, in small letters: most titles are seen at once to hold none. A search by first letters is fast.
+_COUNT_HINT = re.compile(rf"\d[\s-]{{0,2}}[e*x×{''.join(sorted({word[0] for word in _PIECES.split('|')}))}]")
+_NAMED_HINT = re.compile(r"pack|set|box|case|lot|bundle|tray|karton|[x×]\s?\d")
 # 'N x' before these is a dimension or a cross-section, not a number of pieces.
 _NOT_PACKED = (LENGTH, "mm2", "MP", "Hz", "%", "s", "dpi")
 
@@ -221,8 +229,11 @@ def find_pack_counts(text: str) -> list[PackCount]:
 
     Dimensions ('20x30 cm'), screen resolutions ('1920x1080'), model codes ('X200') and speeds ('16x DVD') are not counts.
     """
-    found = [PackCount(count, match.start(), match.end()) for match in _COUNT.finditer(text) if (count := _counted(match, text)) > 0]
-    if _NAMED_HINT.search(text):
+    small = text.lower()
+    found: list[PackCount] = []
+    if _COUNT_HINT.search(small):
+        found = [PackCount(count, match.start(), match.end()) for match in _COUNT.finditer(text) if (count := _counted(match, text)) > 0]
+    if _NAMED_HINT.search(small):
         named = (PackCount(_named(match), match.start(), match.end()) for match in _NAMED.finditer(text))
         counts = [count for count in named if count.count > 0]
         apart = [count for count in found if not any(one.start < count.end and count.start < one.end for one in counts)]

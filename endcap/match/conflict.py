@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -18,12 +19,17 @@ CLEARLY_DIFFERENT = 1.1
 def find_conflicts(pairs: Pairs, places: np.ndarray) -> list[str | None]:
     """For each pair at `places` the contradiction in words, or None."""
     packs, amounts = pairs.measured("pack")[places], pairs.measured("quantity")[places]
-    names = {int(key): unit for unit, key in zip(CONTENT_UNITS, hash_texts(CONTENT_UNITS), strict=True)}
+    names = _content_units()
     found: list[str | None] = []
     for place, pack, amount in zip(places.tolist(), packs.tolist(), amounts.tolist(), strict=True):
         doubtful = pack == -1.0 or amount < 1.0
         found.append(_conflict(pairs, int(pairs.left[place]), int(pairs.right[place]), names) if doubtful else None)
     return found
+
+
+@cache
+def _content_units() -> dict[int, str]:
+    return {int(key): unit for unit, key in zip(CONTENT_UNITS, hash_texts(CONTENT_UNITS), strict=True)}
 
 
 def _conflict(pairs: Pairs, left: int, right: int, names: dict[int, str]) -> str | None:

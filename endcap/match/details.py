@@ -5,6 +5,7 @@ What agrees in nearly no pair of offers that are each other's nearest would part
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -25,8 +26,13 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 def feed_keys(feed_names: tuple[str, ...], feeds: np.ndarray) -> np.ndarray:
     """uint64 [n]: a key for the feed of each row, by the names of feed numbers int [n]; 0 where they have none."""
     keys = np.zeros(max([len(feed_names), int(feeds.max(initial=-1)) + 1]), dtype=np.uint64)
-    keys[: len(feed_names)] = hash_texts(feed_names)
+    keys[: len(feed_names)] = _keys_of_names(feed_names)
     return np.asarray(keys[feeds])
+
+
+@lru_cache(maxsize=16)
+def _keys_of_names(feed_names: tuple[str, ...]) -> np.ndarray:
+    return hash_texts(feed_names)
 
 
 def find_own_details(pairs: Pairs, nearest: np.ndarray) -> tuple[int, ...]:

@@ -99,7 +99,11 @@ def live_offers(offers: pa.Table) -> Live:
     """A table of whole rows as Live."""
 
     def fetch(offer_ids: pa.Array[Any]) -> pa.Table:
-        return offers.take(pc.index_in(offer_ids, value_set=offers["offer_id"].combine_chunks())) if len(offer_ids) < offers.num_rows else offers
+        if len(offer_ids) == offers.num_rows:
+            return offers
+        # The few are put in a table and the many looked up in it, not the other way round.
+        few = offers.filter(pc.is_in(offers["offer_id"], value_set=offer_ids))
+        return few.take(pc.index_in(offer_ids, value_set=few["offer_id"].combine_chunks()))
 
     return Live(offers.select(list(THIN)), fetch)
 
@@ -358,7 +362,9 @@ def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:
     """float32 [n, f], one column a feature."""
     columns = np.empty((pairs.size, len(names)), dtype=np.float32)
     for first in range(0, pairs.size, CHUNK_PAIRS):
-        chunk = replace(pairs, left=pairs.left[first : first + CHUNK_PAIRS], right=pairs.right[first : first + CHUNK_PAIRS])
+        chunk = pairs
+        if pairs.size > CHUNK_PAIRS:
+            chunk = replace(pairs, left=pairs.left[first : first + CHUNK_PAIRS], right=pairs.right[first : first + CHUNK_PAIRS])
         # Written a feature after another and turned at once: to write every so many bytes takes ten times as long.
         block = np.empty((len(names), chunk.size), dtype=np.float32)
         for place, name in enumerate(names):
@@ -375,7 +381,7 @@ def first_features(pairs: Pairs, model: Model) -> np.ndarray:
 
 def score_pairs(pairs: Pairs, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """(features float32 [n, f], probabilities float64 [n])."""
-    told = replace(pairs, own_details=model.own_details)
+    told = pairs if pairs.own_details == model.own_details else replace(pairs, own_details=model.own_details)
     features = model.columns(told, compute_features(told, model.shelf_names))
     return features, model.score(features)
 

@@ -56,14 +56,15 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     if not rows.size:
         return []
     others = find_near(store.postings, rows, k, threads=1)
-    view = store.view(rows.astype(np.int64))
-    both = join([view.tokens, tokens])
-    numbers = np.concatenate([store.number(view.tokens.hashes.values), ids])
-    feeds, prices, currencies = np.append(view.feeds, asked.feed), np.append(view.prices, asked.price), np.append(view.currencies, asked.currency)
-    index = view_index(both, numbers, store.postings.counts, feeds.astype(np.int32), prices, currencies, gram_rarity=store.postings.gram_rarity)
+    found, numbers = store.tokens_of(rows.astype(np.int64))
+    postings = store.postings
+    feeds = np.append(postings.feeds[rows], asked.feed).astype(np.int32)
+    prices, currencies = np.append(postings.prices[rows], asked.price), np.append(postings.currencies[rows], asked.currency)
+    both, numbers = join([found, tokens]), np.concatenate([numbers, ids])
+    index = view_index(both, numbers, postings.counts, feeds, prices, currencies, gram_rarity=postings.gram_rarity)
     titles = pa.chunked_array([store.texts("titles", rows), asked.title])
     left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
-    pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right, asked.feed_names)
+    pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right, asked.feed_names, model.own_details)
     features, scores = score_pairs(pairs, model)
     conflicts = find_conflicts(pairs, np.arange(rows.size))
     value_of = dict(zip(near.tolist(), similarity.tolist(), strict=True))

@@ -127,10 +127,10 @@ class Store:
 
     def texts(self, name: str, rows: np.ndarray) -> pa.Array[Any]:
         """'offer_ids' or 'titles' of rows."""
-        if not self.delta.size:
+        inside = rows < self.base.rows.size
+        if inside.all():
             return getattr(self.base.rows, name).take(pa.array(rows))
         # Taken from each by itself: together they would be copied whole for a few rows.
-        inside = rows < self.base.rows.size
         inner = getattr(self.base.rows, name).take(pa.array(rows[inside])).cast(pa.large_string())
         outer = getattr(self.delta, name).take(pa.array(rows[~inside] - self.base.rows.size)).cast(pa.large_string())
         place = np.empty(rows.size, dtype=np.int64)
@@ -153,6 +153,14 @@ class Store:
 
     def view(self, rows: np.ndarray) -> Index:
         """The given rows, ready to be compared with each other."""
+        postings = self.postings
+        return view_index(
+            *self.tokens_of(rows), postings.counts, postings.feeds[rows], postings.prices[rows], postings.currencies[rows],
+            gram_rarity=postings.gram_rarity,
+        )  # fmt: skip
+
+    def tokens_of(self, rows: np.ndarray) -> tuple[Tokens, np.ndarray]:
+        """(the given rows, the number of each of their tokens int32)."""
         first, postings = self.base.rows.size, self.postings
         inner, outer = rows[rows < first], rows[rows >= first] - first
         tokens, ids = _base_tokens(self.base, inner)
@@ -163,9 +171,7 @@ class Store:
             both = join([tokens, more])
             ids = Ragged(both.hashes.start, np.concatenate([ids, more_ids])).take(back).values
             tokens = both.take(back)
-        return view_index(
-            tokens, ids, postings.counts, postings.feeds[rows], postings.prices[rows], postings.currencies[rows], gram_rarity=postings.gram_rarity
-        )  # fmt: skip
+        return tokens, ids
 
 
 def build_store(live: Live) -> Store:
@@ -378,5 +384,6 @@ def _take(tokens: Tokens, ids: np.ndarray, rows: np.ndarray) -> tuple[Tokens, np
 def _base_tokens(base: Base, rows: np.ndarray) -> tuple[Tokens, np.ndarray]:
     """As `_take`; a base keeps the numbers of its tokens, and their hashes once each."""
     ids = Ragged(base.part.start, base.part.ids).take(rows)
-    bare = replace(base.rows.tokens, hashes=Ragged(np.zeros(base.rows.size + 1, np.int64), np.zeros(0, np.uint64)))
+    none = np.broadcast_to(np.int64(0), base.rows.size + 1)  # takes no room, however large the base
+    bare = replace(base.rows.tokens, hashes=Ragged(none, np.zeros(0, np.uint64)))
     return replace(bare.take(rows), hashes=Ragged(ids.start, base.vocabulary[ids.values])), ids.values

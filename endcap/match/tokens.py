@@ -102,6 +102,8 @@ def keys_of(offers: pa.Table) -> np.ndarray:
 
 def hash_texts(texts: Sequence[str | None]) -> np.ndarray:
     """Stable 64-bit hash of the letters and digits of each text, 0 for None or nothing to read."""
+    if not any(texts):
+        return np.zeros(len(texts), dtype=np.uint64)
     joined, kinds, bounds = _code_points([fold(text) if text else "" for text in texts])
     return reading.hash_spans(joined, kinds, bounds)
 
