@@ -264,8 +264,9 @@ def note_promises(journey: Journey, allowed: Thresholds) -> None:
 
 
 def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.Table, off: Mapping[str, str]) -> pa.Array:
-    """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed, those whose evidence moved.
+    """Offers to decide now: changed ones, those a person answered since, waiting ones whose neighbours changed, those whose evidence changed.
 
+    What was linked to an offer that is no longer delivered stays where it is: the two were the same, and what took them together still means that.
     Under a new champion, policy or promise all are; where a canary begins or ends, those that the other model decided; where automation is `off`
     what stands is not, and where it is on again what waited for that is.
     """
@@ -275,13 +276,14 @@ def open_ids_of(con: duckdb.DuckDBPyConnection, journey: Journey, overrides: pa.
     con.register("answered", pa.table({"offer_id": pa.array(answered, pa.string())}))
     con.register("misjudged", pa.table({"offer_id": _misjudged(con, journey)}))
     con.register("still_off", pa.table({"offer_id": pa.array(list(off), pa.string())}))
-    con.register("moved", pa.table({"offer_id": changed_or_vanished(journey)}))
+    con.register("vanished", pa.table({"offer_id": journey.vanished}))
     con.register("changed", pa.table({"offer_id": journey.changed}))
     found = con.sql("""
         WITH near AS (SELECT left_id AS offer_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.right_id
                       UNION SELECT right_id FROM pairs SEMI JOIN changed ON changed.offer_id = pairs.left_id),
              asked AS (SELECT offer_id FROM decisions WHERE kind = 'product' AND decided_by = 'machine'
-                       AND (action = 'to_review' AND offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM moved))),
+                       AND (counterpart_offer_id IN (SELECT offer_id FROM changed)
+                            OR action = 'to_review' AND (offer_id IN (SELECT offer_id FROM near) OR counterpart_offer_id IN (SELECT offer_id FROM vanished)))),
              on_again AS (SELECT offer_id FROM decisions ANTI JOIN still_off USING (offer_id) WHERE action = 'to_review' AND reason_code = '{code}')
         SELECT offer_id FROM offers WHERE offer_id IN
             (SELECT offer_id FROM changed UNION SELECT offer_id FROM answered UNION SELECT offer_id FROM asked UNION SELECT offer_id FROM misjudged

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from endcap.decide.answers import Answers, Placement, standing
 from endcap.decide.deciding import Ruling, rule
 from endcap.decide.identity import claim_ids, new_product_id
-from endcap.decide.inputs import Inputs, OpenOffer
+from endcap.decide.inputs import Inputs, OpenOffer, Restored
 from endcap.decide.policy import Edge, judge
 from endcap.decide.stated import agree
 from endcap.decide.survivorship import Statement, surviving_values
@@ -73,6 +73,17 @@ def test_a_product_that_only_a_doubtful_offer_is_left_of_stays_until_somebody_an
     rulings = rule(inputs([offer("a:1"), offer("b:1")], [edge("a:1", "b:1", 0.6)], **both, taken=frozenset({"P1", "P2"})), POLICY)
     assert (rulings["b:1"].action, rulings["b:1"].product_id, rulings["b:1"].proposed_product_id) == ("to_review", "P1", "P2")
     assert rulings["a:1"].product_id == "P2"
+    back = {**known, "states": {"P1": "gone"}}
+    rulings = rule(inputs([offer("a:1"), offer("b:1")], [edge("a:1", "b:1", 0.6)], **back), POLICY)
+    assert rulings["b:1"].product_id == "P1", "what was not delivered for a while comes back as what it was"
+
+
+def test_what_an_answer_founded_ends_with_the_answer() -> None:
+    """An offer that waited, was said to be new and is asked about again leaves no product behind (promise P9)."""
+    known = {"before": {"b:1": "P1"}, "founders": {"P1": "b:1"}, "states": {"P1": "live"}, "taken": frozenset({"P1"})}
+    was = Restored(3, "to_review", None, 0.6, "doubtful", "likeness 0.60, below 0.85", "P2", "a:1")
+    rulings = rule(inputs([offer("b:1")], [edge("a:1", "b:1", 0.6)], settled={"P2": {"a:1": "a"}}, restored={"b:1": was}, **known), POLICY)
+    assert (rulings["b:1"].action, rulings["b:1"].product_id, rulings["b:1"].proposed_product_id) == ("to_review", None, "P2")
 
 
 def test_a_doubtful_offer_stays_nowhere_that_goes_on_without_it_or_is_not_what_it_was() -> None:
@@ -80,7 +91,7 @@ def test_a_doubtful_offer_stays_nowhere_that_goes_on_without_it_or_is_not_what_i
     two = [offer("a:1"), offer("b:1")]
     rulings = rule(inputs(two, [edge("a:1", "b:1", 0.6)], **one), POLICY)
     assert (rulings["a:1"].product_id, rulings["b:1"].product_id) == ("P1", None), "two that are in doubt of each other are not one product"
-    for more in ({"placeless": frozenset({"b:1"})}, {"states": {"P1": "gone"}}, {"answers": Answers(apart={"b:1": frozenset({"P1"})})}):
+    for more in ({"placeless": frozenset({"b:1"})}, {"states": {"P1": "merged"}}, {"answers": Answers(apart={"b:1": frozenset({"P1"})})}):
         known = {"before": {"b:1": "P1"}, "founders": {"P1": "b:1"}, "states": {"P1": "live"}, "taken": frozenset({"P1"})} | more
         rulings = rule(inputs([*two, offer("c:1")], [edge("a:1", "b:1", 0.6), edge("b:1", "c:1", 0.5)], **known), POLICY)
         assert rulings["b:1"].product_id != "P1", more
@@ -176,8 +187,11 @@ def test_a_person_s_word_holds_against_the_score_until_the_source_changes() -> N
     rulings = rule(inputs([offer("b:1")], [edge("a:1", "b:1", 0.01)], answers=same, settled=settled, taken=frozenset({"P1"})), POLICY)
     assert (rulings["b:1"].product_id, rulings["b:1"].decided_by, rulings["b:1"].override_id) == ("P1", "person", 5)
     changed = Answers(placed={"b:1": Placement("P1", "a:1", 5, 999, "same", "kim")})
-    asked = rule(inputs([offer("b:1")], [], answers=changed, settled=settled, taken=frozenset({"P1"})), POLICY)["b:1"]
-    assert (asked.action, asked.product_id, asked.reason_code) == ("to_review", "P1", "source_changed")
+    for before, stays in (({"b:1": "P1"}, "P1"), ({"b:1": "P2"}, "P2"), ({}, None)):
+        both = {**settled, "P2": {"d:1": "d"}}
+        asked = rule(inputs([offer("b:1")], [], answers=changed, settled=both, before=before, taken=frozenset(both)), POLICY)["b:1"]
+        told = (asked.action, asked.product_id, asked.proposed_product_id, asked.reason_code)
+        assert told == ("to_review", stays, "P1", "source_changed"), "what the supplier made of it is not moved by what was said before"
 
 
 def test_a_person_s_no_is_asked_again_where_the_source_changed_since() -> None:

@@ -60,6 +60,7 @@ class State:
     members: dict[str, set[str]] = field(default_factory=dict)  # product -> its offers as decided so far
     held: set[str] = field(default_factory=set)  # open offers that stay as they are, without a ruling
     bound: set[str] = field(default_factory=set)  # open offers that a person put with another offer
+    unmoved: set[str] = field(default_factory=set)  # open offers that the supplier changed before a person's word on them was taken in
     rulings: dict[str, Ruling] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
     best: dict[str, Edge] = field(default_factory=dict)  # open offer -> its best edge, whatever became of it
@@ -101,10 +102,11 @@ def _hold_answers(state: State) -> None:
     """A person's placement holds: with its counterpart where that is in sight, else in the product the person named."""
     inputs = state.inputs
     settled = {product_id: dict(offers) for product_id, offers in inputs.settled.items()}
+    _ask_about_changed_placements(state, settled)
     in_sight = {offer_id for offers in settled.values() for offer_id in offers} | (inputs.offers.keys() - state.rulings.keys())
     for offer_id, offer in sorted(inputs.offers.items()):
         placement = inputs.answers.placed.get(offer_id)
-        if placement is None:
+        if placement is None or offer_id in state.unmoved:
             continue
         if placement.product_id is not None and placement.counterpart in in_sight:
             state.bound.add(offer_id)
@@ -130,16 +132,43 @@ def _ask_about_changed_denials(state: State, settled: dict[str, dict[str, str]])
         offer = state.inputs.offers.get(offer_id)
         if offer is None or offer_id in answers.placed or offer_id in state.rulings or denial.identity_hash == offer.identity_hash:
             continue
-        stays = state.inputs.before.get(offer_id)
-        beside = settled.get(stays or "", {})
-        if stays in answers.apart.get(offer_id, ()) or not answers.apart_offers.get(offer_id, frozenset()).isdisjoint(beside):
-            stays = None
-        if stays is not None:
-            settled.setdefault(stays, {})[offer_id] = offer.feed
-        words = f"the supplier changed this offer since {denial.actor} said that it is another product"
-        state.rulings[offer_id] = Ruling(
-            offer_id, "to_review", stays, 0.5, "source_changed", words, denial.product_id, denial.counterpart, "person", denial.override_id
-        )  # fmt: skip
+        _ask_again(state, settled, offer, denial, f"the supplier changed this offer since {denial.actor} said that it is another product")
+
+
+def _ask_about_changed_placements(state: State, settled: dict[str, dict[str, str]]) -> None:
+    """An answer that came after the supplier changed its offer was about something else: it moves nothing, and is asked again (promise P5)."""
+    for offer_id, offer in sorted(state.inputs.offers.items()):
+        placement = state.inputs.answers.placed.get(offer_id)
+        if placement is not None and placement.identity_hash != offer.identity_hash and not _is_where_said(state, offer_id, placement):
+            state.unmoved.add(offer_id)
+            _ask_again(state, settled, offer, placement, f"the supplier changed this offer since {placement.actor} decided")
+
+
+def _is_where_said(state: State, offer_id: str, placement: Placement) -> bool:
+    """Whether an offer is already where a person put it: an answer that a run took in before the supplier changed the offer."""
+    inputs, here = state.inputs, state.inputs.before.get(offer_id)
+    if here is None or offer_id in inputs.placeless:
+        return False
+    if placement.product_id is None:
+        return inputs.founders.get(here) == offer_id
+    beside = inputs.before.get(placement.counterpart or "")
+    return here in (placement.product_id, beside) or placement.counterpart in inputs.settled.get(here, ())
+
+
+def _ask_again(state: State, settled: dict[str, dict[str, str]], offer: OpenOffer, said: Placement, words: str) -> None:
+    """What a person said of an offer as it was moves nothing of what it is now: it stays where it was meanwhile, unless an answer forbids that."""
+    answers, stays = state.inputs.answers, state.inputs.before.get(offer.offer_id)
+    if offer.offer_id in state.inputs.placeless or state.inputs.states.get(stays or "", "live") not in ("live", "gone"):
+        stays = None
+    beside = settled.get(stays or "", {})
+    if stays in answers.apart.get(offer.offer_id, ()) or not answers.apart_offers.get(offer.offer_id, frozenset()).isdisjoint(beside):
+        stays = None
+    if stays is not None:
+        settled.setdefault(stays, {})[offer.offer_id] = offer.feed
+        words = f"{words}; it stays where it is until somebody looks again"
+    state.rulings[offer.offer_id] = Ruling(
+        offer.offer_id, "to_review", stays, 0.5, "source_changed", words, said.product_id, said.counterpart, "person", said.override_id
+    )  # fmt: skip
 
 
 def _restore(state: State, settled: dict[str, dict[str, str]]) -> None:
@@ -200,7 +229,9 @@ def _open_the_rest(state: State) -> None:
         if offer_id not in state.rulings and offer_id not in state.held:
             state.clusters.add_open(offer_id, offer.feed)
     for offer_id, placement in sorted(state.inputs.answers.placed.items()):
-        if placement.product_id is not None and placement.counterpart is not None and not state.clusters.bind(offer_id, placement.counterpart):
+        if placement.product_id is None or placement.counterpart is None or offer_id in state.unmoved:
+            continue
+        if not state.clusters.bind(offer_id, placement.counterpart):
             _ask_about_contradiction(state, offer_id, placement.counterpart, placement)
 
 
@@ -266,10 +297,10 @@ def _ends(state: State, edge: Edge) -> list[tuple[str, str]]:
     return sorted(ends, key=lambda end: _product_until_now(state, end[0]) is not None)
 
 
-def _product_until_now(state: State, offer_id: str) -> str | None:
-    """The live product that an open offer is in as this run begins."""
+def _product_until_now(state: State, offer_id: str, *states: str) -> str | None:
+    """The product of one of these states, if not said live, that an open offer is in, or was in when it was last delivered, as this run begins."""
     product_id = state.inputs.before.get(offer_id)
-    return product_id if product_id and offer_id not in state.inputs.placeless and state.inputs.states.get(product_id) == "live" else None
+    return product_id if product_id and offer_id not in state.inputs.placeless and state.inputs.states.get(product_id) in (states or ("live",)) else None
 
 
 def _lone(cluster: Cluster | None) -> bool:
@@ -303,11 +334,16 @@ def _settle(state: State) -> None:
 
 
 def _keep_what_would_end(state: State, going_on: set[str]) -> None:
-    """A product that only offers in doubt are left of stays as it was, with its founder or else the first of them, until they are answered (promise P12)."""
+    """A product that only offers in doubt are left of stays as it was, with its founder or else the first of them, until they are answered (promise P12).
+
+    So does one that ended when its offers were not delivered, and one of them is back.
+    """
     stay: dict[str, tuple[bool, str]] = {}
     for offer_id, ruling in state.rulings.items():
-        product_id = _product_until_now(state, offer_id)
+        product_id = _product_until_now(state, offer_id, "live", "gone")
         in_doubt = ruling.action == "to_review" and ruling.product_id is None and ruling.decided_by == "machine" and ruling.reason_code != "renamed"
+        # What an answer founded ends with the answer.
+        in_doubt = in_doubt and offer_id not in state.inputs.restored
         if in_doubt and product_id and product_id not in going_on and product_id not in state.inputs.answers.apart.get(offer_id, ()):
             mine = (state.inputs.founders.get(product_id) != offer_id, offer_id)
             stay[product_id] = min(stay.get(product_id, mine), mine)
