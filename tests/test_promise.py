@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from conftest import endcap
@@ -16,7 +17,7 @@ from test_evaluate import data, folder  # noqa: F401  the small folder is a fixt
 from endcap import settings as catalog_settings
 from endcap.decide.policy import Edge, judge
 from endcap.decide.promise import Promise, answers_needed, lower_bound, solve
-from endcap.decide.promised import NEVER, Thresholds
+from endcap.decide.promised import NEVER, Thresholds, thresholds
 from endcap.learn.evaluate.promise import evaluate_promise
 from endcap.learn.labels import labels_now, taught
 from endcap.ops.home import Home
@@ -82,6 +83,45 @@ def test_the_stricter_scope_of_two_offers_counts() -> None:
     assert threshold == NEVER and why is not None and "40 more" in why
     assert judge(edge(0.99), Policy(), threshold, why).code == "no_promise"
     assert judge(edge(0.75), Policy(), 0.7, None).does == "link"
+
+
+def catalog_with(audits: list[tuple[int, bool]], feeds: dict[str, int]) -> duckdb.DuckDBPyConnection:
+    """Tables of feeds that came in these runs, with audits of links of the first two: (run of its snapshot, whether it was right)."""
+    con = duckdb.connect()
+    con.execute("""
+        CREATE TABLE offers (offer_id VARCHAR, supplier VARCHAR, feed VARCHAR); CREATE TABLE facts (offer_id VARCHAR, attribute VARCHAR, value VARCHAR);
+        CREATE TABLE pairs (left_id VARCHAR, right_id VARCHAR, score DOUBLE, conflict VARCHAR); CREATE TABLE blind_asks (key VARCHAR, decided VARCHAR);
+        CREATE TABLE deliveries_log (feed VARCHAR, run BIGINT, state VARCHAR); CREATE TABLE reviewer_holds (hold_id BIGINT, person VARCHAR, held BOOLEAN);
+        CREATE TABLE overrides (override_id BIGINT, offer_id VARCHAR, counterpart_offer_id VARCHAR, action VARCHAR, reason_code VARCHAR, undoes BIGINT,
+                                actor VARCHAR, key VARCHAR, snapshot_id VARCHAR)
+    """)
+    for feed, run in feeds.items():
+        con.execute("INSERT INTO deliveries_log VALUES ($feed, $run, 'accepted'), ($feed, $run + 9, 'accepted')", {"feed": feed, "run": run})
+    for number, (run, right) in enumerate(audits):
+        said = ["same" if right else "different", f"s{run:04d}-abc"]
+        con.execute("INSERT INTO overrides VALUES (?, ?, ?, ?, 'audit', NULL, 'ann', NULL, ?)", [number + 1, f"b:{number}", f"a:{number}", *said])
+        con.execute("INSERT INTO pairs VALUES (?, ?, .95, NULL)", [f"a:{number}", f"b:{number}"])
+    return con
+
+
+def test_what_was_audited_before_a_feed_came_promises_nothing_for_it() -> None:
+    """Audits are a sample of what there was: of later feeds only those since then are, of all feeds together."""
+    policy = Policy.model_validate({"promise": {"precision": 0.9, "confidence": 0.9}})
+    feeds = {"a": 1, "b": 1, "c": 4, "d": 4}
+    before = [(2, True)] * 40
+    found = thresholds(catalog_with(before, feeds), policy)
+    assert found.of(Edge("a:1", "b:1", 0.95, None, False, None)) == (0.5, None)
+    for newcomer in (Edge("a:1", "c:1", 0.95, None, False, None), Edge("c:1", "d:1", 0.95, None, False, None)):
+        threshold, why = found.of(newcomer)
+        assert threshold == NEVER and why is not None and "22 more right answers needed" in why
+    assert "cannot be promised yet: 22 more" in found.promises["everything, for c, d, which came later"].words
+    since = thresholds(catalog_with([*before, *[(4, True)] * 21], feeds), policy)
+    assert since.of(Edge("a:1", "c:1", 0.95, None, False, None))[0] == NEVER
+    enough = thresholds(catalog_with([*before, *[(4, True)] * 22], feeds), policy)
+    assert enough.of(Edge("c:1", "d:1", 0.95, None, False, None)) == (0.5, None)
+    assert len({one.key for one in (found, since, enough)}) == 2, "a run decides anew where it may link what it might not"
+    assert set(thresholds(catalog_with([], feeds), policy).promises) == {"everything"}
+    assert set(thresholds(catalog_with([(4, True)] * 40, feeds), policy).promises) == {"everything"}, "nothing was audited before they came"
 
 
 @pytest.mark.xdist_group("demo")

@@ -70,7 +70,7 @@ def _bands(reading: Reading) -> list[answers.Band]:
     for row in rows:
         counted[min(row["band"], MOST // STEP - 1), row["linked"]] += row["n"]
     audited: dict[int, list[bool]] = {}
-    for row in reading.rows(f"SELECT score, same FROM ({AUDITED}) AS audits(offer_id, counterpart_offer_id, score, same)"):
+    for row in reading.rows(f"SELECT score, same FROM ({AUDITED}) AS audits"):
         audited.setdefault(min(round(row["score"] * ONE) // STEP, MOST // STEP - 1), []).append(row["same"])
     return [_band(place, counted, audited.get(place, [])) for place in range(LEAST // STEP, MOST // STEP)]
 
