@@ -168,6 +168,13 @@ def test_the_order_of_edges_does_not_matter() -> None:
     assert rule(given, POLICY) == rule(turned, POLICY)
 
 
+def test_the_offer_with_the_gtin_has_the_place_of_its_feed() -> None:
+    """A sibling that is a little more alike does not come in before it."""
+    edges = [edge("a:1", "b:1", 0.99), Edge("a:1", "b:2", 0.94, None, True, None)]
+    rulings = rule(inputs([offer(name) for name in ("a:1", "b:1", "b:2")], edges), POLICY)
+    assert groups(rulings) == {frozenset({"a:1", "b:2"}), frozenset({"b:1"})}
+
+
 def test_two_settled_products_are_never_made_one_by_the_machine() -> None:
     settled = {"P1": {"a:1": "a"}, "P2": {"b:1": "b"}}
     rulings = rule(inputs([offer("c:1")], [edge("a:1", "c:1", 0.99), edge("b:1", "c:1", 0.98)], settled=settled, taken=frozenset(settled)), POLICY)

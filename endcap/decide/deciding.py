@@ -254,9 +254,12 @@ def _verdict(state: State, edge: Edge) -> Verdict:
 
 
 def _link(state: State) -> None:
-    """Best edges first; what was refused for lack of support is tried again once clusters have grown."""
+    """Those that share a GTIN first, then the best edges; what was refused for lack of support is tried again once clusters have grown.
+
+    However alike two siblings are, the one with the GTIN has the place of its feed in the product.
+    """
     refused: list[tuple[Edge, Verdict, Refusal]] = []
-    for edge in state.inputs.edges:
+    for edge in sorted(state.inputs.edges, key=lambda edge: not edge.same_gtin):
         verdict = _verdict(state, edge)
         if verdict.does == LINK:
             refusal = state.clusters.join(edge)
