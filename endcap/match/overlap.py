@@ -252,22 +252,43 @@ def _compare_packs(mine: np.ndarray, its: np.ndarray) -> np.float32:
 
 @numba.njit(cache=True)
 def _compare_amounts(units: np.ndarray, amounts: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.float32:
-    """Share of the common units with an amount in common; units lie together within an offer."""
-    common = agreed = 0
+    """Mean over the common units of how far their amounts agree (`agreement`); units lie together within an offer."""
+    common, agreed = 0, 0.0
     while a < a_end:
         last = a
         while last < a_end and units[last] == units[a]:
             last += 1
-        found = same = False
-        for i in range(a, last):
-            for j in range(b, b_end):
-                if units[j] == units[i]:
-                    found = True
-                    same = same or abs(amounts[i] - amounts[j]) <= SAME_AMOUNT * max(amounts[i], amounts[j])
-        common += found
-        agreed += same
+        first = b
+        while first < b_end and units[first] != units[a]:
+            first += 1
+        end = first
+        while end < b_end and units[end] == units[a]:
+            end += 1
+        if end > first:
+            common += 1
+            agreed += _agreement(amounts[a:last], amounts[first:end])
         a = last
     return np.float32(agreed / common) if common else np.float32(np.nan)
+
+
+@numba.njit(cache=True)
+def _agreement(mine: np.ndarray, its: np.ndarray) -> float:
+    """Of the amounts in one unit, those in common as a share of themselves and of what each side says besides: what one side adds contradicts nothing."""
+    met, its_met = 0, 0
+    for a in mine:
+        met += _is_among(a, its)
+    for b in its:
+        its_met += _is_among(b, mine)
+    both, besides = min(met, its_met), min(mine.size - met, its.size - its_met)
+    return both / (both + besides) if both + besides else 0.0
+
+
+@numba.njit(cache=True)
+def _is_among(amount: float, others: np.ndarray) -> bool:
+    found = False
+    for other in others:
+        found = found or abs(amount - other) <= SAME_AMOUNT * max(amount, other)
+    return found
 
 
 @numba.njit(cache=True)

@@ -371,7 +371,7 @@ def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) 
 def _contradicted(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """bool [n]: stated amounts, pack counts, colours, details or, where these mostly agree, brands differ: siblings, however near."""
     amount, pack, colour, detail = (features[:, names.index(name)] for name in ("quantity_agreement", "pack_agreement", "colour_agreement", "detail_agreement"))
-    return (amount == 0) | (pack == -1) | (colour == 0) | (detail < 1) | _other_brand(features, names)
+    return (amount < 1) | (pack == -1) | (colour == 0) | (detail < 1) | _other_brand(features, names)
 
 
 def _other_brand(features: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
