@@ -30,7 +30,6 @@ from endcap.infer import find_facts
 from endcap.journey import (
     GOVERNED,
     POLICY_ID,
-    PROMOTED_KNOWN,
     Journey,
     Say,
     all_offers,
@@ -62,6 +61,7 @@ from endcap.journey import (
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing, ended_rows
 from endcap.learn.drift import note_drift
+from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers
 from endcap.match.live import live_in

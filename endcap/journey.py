@@ -25,6 +25,7 @@ from endcap.govern.promotion import watch
 from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
+from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.revert import base_of, ended_pairs, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
@@ -40,8 +41,6 @@ Say = Callable[[str], None]
 # A small catalog learns again sooner: it costs seconds, and what came first was linked to the likest there was before the right one came.
 OUTGROWN, OUTGROWN_SMALL, SMALL_OFFERS = 2.0, 1.25, 20_000
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
-# Noted with every snapshot, beside the models, where people put it in force.
-PROMOTED_KNOWN = "promoted_infer"
 # The policy whole, as the settings say or as it was promoted: another one decides everything anew.
 POLICY_ID = "policy_id"
 GOVERNED = (*in_force.KINDS, POLICY_ID, "switches", PROMOTED_KNOWN)

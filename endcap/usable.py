@@ -9,7 +9,8 @@ import duckdb
 
 from endcap.infer import learn_known, load_known
 from endcap.infer.known import Known
-from endcap.journey import PROMOTED_KNOWN, Journey
+from endcap.journey import Journey
+from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.match import Model
 from endcap.problems import BadInput
 

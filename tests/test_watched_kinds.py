@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -13,10 +15,12 @@ from endcap import flow
 from endcap.decide import in_force
 from endcap.govern.postmortems import all_postmortems
 from endcap.infer.known import Known
-from endcap.learn.watch import check
+from endcap.learn.watch import check, find_breach
+from endcap.metrics import _cases
 from endcap.ops.database import now
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES, PROMOTIONS
+from endcap.settings import Policy
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -77,3 +81,55 @@ def test_knowledge_that_people_correct_goes_back(copy_of_demo: Path) -> None:
     home = home_of(copy_of_demo)
     assert home.champion("match") == champion and home.champion("infer") == known.known_id == home.manifest().models["infer"]
     assert content(home)["facts"] == before["facts"] and check(home) is None
+
+
+# --- whose fall it is -----------------------------------------------------------------------------------------------
+
+OLD, NEW = {"match": "m0", "infer": "k", "policy_id": "P"}, {"match": "m1", "infer": "k", "policy_id": "P"}
+
+
+def fallen(*models: dict[str, str], apart: int, changed: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """Two feeds that sell the same, linked in run 1; m1 is promoted for run 2, and from run `apart` on nothing is linked.
+
+    Run `changed` takes in one feed with other words.
+    """
+    offers = [{"offer_id": f"{feed}{n}", "identity_hash": 1, "run": 1} for feed in "ab" for n in range(150)]
+    decisions = [
+        {"offer_id": one["offer_id"], "kind": "product", "action": "new_product" if run >= apart and one["offer_id"][0] == "b" else "linked",
+         "product_id": one["offer_id"] if run >= apart else "p" + str(one["offer_id"])[1:], "decided_by": "machine", "model": told["match"],
+         "policy": told["policy_id"], "run": run}
+        for run, told in enumerate(models, start=1) for one in offers
+    ]  # fmt: skip
+    return {
+        "promotions": [{"promotion_id": 1, "kind": "match", "model_id": "m1", "previous": "m0", "action": "promote", "scope": "*", "actor": "tom"}],
+        "snapshots": [{"snapshot_id": f"s{run}", "run": run, "manifest_json": json.dumps({"models": told})} for run, told in enumerate(models, start=1)],
+        "offers": [*offers, *({**one, "identity_hash": 2, "run": changed} for one in offers if changed and str(one["offer_id"])[0] == "b")],
+        "decisions": decisions,
+    }
+
+
+def sign(tables: dict[str, list[dict[str, Any]]]) -> str:
+    breach = find_breach(_cases.connection(tables), Policy())
+    return f"{breach.artefact} {breach.sign}" if breach else ""
+
+
+@pytest.mark.parametrize("models", [(OLD, NEW), (OLD, NEW, NEW), (OLD, NEW, {**NEW, "policy_id": "Q"}), (OLD, {**NEW, "shadow": "m2 for *"})])
+def test_a_fall_with_the_first_run_is_the_artefacts(models: tuple[dict[str, str], ...]) -> None:
+    assert sign(fallen(*models, apart=2)) == "m1 collapse"
+
+
+@pytest.mark.parametrize(
+    ("models", "apart", "changed"),
+    [((OLD, NEW, {**NEW, "policy_id": "Q"}), 3, 0), ((OLD, NEW, {**NEW, "infer": "l"}), 3, 0), ((OLD, NEW, NEW), 3, 3), ((OLD, NEW, NEW), 3, 0),
+     ((OLD, {**NEW, "policy_id": "Q"}), 2, 0), ((OLD, {**NEW, "infer": "l"}), 2, 0), ((OLD, {**NEW, "switches": "*"}), 2, 0), ((OLD, NEW), 2, 2)],
+    ids=["settings later", "dictionary later", "delivery later", "later", "settings with it", "dictionary with it", "switched off with it", "delivery with it"],
+)  # fmt: skip
+def test_a_fall_that_something_else_may_have_brought_takes_nothing_out_of_force(models: tuple[dict[str, str], ...], apart: int, changed: int) -> None:
+    assert sign(fallen(*models, apart=apart, changed=changed)) == ""
+
+
+@pytest.mark.parametrize(("decided_in", "found"), [(2, "m1 audits"), (3, "")])
+def test_wrong_decisions_under_a_later_policy_of_the_file_are_not_the_models(decided_in: int, found: str) -> None:
+    tables = fallen(OLD, NEW, {**NEW, "policy_id": "Q"}, apart=9)
+    said = {"counterpart_offer_id": "x", "action": "different", "reason_code": "audit", "actor": "ben", "snapshot_id": f"s{decided_in}"}
+    assert sign(tables | {"overrides": [{**said, "override_id": n + 1, "offer_id": f"a{n}"} for n in range(40)]}) == found

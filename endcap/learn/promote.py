@@ -22,6 +22,8 @@ from endcap.problems import BadInput
 KIND = "match"
 DECIDES = ("promote", "rollback")
 ALL_KINDS = (KIND, "infer", *in_force.KINDS)
+# Noted with every snapshot, beside the models, where people put it in force: what a run reads by may be learnt anew all the same.
+PROMOTED_KNOWN = "promoted_infer"
 # What an artefact is called, by the file that only its folders hold.
 _CALLED = {in_force.FILE: "changed settings", "model.json": "a matching model", "known.json": "a dictionary"}
 _HELD_BY = {KIND: "model.json", "infer": "known.json", **dict.fromkeys(in_force.KINDS, in_force.FILE)}
