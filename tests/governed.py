@@ -17,6 +17,7 @@ from test_suspicion import catalog
 from endcap import flow, schema, settings
 from endcap.lake.tables import table_of
 from endcap.learn.planned import Plan
+from endcap.learn.promote import deciding
 from endcap.match import Model
 from endcap.ops.home import Home, snapshot_id_of
 
@@ -62,7 +63,7 @@ class Replay:
         manifest, lake = home.manifest(), home.lake()
         told: dict[str, Any] = {
             **dict.fromkeys((one.name for one in schema.arrow_schema(schema.Trial)), ""), "trial_id": f"t{len(self.asked)}-{artefact}", "challenger": artefact,
-            "champion": home.champion(artefact_kind), "labels": 300, "data_version": snapshot_id_of(manifest), "figures_json": json.dumps({"seed": seed}),
+            "champion": deciding(home, artefact_kind)[0], "labels": 300, "data_version": snapshot_id_of(manifest), "figures_json": json.dumps({"seed": seed}),
             "verdict": self.verdict, "run": manifest.run, "gone": False,
         }  # fmt: skip
         trial = schema.Trial(**told)

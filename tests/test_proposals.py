@@ -21,7 +21,7 @@ from endcap.decide.in_force import in_force, said
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
-from endcap.learn.promote import history, last_kind
+from endcap.learn.promote import deciding, history, last_kind
 from endcap.learn.watch import Breach
 from endcap.ops import audit
 from endcap.ops.database import now, writing
@@ -366,6 +366,38 @@ def test_labels_held_back_take_the_verdict_with_them(home: Home, replay: Replay)
         audit.record(connection, "ann", "labels revert", "mal", {"access": audit.seals_of(connection, REVIEWER_HOLDS)})
     with pytest.raises(BadInput, match=r"labels of mal were held back after it was validated.*validate \d+` again"):
         promotion.promote(home, number, actor="ann")
+
+
+def test_what_proved_itself_beside_another_champion_is_judged_again(home: Home, replay: Replay) -> None:
+    first, bad = str(home.champion("match")), another_model(home, seed=9)
+    promotion.break_glass(home, bad, actor="ann", reason="an emergency")
+    flow.run(home.catalog)
+    number, threshold = validated(home, **of_model(home)), validated(home)
+    promotion.rollback(home, actor="ann", reason="it was worse")
+    for stage, scope in (("promote", None), ("shadow", None), ("canary", "feed:one")):
+        with pytest.raises(BadInput, match=rf"judged beside {bad}, and now {first} is in force.*`endcap run`, then `endcap validate {number}` again"):
+            promotion.promote(home, number, actor="ann", stage=stage, scope=scope)
+    flow.run(home.catalog)
+    with pytest.raises(BadInput, match=rf"judged beside {bad}, and now {first} is in force \(proposal \d+\); `endcap validate {number}` again"):
+        promotion.promote(home, number, actor="ann", overrule=True, reason="I know better")
+    with pytest.raises(BadInput, match=rf"judged on the scores of {bad}, and now {first} scores"):
+        promotion.promote(home, threshold, actor="ann")
+    assert home.champion("match") == first
+    for again in (threshold, number):
+        proposals.validate(home, again, actor="ann")
+    promotion.promote(home, number, actor="ann")
+    with pytest.raises(BadInput, match=rf"judged on the scores of {first}.*`endcap run`, then `endcap validate {threshold}` again"):
+        promotion.promote(home, threshold, actor="ann")
+
+
+def test_settings_that_went_back_to_the_file_are_beside_the_settings_alone(home: Home, replay: Replay) -> None:
+    promotion.promote(home, validated(home, set={"review": 0.4}), actor="ann")
+    flow.run(home.catalog)
+    promotion.rollback(home, actor="ann", reason="too many questions", kind="policy")
+    assert deciding(home, "policy") == ("", False)
+    flow.run(home.catalog)
+    assert deciding(home, "policy") == ("", True)
+    promotion.promote(home, validated(home), actor="ann")
 
 
 def test_a_verdict_is_overruled_by_a_person_with_a_reason_or_by_two(home: Home, replay: Replay) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 from tried import audited, challenger, content, home_of, places, truth_of
 
+from endcap import flow
+from endcap.decide import in_force
+from endcap.govern import promotion
+from endcap.infer.known import Known
 from endcap.learn.labels import hold
 from endcap.learn.planned import Plan
 from endcap.learn.validate import validate
@@ -100,3 +105,27 @@ def test_what_cannot_be_replayed_is_refused_in_one_sentence(copy_of_demo: Path) 
         validate(home, "dictionary", "abc", seed=7)
     with pytest.raises(BadInput, match="cannot be read"):
         validate(home, "match", "no-such-model", seed=7)
+
+
+@pytest.mark.parametrize("kind", ["match", "policy", "infer"])
+def test_a_champion_that_has_decided_nothing_yet_is_no_measure(copy_of_demo: Path, kind: str) -> None:
+    """The snapshot holds what its predecessor made: a comparison would be with that one, under the champion's name."""
+    home = home_of(copy_of_demo)
+    audited(home, 40)
+    if kind == "policy":
+        champion, other = (in_force.store(home, "policy", {"accept": accept}) for accept in (0.9, 0.95))
+    elif kind == "match":
+        champion, other = challenger(home, wrong=0.9, times=4), challenger(home)
+    else:
+        known = Known.load(home.model_folder(home.manifest().models["infer"]))
+        less = replace(known, categories=replace(known.categories, meanings={}))
+        less.save(home.model_folder(less.known_id))
+        champion, other = less.known_id, known.known_id
+    promotion.break_glass(home, champion, actor="ann", reason="a test", kind=kind)
+    with pytest.raises(BadInput, match=rf"the {kind} {champion} is in force since the last run and has decided nothing yet.*run `endcap run` first"):
+        validate(home, kind, other, seed=7)
+    flow.run(home.catalog)
+    assert validate(home, kind, other, seed=7).champion == champion
+    promotion.rollback(home, actor="ann", reason="a test", kind=kind)
+    with pytest.raises(BadInput, match="is in force since the last run"):
+        validate(home, kind, other, seed=7)

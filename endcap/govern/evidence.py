@@ -33,6 +33,13 @@ def hash_of_trial(home: Home, trial_id: str) -> str | None:
     return hash_of(json.dumps(rows[0], default=str)) if len(rows) == 1 else None
 
 
+def champion_of_trial(home: Home, trial_id: str) -> str:
+    """Beside which champion a trial was judged; empty where that was the settings alone."""
+    with home.connect() as con:
+        found = con.execute(f"SELECT champion FROM {schema.Trial.TABLE} WHERE trial_id = ?", [trial_id]).fetchone()
+    return str(found[0] or "") if found else ""
+
+
 def sealed_steps(connection: Connection, proposal_id: int) -> list[dict[str, Any]]:
     """Every step of a proposal as the audit has it, in order: state, actor, at, and what was recorded with it."""
     rows = connection.execute(select(AUDIT).where(AUDIT.c.verb == VERB, AUDIT.c.object == str(proposal_id)).order_by(AUDIT.c.audit_id)).mappings()

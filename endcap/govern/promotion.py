@@ -214,8 +214,23 @@ def _check_evidence(home: Home, row: dict[str, Any], validated: dict[str, Any], 
         raise BadInput("it was validated under another policy than decides now", where=where, todo=f"`endcap run`, then {again}")
     if not is_on_top(home, row):
         raise BadInput("other settings came into force or went since it was validated", where=where, todo=f"{again}, on top of them")
+    _check_beside(home, row, validated, where)
     if home.catalog.govern.current_data and validated["data_version"] != _snapshot_id(home):
         raise BadInput(f"it was validated on {validated['data_version']}, which is not current", where="govern.current_data", todo=again)
+
+
+def _check_beside(home: Home, row: dict[str, Any], validated: dict[str, Any], where: str) -> None:
+    """Raise BadInput where it proved itself beside something else than it would take the place of, or on scores that no longer decide."""
+    then, again = evidence.champion_of_trial(home, str(row["trial_id"])), f"`endcap validate {row['proposal_id']}` again"
+    kind = str(row["artefact_kind"])
+    champion, has_decided = record_of.deciding(home, kind)
+    if then != champion:
+        words = f"it was judged beside {then or 'the settings alone'}, and now {champion or 'the settings alone'} is in force"
+        raise BadInput(words, where=where, todo=again if has_decided else f"`endcap run`, then {again}")
+    model, has_scored = record_of.deciding(home, record_of.KIND)
+    if kind != record_of.KIND and validated.get("model", model) != model:
+        words = f"it was judged on the scores of {validated['model']}, and now {model} scores"
+        raise BadInput(words, where=where, todo=again if has_scored else f"`endcap run`, then {again}")
 
 
 def _check_state(row: dict[str, Any]) -> None:

@@ -129,6 +129,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
         "artefact_kind": kind, "artefact": artefact, "files": evidence.hash_of_files(home.model_folder(artefact)), "trial": found.trial_id,
         "trial_hash": evidence.hash_of_trial(home, found.trial_id), "verdict": found.verdict, "data_version": found.data_version,
         "text": evidence.hash_of(row["text"]), "policy": policy_id(in_force.at_snapshot(home).policy),
+        "model": home.manifest().models.get("match", ""),
     }  # fmt: skip
     done = step(home, proposal_id, "validated", actor=actor, reason="", details=sealed, trial_id=found.trial_id, verdict=str(found.verdict))
     return {**done, "validation": found.to_json()}

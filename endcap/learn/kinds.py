@@ -11,6 +11,7 @@ from endcap import schema
 from endcap.decide.in_force import KINDS, at_snapshot, overlaid
 from endcap.infer import find_facts, load_known
 from endcap.lake import Manifest
+from endcap.learn.promote import deciding
 from endcap.learn.reread import under_mapping, under_taxonomy
 from endcap.learn.scoring import all_pairs_by
 from endcap.match import Model
@@ -35,14 +36,20 @@ class Arm:
 
 
 def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str | None, manifest: Manifest) -> Arm:
-    """The arm of an artefact, or of what is in production where none is named. Raises BadInput for a kind that cannot be judged so."""
+    """The arm of an artefact, or of what is in production where none is named.
+
+    Raises BadInput for a kind that cannot be judged so, and for a champion that has decided nothing yet: the snapshot is its predecessor's.
+    """
     if kind not in JUDGED:
         raise BadInput(f"a {kind} cannot be replayed on audited decisions", where="validate", todo=f"name one of {', '.join(JUDGED)}, or try it in a shadow")
     stored = {noun.TABLE: con.sql(f"SELECT * FROM {noun.TABLE}").to_arrow_table().cast(schema.arrow_schema(noun)) for noun in (schema.Pair, schema.Fact)}
     policy = at_snapshot(home).policy
     if artefact is None:
-        named = home.champion(kind) or manifest.models.get(kind, "")
-        return Arm(named, policy, stored["pairs"], stored["facts"], learned=False, is_champion=True)
+        champion, has_decided = deciding(home, kind)
+        if not has_decided:
+            last = f"the {kind} {champion}" if champion else f"the {kind} of the settings' file"
+            raise BadInput(f"{last} is in force since the last run and has decided nothing yet", where="validate", todo="run `endcap run` first")
+        return Arm(champion, policy, stored["pairs"], stored["facts"], learned=False, is_champion=True)
     if kind == "policy":
         return Arm(artefact, overlaid(home, {"policy": artefact}).policy, stored["pairs"], stored["facts"], learned=False)
     if kind in ("mapping", "taxonomy"):

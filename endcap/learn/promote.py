@@ -57,6 +57,19 @@ def _is_there(path: Path) -> bool:
         return False
 
 
+def deciding(home: Home, kind: str) -> tuple[str, bool]:
+    """(the champion of a kind, empty where the settings' file holds as it stands; whether the current snapshot was decided with it).
+
+    What was promoted since the last run is the champion and has decided nothing yet.
+    """
+    models, champion = home.manifest().models, home.champion(kind)
+    if kind in in_force.KINDS:
+        champion = champion if champion is not None and in_force.said(home, kind, champion) else ""
+        return champion, champion == models.get(kind, "")
+    taken_in = models.get(PROMOTED_KNOWN if kind == "infer" else kind)
+    return (models.get(kind, ""), True) if champion in (None, taken_in) else (str(champion), False)
+
+
 def before(home: Home, kind: str) -> str:
     """The artefact that a rollback leads to: the one in force before this one, and at the next rollback the one before that.
 
