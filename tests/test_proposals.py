@@ -26,7 +26,7 @@ from endcap.learn.watch import Breach
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import REVIEWER_HOLDS
+from endcap.ops.tables import BLIND_ASKS, OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput, Held
 
 __all__ = ["replay"]
@@ -684,12 +684,47 @@ def test_after_28_days_promise_and_outcome_are_compared(
     day = proposals.proposal(home, number)["confirm_on"]
     assert confirm_due(home) == [] and day == proposals.after_days(28)
     (told,) = confirm_due(home, today=day)
+    assert told["words"] == "no run has decided with it yet"
+    flow.run(home.catalog)
+    (told,) = confirm_due(home, today=day)
     assert told["outcome"] == "not evaluable" and proposals.proposal(home, number)["state"] == "promoted", "so small a catalog proves nothing"
     monkeypatch.setattr(confirmations, "compare", lambda *_given: confirmations.Compared(outcome, "as it was told"))
     confirm_due(home, today=day)
     assert proposals.proposal(home, number)["state"] == state and confirm_due(home, today="2099-01-01") == []
     assert [row["cause"] for row in postmortems.all_postmortems(home)] == causes
     assert (home.champion("match") == first) is (state == "rolled_back")
+
+
+def audits_of(home: Home, right: int, wrong: int) -> None:
+    """So many audits of now, as they lie in the tables."""
+    snapshot = str((home.snapshot() or {})["snapshot_id"])
+    shared = {"actor": "kim", "team": "", "reason_code": "audit", "note": "", "identity_hash": 0, "at": now(), "snapshot_id": snapshot}
+    asked = {"asked_of": "kim", "purpose": "audit", "asked_at": now(), "stratum": "linked", "probability": 0.5, "run": 1, "decided": "linked"}
+    with home.engine.begin() as connection:
+        for n in range(right + wrong):
+            key, action = f"{snapshot}-{right}-{n}", "same" if n < right else "different"
+            given = connection.execute(insert(OVERRIDES).values(**shared, offer_id=f"one:x{n % 40}", action=action, key=key)).inserted_primary_key
+            audit.record(connection, "kim", action, key, {"override": given[0] if given else 0})
+            connection.execute(insert(BLIND_ASKS).values(**asked, offer_id=f"one:x{n % 40}", action=action, key=key))
+
+
+def test_a_promise_is_compared_with_what_was_audited_since_and_the_day_of_the_promotion(home: Home, replay: Replay) -> None:
+    """Audits of before judge what decided before, and putting the comparison off loses nothing of what was known at the promotion."""
+    replay.metric = "automated_success.success"
+    audits_of(home, 80, 20)
+    number = validated(home, **of_model(home), metric="automated_success.success")
+    promotion.promote(home, number, actor="ann")
+    day = proposals.proposal(home, number)["confirm_on"]
+    flow.run(home.catalog)
+    for _twice in range(2):
+        (told,) = confirm_due(home, today=day)
+        assert told["outcome"] == "not evaluable" and "too little is known of automated_success.success" in told["words"]
+        day = proposals.proposal(home, number)["confirm_on"]
+    assert evidence.words_of(proposals.proposal(home, number)["steps"][-1]).startswith("comparison of promise and outcome put off by endcap: too little")
+    assert postmortems.all_postmortems(home) == []
+    audits_of(home, 99, 1)
+    (told,) = confirm_due(home, today=day)
+    assert (told["outcome"], told["words"]) == ("confirmed", "automated_success.success went from 80.0 % to 99.0 %; promised was 1 or more")
 
 
 # --- as typed -------------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from typing import Any
 
 from endcap.govern import evidence, postmortems, promotion
 from endcap.govern.proposals import OWN, after_days, all_proposals, proposal, step
-from endcap.learn.promote import DECIDES, history
+from endcap.lake import Manifest
+from endcap.learn.promote import DECIDES, PROMOTED_KNOWN, history
 from endcap.metrics import measure
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.tables import SNAPSHOTS
 
 KEPT, NOT_KEPT, WORSE, UNKNOWN = "confirmed", "failed", "rolled_back", "not evaluable"
 
@@ -49,12 +51,12 @@ def compare(metric: str, smallest_effect: float, guard_rails: list[str], before:
 
 
 def _confirm(home: Home, row: dict[str, Any]) -> dict[str, Any]:
-    with home.engine.connect() as connection:
-        promoted = evidence.last_of(evidence.sealed_steps(connection, row["proposal_id"]), "promoted") or {}
-    with home.connect() as con:
-        after = {figure.name: figure.to_dict() for figure in measure(con)}
-    details = row["details"]
-    found = compare(row["metric"], details["smallest_effect"], details["guard_rails"], promoted.get("before") or {}, after)
+    promoted = _promotion_of(home, row)
+    since, details = _decides_since(home, row, promoted), row["details"]
+    if since is None:
+        found = Compared(UNKNOWN, "no run has decided with it yet")
+    else:
+        found = compare(row["metric"], details["smallest_effect"], details["guard_rails"], promoted.get("before") or {}, _figures_since(home, since))
     told = {"proposal_id": row["proposal_id"], "outcome": found.outcome, "words": found.words}
     in_force = home.champion(str(row["artefact_kind"])) == row["artefact"]
     if found.outcome == WORSE and in_force:
@@ -64,8 +66,40 @@ def _confirm(home: Home, row: dict[str, Any]) -> dict[str, Any]:
         _close(home, row, state, found.words)
     else:
         with writing(home.engine) as connection:
-            step(home, row["proposal_id"], "promoted", actor=OWN, reason=found.words, connection=connection, confirm_on=_later(home))
+            step(
+                home, row["proposal_id"], "promoted", actor=OWN, reason=found.words, details={"postponed": True}, connection=connection,
+                confirm_on=_later(home),
+            )  # fmt: skip
     return told
+
+
+def _promotion_of(home: Home, row: dict[str, Any]) -> dict[str, Any]:
+    """The step that put it into production, with the figures of that day; those that put the comparison off lead to the same state."""
+    with home.engine.connect() as connection:
+        sealed = evidence.sealed_steps(connection, row["proposal_id"])
+    return next((one for one in reversed(sealed) if one["state"] == "promoted" and one.get("promotion")), {})
+
+
+def _decides_since(home: Home, row: dict[str, Any], promoted: Mapping[str, Any]) -> int | None:
+    """The first run that it decided; None where there is none."""
+    kind, snapshots = str(row["artefact_kind"]), home.rows(SNAPSHOTS).sort_by("run").to_pylist()
+    data_version = next((one["data_version"] for one in history(home, kind) if one["promotion_id"] == promoted.get("promotion")), "")
+    before = next((one["run"] for one in snapshots if one["snapshot_id"] == data_version), 0)
+    for one in snapshots:
+        models = Manifest.from_json(one["manifest_json"]).models
+        if one["run"] > before and row["artefact"] in (models.get(kind), models.get(PROMOTED_KNOWN) if kind == "infer" else None):
+            return int(one["run"])
+    return None
+
+
+def _figures_since(home: Home, run: int) -> dict[str, dict[str, Any]]:
+    """The figures by name; audits count that were answered since that run: those of before judge what decided before."""
+    with home.connect() as con:
+        asked = con.sql("""
+            SELECT * FROM blind_asks WHERE key IN (SELECT o.key FROM overrides o JOIN snapshots s USING (snapshot_id) WHERE s.run >= ?) ORDER BY ask_id
+        """, params=[run]).to_arrow_table()  # fmt: skip
+        con.register("blind_asks", asked)
+        return {figure.name: figure.to_dict() for figure in measure(con)}
 
 
 def _close(home: Home, row: dict[str, Any], state: str, words: str) -> None:

@@ -61,6 +61,8 @@ def words_of(step: dict[str, Any]) -> str:
         what = f"verdict {step['overruled']} overruled" + _tried(step)
     elif step.get("note"):
         what = "noted"
+    elif step.get("postponed"):
+        what = "comparison of promise and outcome put off"
     elif step.get("stopped"):
         what = f"{step['stopped']} stopped, so {what} as before"
     elif what == "validated" and step.get("verdict"):
