@@ -267,6 +267,26 @@ def test_who_wrote_it_cannot_make_another_its_owner_and_accept_it(home: Home, re
         promotion.promote(home, named, actor="ann")
 
 
+@pytest.mark.parametrize("name", ["endcap", " EndCap ", "the settings", "The  Settings"])
+def test_nobody_speaks_under_a_name_of_endcaps_own(home: Home, replay: Replay, name: str) -> None:
+    governed(home, second_person=["threshold", "overrule"])
+    replay.verdict = "HOLD"
+    number = proposed(home)
+    with pytest.raises(BadInput, match="is no person: endcap itself acts under that name"):
+        proposals.propose(home, checked(head_of(), where="test"), actor=name)
+    with pytest.raises(BadInput, match="is no person"):
+        proposals.accept(home, number, actor=name)
+    proposals.accept(home, number, actor="ben")
+    proposals.validate(home, number, actor="ann")
+    with pytest.raises(Held):
+        promotion.promote(home, number, actor="ben", reason="x", overrule=True)
+    with pytest.raises(BadInput, match="is no person"):
+        promotion.promote(home, number, actor=name, reason="x", overrule=True)
+    with pytest.raises(BadInput, match="is no person"):
+        promotion.break_glass(home, number, actor=name, reason="x")
+    assert home.champion("policy") is None and _overrules(home, number) == 1
+
+
 # --- the gate -------------------------------------------------------------------------------------------------------
 
 
@@ -390,6 +410,28 @@ def test_what_proved_itself_beside_another_champion_is_judged_again(home: Home, 
         promotion.promote(home, threshold, actor="ann")
 
 
+@pytest.mark.parametrize("given", ["promote", "break_glass", "rollback"])
+def test_what_came_into_force_at_the_same_moment_is_not_passed_over(home: Home, replay: Replay, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """Else the record would say that it took the place of what no longer decided, and a rollback lead to what never did."""
+    quicker, number = another_model(home, seed=9), validated(home, **of_model(home))
+    if given == "rollback":
+        promotion.break_glass(home, another_model(home, seed=10), actor="tom", reason="x")
+    where, looks = (promotion.record_of, "check_readable") if given == "rollback" else (promotion, "_figures_now")
+    looked = getattr(where, looks)
+
+    def meanwhile(*about: Any) -> Any:
+        monkeypatch.setattr(where, looks, looked)
+        promotion.break_glass(home, quicker, actor="tom", reason="x")
+        return looked(*about)
+
+    monkeypatch.setattr(where, looks, meanwhile)
+    with pytest.raises(BadInput, match=f"the match {quicker} came into force at the same moment"):
+        {"promote": lambda: promotion.promote(home, number, actor="ann"),
+         "break_glass": lambda: promotion.break_glass(home, number, actor="ann", reason="x"),
+         "rollback": lambda: promotion.rollback(home, actor="ann", reason="x")}[given]()  # fmt: skip
+    assert home.champion("match") == quicker and proposals.proposal(home, number)["state"] == "validated"
+
+
 def test_settings_that_went_back_to_the_file_are_beside_the_settings_alone(home: Home, replay: Replay) -> None:
     promotion.promote(home, validated(home, set={"review": 0.4}), actor="ann")
     flow.run(home.catalog)
@@ -444,6 +486,9 @@ def test_of_the_ways_to_promote_one_is_given(home: Home, replay: Replay) -> None
         assert isinstance(told, BadInput) and ("are different things" in told.what or "is no scope" in told.what), told
     assert home.champion("match") == first and home.on_trial("match") is None
     assert typed(home, "promote", number, "--canary", "feed:one").exit_code == 0
+    other = str(validated(home, **{**of_model(home), "artefact": another_model(home, seed=9)}))
+    assert f"; the canary of proposal {number} for feed:one has ended" in typed(home, "promote", other, "--shadow").stdout
+    assert "has ended" not in typed(home, "promote", other).stdout
 
 
 def test_two_people_overrule_a_verdict_for_the_same(home: Home, replay: Replay) -> None:

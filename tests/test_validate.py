@@ -17,7 +17,7 @@ from endcap.infer.known import Known
 from endcap.learn.labels import hold
 from endcap.learn.planned import Plan
 from endcap.learn.validate import validate
-from endcap.learn.verdict import HOLD, NOT_EVALUABLE, ROLLBACK, SHIP
+from endcap.learn.verdict import HOLD, INVALID, NOT_EVALUABLE, ROLLBACK, SHIP
 from endcap.ops.database import now
 from endcap.ops.home import Home
 from endcap.ops.tables import LOOPS
@@ -126,6 +126,8 @@ def test_a_champion_that_has_decided_nothing_yet_is_no_measure(copy_of_demo: Pat
         validate(home, kind, other, seed=7)
     flow.run(home.catalog)
     assert validate(home, kind, other, seed=7).champion == champion
+    itself = validate(home, kind, champion, seed=7)
+    assert itself.verdict == INVALID and "the challenger is the champion itself" in itself.words
     promotion.rollback(home, actor="ann", reason="a test", kind=kind)
     with pytest.raises(BadInput, match="is in force since the last run"):
         validate(home, kind, other, seed=7)

@@ -203,6 +203,9 @@ def promote(
         said = {"shadow": "is computed beside the champion", "canary": f"decides for {canary}", "promote": f"is the champion{before}"}
         when = "that decides anything on" if stage == "shadow" else "on"
         words = f"{record['model_id']} {said[stage]} from the next `endcap run` {when}"
+        if (stopped := record["stopped"]) is not None:
+            where = f" for {stopped['scope']}" if stopped["scope"] else ""
+            words += f"; the {stopped['of']} of proposal {stopped['proposal_id']}{where} has ended"
     if as_json:
         print_json(record)
     else:

@@ -19,6 +19,7 @@ from endcap.govern.proposals import (
     after_days,
     all_proposals,
     behind,
+    check_person,
     check_unedited,
     is_on_top,
     note,
@@ -53,6 +54,7 @@ def promote(
     `named` is a proposal's number or its artefact; `scope` is the canary's. Raises BadInput with what the gate found wrong, and Held where
     another person has to overrule the verdict as well.
     """
+    check_person(actor)
     row = _named(home, named)
     _check(home, row)
     kind, artefact = str(row["artefact_kind"]), str(row["artefact"])
@@ -62,17 +64,20 @@ def promote(
         raise BadInput(f"{artefact} is the champion already", where=stage, todo="see `endcap model history`")
     record_of.check_readable(home, kind, artefact)
     overruled = _overruled(home, row, stage, scope, actor=actor, reason=reason, overrule=overrule)
-    before = _figures_now(home) if stage == "promote" else None
+    before, stopped = _figures_now(home) if stage == "promote" else None, None
     with writing(home.engine) as connection:
+        _check_same(home, kind, champion)
         if overruled:
             note(connection, row, actor, reason, overruled)
         if stage == "promote":
-            _stand_down(home, connection, _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} is promoted"), besides=row["proposal_id"])
+            stopped = _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} is promoted")
+            _stand_down(home, connection, stopped, besides=row["proposal_id"])
             supersede(home, kind, by=row["proposal_id"], actor=actor, connection=connection, automatic_only=False)
         else:
             beside = home.on_trial(kind)
             if beside is not None and beside["proposal_id"] != row["proposal_id"]:
-                _stand_down(home, connection, _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} takes its place"))
+                stopped = _stop(home, connection, kind, actor, f"proposal {row['proposal_id']} takes its place")
+                _stand_down(home, connection, stopped)
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=reason or str(row["hypothesis"]), data_version=_snapshot_id(home), action=stage, kind=kind,
             scope=scope, proposal_id=row["proposal_id"], connection=connection,
@@ -80,7 +85,7 @@ def promote(
         values = _promoted(home) if stage == "promote" else {}
         details = {"artefact": artefact, "scope": scope, "promotion": entry["promotion_id"], "before": before}
         step(home, row["proposal_id"], STATE[stage], actor=actor, reason=reason, details=details, connection=connection, **values)
-    return entry
+    return {**entry, "stopped": stopped if stopped is not None and stopped["proposal_id"] != row["proposal_id"] else None}
 
 
 def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: str = record_of.KIND) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: 
 
     `named` is a proposal's number, whose state says so from then on, or an artefact.
     """
+    check_person(actor)
     if not reason.strip():
         raise BadInput("breaking the glass needs a reason", where="--reason", todo="say what the emergency is")
     row = put_on_top(home, proposal(home, named), actor=actor) if isinstance(named, int) else None
@@ -99,6 +105,7 @@ def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: 
         raise BadInput(f"{artefact} is the champion already", where="promote", todo="see `endcap model history`")
     number, before = row["proposal_id"] if row else None, _figures_now(home) if row else None
     with writing(home.engine) as connection:
+        _check_same(home, kind, champion)
         _stand_down(home, connection, _stop(home, connection, kind, actor, "the glass was broken"), besides=number)
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=f"break glass: {reason}", data_version=_snapshot_id(home), kind=kind, proposal_id=number,
@@ -124,6 +131,7 @@ def rollback(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND,
     record_of.check_readable(home, kind, artefact)
     last = next((row for row in record_of.history(home, kind) if row["action"] == "promote" and row["model_id"] == champion), None)
     with writing(home.engine) as connection:
+        _check_same(home, kind, champion)
         _stand_down(home, connection, _stop(home, connection, kind, actor, reason))
         entry = record_of.record(
             home, artefact, previous=champion, actor=actor, reason=reason, data_version=_snapshot_id(home), action="rollback", kind=kind,
@@ -295,6 +303,13 @@ def _without_time(one: dict[str, Any]) -> dict[str, Any]:
 
 def _champion(home: Home, kind: str) -> str | None:
     return home.champion(kind) or home.manifest().models.get(kind)
+
+
+def _check_same(home: Home, kind: str, champion: str | None) -> None:
+    """Within a writer's turn: raise BadInput where another took the champion's place since it was looked at, which was not what is to be replaced."""
+    newest = _champion(home, kind)
+    if newest != champion:
+        raise BadInput(f"the {kind} {newest} came into force at the same moment", where="promote", todo="see `endcap model history`, then give it again")
 
 
 def _snapshot_id(home: Home) -> str:

@@ -47,6 +47,8 @@ EDITABLE = ("draft", "proposed")
 
 def propose(home: Home, head: Head, *, actor: str, body: str = "", automatic: bool = False, draft: bool = False) -> dict[str, Any]:
     """Write down a proposal: its row, its first step and its file. Raises BadInput where what it would put in force cannot be."""
+    if not automatic:
+        check_person(actor)
     artefact = _artefact(home, head)
     given = {**head.model_dump(exclude_none=True), "owner": head.owner or actor}
     text = as_text(given, body)
@@ -61,7 +63,7 @@ def propose(home: Home, head: Head, *, actor: str, body: str = "", automatic: bo
         connection.execute(update(PROPOSALS).values(state=state).where(PROPOSALS.c.proposal_id == proposal_id))
         write_synced(path_of(home.catalog.root, name), text.encode())
     if automatic and head.kind in home.catalog.govern.accept_automatic:
-        return accept(home, proposal_id, actor=POLICY, reason="govern.accept_automatic")
+        return _accept(home, proposal_id, actor=POLICY, reason="govern.accept_automatic")
     return proposal(home, proposal_id)
 
 
@@ -89,6 +91,11 @@ def accept(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> dic
 
     Raises BadInput in another state than proposed, where the file is gone or has mistakes, or where the owner may not accept it.
     """
+    check_person(actor)
+    return _accept(home, proposal_id, actor=actor, reason=reason)
+
+
+def _accept(home: Home, proposal_id: int, *, actor: str, reason: str) -> dict[str, Any]:
     row = _taken_from_file(home, proposal(home, proposal_id), actor)
     if row["kind"] in home.catalog.govern.second_person and person(actor) in behind(row, row["steps"]):
         raise BadInput(
@@ -167,6 +174,12 @@ def behind(row: dict[str, Any], steps: list[dict[str, Any]]) -> set[str]:
 def person(name: object) -> str:
     """Somebody's name as that of one person, however it is written: case, width and white space make no second one."""
     return " ".join(unicodedata.normalize("NFKC", str(name)).casefold().split())
+
+
+def check_person(actor: str) -> None:
+    """Raise BadInput where somebody speaks under a name under which endcap acts by itself: it is nobody's, so no second person's either."""
+    if person(actor) in (OWN, POLICY):
+        raise BadInput(f"{actor!r} is no person: endcap itself acts under that name", where="--by", todo="give your own name")
 
 
 def check_unedited(home: Home, row: dict[str, Any]) -> None:

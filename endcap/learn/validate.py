@@ -35,6 +35,7 @@ from endcap.problems import BadInput
 
 SHOWN_PRODUCTS = 20
 NO_PLAN = Plan()
+IS_CHAMPION = "the challenger is the champion itself, so that nothing was compared"
 Rulings = dict[str, Ruling]
 
 
@@ -105,7 +106,8 @@ def _judge(
     broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
     claimed = _claimed(con, plan, made, everywhere)
     audits = sum(case.source == "audit" for case in cases)
-    known = replace(_evidence(made, broken), audits=audits, least_cases=max(LEAST_CASES, plan.needed), shortfalls=shortfalls(plan, claimed))
+    least_cases, same = max(LEAST_CASES, plan.needed), [IS_CHAMPION] if challenger.artefact == champion.artefact else []
+    known = replace(_evidence(made, broken), audits=audits, least_cases=least_cases, shortfalls=shortfalls(plan, claimed), faults=same)
     judgement = verdict(known)
     figures = {
         "plan": {"smallest_effect": plan.smallest_effect, "claims": [claim.to_dict() for claim in claimed]},
