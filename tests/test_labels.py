@@ -296,6 +296,14 @@ def test_labels_know_who_said_them_and_contradict_each_other_openly(home: Home) 
     assert told["labels"]["override"] == 20 and told["contradictions"] == 0, told
 
 
+def test_of_audits_alone_no_chance_is_made() -> None:
+    audits_ = [label("a:1", "b:1", same=same, source="audit", weight=0.0, actor=actor, source_id=actor) for actor, same in (("ann", True), ("rog", False))]
+    (found,) = contradictions(table(*audits_))
+    assert found.chance_same is None and "rog (audit) says different" in found.words
+    first, second = contradictions(table(*audits_, label("a:2", "b:2"), label("a:2", "b:2", same=False, source="audit", weight=0.0, source_id="2")))
+    assert (first.left_id, first.chance_same, second.left_id) == ("a:2", 0.95, "a:1"), "what nothing is made of comes last"
+
+
 @pytest.mark.xdist_group("demo")
 def test_a_gold_set_teaches_and_tells_who_errs(home: Home, tmp_path: Path) -> None:
     truth = truth_of(home)

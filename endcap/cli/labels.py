@@ -42,7 +42,8 @@ def labels(
         return
     if contradictions:
         for one in found[:MOST_SHOWN]:
-            typer.echo(f"{one.left_id} and {one.right_id}: {one.words} ({one.chance_same:.0%} the same)")
+            chance = "audits teach none" if one.chance_same is None else f"{one.chance_same:.0%} the same"
+            typer.echo(f"{one.left_id} and {one.right_id}: {one.words} ({chance})")
         typer.echo(f"{len(found)} pairs of which both is said" + (f", the {MOST_SHOWN} most undecided shown" if len(found) > MOST_SHOWN else ""))
         return
     for source, count in sorted(Counter(known["source"].to_pylist()).items()):

@@ -59,11 +59,14 @@ _SILVER = f"""
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A pair of which people or sources say both; `words` name who says what, `odds` is the chance that the two are the same."""
+    """A pair of which people or sources say both; `words` name who says what.
+
+    `chance_same` is the chance that the two are the same, by what teaches; None where nothing does, since audits judge and teach none.
+    """
 
     left_id: str
     right_id: str
-    chance_same: float
+    chance_same: float | None
     words: str
 
 
@@ -118,8 +121,9 @@ def contradictions(labels: pa.Table) -> list[Contradiction]:
     for (left, right), rows in pairs.items():
         if len({row["same"] for row in rows}) == 2:
             told = [f"{row['actor']} ({row['source'].replace('_', ' ')}) says {'same' if row['same'] else 'different'}" for row in rows]
-            found.append(Contradiction(left, right, round(float(1 / (1 + np.exp(-_odds(rows)))), 4), "; ".join(told)))
-    return sorted(found, key=lambda one: (abs(one.chance_same - 0.5), one.left_id, one.right_id))
+            chance = round(float(1 / (1 + np.exp(-_odds(rows)))), 4) if any(row["weight"] for row in rows) else None
+            found.append(Contradiction(left, right, chance, "; ".join(told)))
+    return sorted(found, key=lambda one: (1.0 if one.chance_same is None else abs(one.chance_same - 0.5), one.left_id, one.right_id))
 
 
 def add_gold(home: Home, file: Path, *, actor: str) -> int:
