@@ -228,7 +228,7 @@ def _check_evidence(home: Home, row: dict[str, Any], validated: dict[str, Any], 
 
 
 def _check_beside(home: Home, row: dict[str, Any], validated: dict[str, Any], where: str) -> None:
-    """Raise BadInput where it proved itself beside something else than it would take the place of, or on scores that no longer decide."""
+    """Raise BadInput where it proved itself beside something else than it would take the place of, or as a policy on scores that no longer decide."""
     then, again = evidence.champion_of_trial(home, str(row["trial_id"])), f"`endcap validate {row['proposal_id']}` again"
     kind = str(row["artefact_kind"])
     champion, has_decided = record_of.deciding(home, kind)
@@ -236,7 +236,7 @@ def _check_beside(home: Home, row: dict[str, Any], validated: dict[str, Any], wh
         words = f"it was judged beside {then or 'the settings alone'}, and now {champion or 'the settings alone'} is in force"
         raise BadInput(words, where=where, todo=again if has_decided else f"`endcap run`, then {again}")
     model, has_scored = record_of.deciding(home, record_of.KIND)
-    if kind != record_of.KIND and validated.get("model", model) != model:
+    if kind == "policy" and validated.get("model", model) != model:
         words = f"it was judged on the scores of {validated['model']}, and now {model} scores"
         raise BadInput(words, where=where, todo=again if has_scored else f"`endcap run`, then {again}")
 
