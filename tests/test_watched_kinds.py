@@ -133,3 +133,20 @@ def test_wrong_decisions_under_a_later_policy_of_the_file_are_not_the_models(dec
     tables = fallen(OLD, NEW, {**NEW, "policy_id": "Q"}, apart=9)
     said = {"counterpart_offer_id": "x", "action": "different", "reason_code": "audit", "actor": "ben", "snapshot_id": f"s{decided_in}"}
     assert sign(tables | {"overrides": [{**said, "override_id": n + 1, "offer_id": f"a{n}"} for n in range(40)]}) == found
+
+
+@pytest.mark.parametrize(
+    ("models", "lost", "changed", "found"),
+    [((OLD, {**OLD, "infer": "l"}), 2, 0, "l lost_categories"), ((OLD, {**OLD, "infer": "l"}, {**OLD, "infer": "l"}), 3, 0, ""),
+     ((OLD, {**OLD, "infer": "l"}), 2, 2, ""), ((OLD, {**OLD, "infer": "l", "taxonomy": "t"}), 2, 0, "")],
+    ids=["its own", "later", "delivery with it", "taxonomy with it"],
+)  # fmt: skip
+def test_categories_lost_with_the_first_run_are_the_knowledges(models: tuple[dict[str, str], ...], lost: int, changed: int, found: str) -> None:
+    tables = fallen(*models, apart=9, changed=changed)
+    promotion = {"promotion_id": 1, "kind": "infer", "model_id": "l", "previous": "k", "action": "promote", "scope": "*", "actor": "tom"}
+    decided = [
+        {"offer_id": f"{feed}{n}", "kind": "category", "decided_by": "machine", "run": run,
+         "action": "to_review" if run >= lost and feed == "b" else "accepted"}
+        for run, _told in enumerate(models, start=1) for feed in "ab" for n in range(150)
+    ]  # fmt: skip
+    assert sign(tables | {"promotions": [promotion], "decisions": decided}) == found
