@@ -37,6 +37,10 @@ def tally(n: int, lost: int = 0, won: int = 0, neither: int = 0, name: str = "ev
 GOOD = tally(1000, 5, 40, 20)
 EVEN = tally(1000, 3, 5, 20)
 BAD_SLICE = tally(300, 15, 1, 6, "Shoes", "category")
+RUINED = [tally(40, 20, 0, 0, "Shoes", "category"), *(tally(51, 0, 10, 10, name, "category") for name in "abcde")]
+# The pool of categories has the lower bound, that of suppliers the harm.
+TWO_WAYS = [tally(10, 2, 2, 0, name, "category") for name in "ab"] + [tally(200, 5, 0, 0, name, "supplier") for name in "cdef"]
+EVEN_ONES = [tally(40, 1, 1, 0, name, "supplier") for name in "abcdefgh"]
 TABLE = [
     ("leaks come before all", Evidence(GOOD, EVEN, faults=["4 judged pairs taught the challenger"], breaches=["loop 3 fails again"]), INVALID, "taught"),
     ("a broken loop comes before better", Evidence(GOOD, EVEN, breaches=["loop 3 fails again"]), ROLLBACK, "loop 3"),
@@ -53,6 +57,10 @@ TABLE = [
     ("a drop that is not excluded in a slice", Evidence(GOOD, EVEN, [tally(330, 25, 15, 2, "Shoes", "category")]), HOLD, "not excluded in category Shoes"),
     ("more right at the price of more wrong", Evidence(GOOD, tally(1000, 30, 18, 20)), HOLD, "overall is not excluded"),
     ("small slices fall together", Evidence(GOOD, EVEN, [tally(100, 7, 4, 1, name, "category") for name in "abcd"]), HOLD, "small slices together"),
+    ("harm in a slice too small to be judged", Evidence(GOOD, EVEN, [tally(40, 20, 0, 0, "Shoes", "category")]), ROLLBACK, "category Shoes"),
+    ("harm hidden in a pool", Evidence(tally(295, 20, 50), tally(295, 20, 50), RUINED), ROLLBACK, "category Shoes"),
+    ("harm in the pool of one way, loss in that of another", Evidence(GOOD, EVEN, TWO_WAYS), ROLLBACK, "where no supplier"),
+    ("a small slice that lost by chance", Evidence(GOOD, EVEN, [tally(40, 4, 0, 0, "Shoes", "category"), *EVEN_ONES]), SHIP, ""),
     ("small slices harmed together", Evidence(GOOD, EVEN, [tally(100, 6, 0, 1, name, "category") for name in "abcd"]), ROLLBACK, "the rest"),
 ]  # fmt: skip
 
@@ -93,6 +101,28 @@ def test_a_planted_drop_in_one_of_fifty_categories_does_not_ship_while_the_whole
     assert all(one.right.tally.difference > 0 for one in blocked)
     assert sum(one.verdict != SHIP for one in blocked) >= 16
     assert sum(verdict(planted(dice, 50, 256, 0.0)).verdict == SHIP for _trial in range(10)) >= 9
+
+
+def test_small_slices_that_differ_by_chance_are_seldom_called_harmed() -> None:
+    dice = np.random.default_rng(11)
+    found = [verdict(_even(dice, 60, 40)) for _trial in range(300)]
+    assert sum(one.verdict == ROLLBACK for one in found) <= 15, "5 in 100, whatever the number of slices"
+    blocked = [verdict(_even(dice, 60, 40, ruined=0.4)) for _trial in range(40)]
+    assert sum(one.verdict == ROLLBACK and one.slices[0].state == FAIL for one in blocked) >= 32
+    assert all(one.slices[1].state == NOT_EVALUABLE for one in blocked)
+
+
+def _even(dice: np.random.Generator, categories: int, each: int, ruined: float = 0.0) -> Evidence:
+    """As many mended as broken everywhere; in the first category so many more are broken."""
+    slices = []
+    for number in range(categories):
+        lost = ruined if not number and ruined else 0.06
+        both, gone, won, _neither = (int(count) for count in dice.multinomial(each, [0.86 - lost, lost, 0.06, 0.08]))
+        slices.append(Tally("category", f"c{number:02}", each, both, gone, won))
+    whole = Tally("all", "everything", 0, 0, 0, 0)
+    for one in slices:
+        whole = whole.plus(one)
+    return Evidence(whole, whole, slices)
 
 
 def test_underpowered_slices_say_so_and_still_count_together() -> None:

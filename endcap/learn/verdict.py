@@ -2,15 +2,16 @@
 
 Champion and challenger are compared on the same audited cases, so that what both do alike cancels out: non-inferiority by Newcombe's interval of
 a difference of paired shares (Statistics in Medicine 1998, method 10), harm by the exact test of McNemar (Psychometrika 1947). A slice is judged
-where it has the labels that an unpaired comparison would need; the others are pooled, and the pool must hold. Harm is believed only after Holm's
-correction (Scandinavian Journal of Statistics 1979) over everything that was looked at, so that many slices do not make one fail by chance.
+where it has the labels that an unpaired comparison would need; the others are pooled, and the pool must hold. To show that nothing was harmed takes
+many labels, but harm may show in few: it is looked for in every slice and pool, however small, and believed only after Holm's correction
+(Scandinavian Journal of Statistics 1979) over all that could show any (Tarone, Biometrics 1990), so that many slices do not make one fail by chance.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 INVALID, ROLLBACK, SHIP, HOLD = "INVALID", "ROLLBACK", "SHIP", "HOLD"
@@ -113,16 +114,21 @@ class Judgement:
 def verdict(evidence: Evidence) -> Judgement:
     """The verdict on this evidence. Pure: the same evidence gives the same verdict."""
     slices = tuple(judged(one, evidence.slice_margin) for one in evidence.slices)
-    rest = _rest(slices, evidence.slice_margin)
+    pools = _pools(slices, evidence.slice_margin)
+    # The worst is told, since one case lies in one slice of each way.
+    rest = min(pools, key=lambda result: result.low, default=None)
     right, safe = judged(evidence.right, evidence.whole_margin), judged(evidence.safe, evidence.whole_margin)
-    found = _verdict(evidence, right, safe, slices, rest)
-    return Judgement(found[0], tuple(found[1]), right, safe, slices, rest)
+    harmed = _harmed([safe, *slices, *_apart(pools, safe, slices)])
+    found = _verdict(evidence, right, safe, slices, rest, harmed)
+    told = tuple(replace(one, state=FAIL) if one in harmed else one for one in slices)
+    return Judgement(found[0], tuple(found[1]), right, safe, told, replace(rest, state=FAIL) if rest is not None and rest in harmed else rest)
 
 
-def _verdict(evidence: Evidence, right: SliceResult, safe: SliceResult, slices: Sequence[SliceResult], rest: SliceResult | None) -> tuple[str, list[str]]:
+def _verdict(
+    evidence: Evidence, right: SliceResult, safe: SliceResult, slices: Sequence[SliceResult], rest: SliceResult | None, harmed: Sequence[SliceResult]
+) -> tuple[str, list[str]]:  # fmt: skip
     if evidence.faults:
         return INVALID, list(evidence.faults)
-    harmed = _harmed([safe, *(one for one in slices if one.state != NOT_EVALUABLE), *([rest] if rest else [])])
     if evidence.breaches or harmed:
         return ROLLBACK, [*evidence.breaches, *(f"worse in {_of(one)}: {_change(one)}" for one in harmed)]
     missing = _missing_to_ship(evidence, right, safe, slices, rest)
@@ -227,24 +233,38 @@ def _by_chance(one: SliceResult) -> float:
 
 
 def _harmed(results: Sequence[SliceResult]) -> list[SliceResult]:
-    """Those that are worse beyond chance, by Holm's step-down over all."""
-    found = []
-    for place, one in enumerate(sorted(results, key=lambda result: result.p_harm)):
-        if one.p_harm >= ALPHA / (len(results) - place):
+    """Those that are worse beyond chance, by Holm's step-down over all that could be: harm needs no power to be seen, only to be excluded."""
+    able, found = _able_to_show(results), []
+    for place, one in enumerate(sorted(able, key=lambda result: result.p_harm)):
+        if one.p_harm >= ALPHA / (len(able) - place):
             break
         found.append(one)
     return found
 
 
-def _rest(slices: Sequence[SliceResult], margin: float) -> SliceResult | None:
-    """Of each way to slice, the slices too small to be judged are one; the worst such pool is told, since one case lies in one slice of each way."""
+def _able_to_show(results: Sequence[SliceResult]) -> list[SliceResult]:
+    """Those whose differing cases, were all of them lost, would be beyond chance (Tarone, Biometrics 1990); the others need no correction."""
+    for count in range(1, len(results) + 1):
+        able = [one for one in results if mcnemar(one.tally.champion_only + one.tally.challenger_only, 0) < ALPHA / count]
+        if len(able) <= count:
+            return able
+    return []
+
+
+def _pools(slices: Sequence[SliceResult], margin: float) -> list[SliceResult]:
+    """Of each way to slice, the slices too small to be judged, as one."""
     pools: dict[str, Tally] = {}
     for one in slices:
         if one.state == NOT_EVALUABLE:
             mine = pools.get(one.tally.by, Tally(one.tally.by, REST, 0, 0, 0, 0))
             pools[one.tally.by] = mine.plus(one.tally)
-    results = [judged(pool, margin) for _by, pool in sorted(pools.items()) if pool.n]
-    return min(results, key=lambda result: result.low, default=None)
+    return [judged(pool, margin) for _by, pool in sorted(pools.items()) if pool.n]
+
+
+def _apart(pools: Sequence[SliceResult], safe: SliceResult, slices: Sequence[SliceResult]) -> list[SliceResult]:
+    """The pools that are neither everything nor one slice alone, which are looked at as such."""
+    alone = {(one.tally.by, one.tally.n) for one in slices}
+    return [one for one in pools if one.tally.n < safe.tally.n and (one.tally.by, one.tally.n) not in alone]
 
 
 def _of(one: SliceResult) -> str:
