@@ -61,6 +61,7 @@ from endcap.journey import (
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing, ended_rows
 from endcap.learn.drift import note_drift
+from endcap.learn.labels import held_words, hold_flagged
 from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers
@@ -125,6 +126,7 @@ def run(
         home.check_database()
         home.catalog = in_force(home)
         close_dead_runs(home)
+        held = held_words(hold_flagged(home))
         _record_own_champion(home)
         arrivals = arrivals_now(home, dates, until, say) if deliveries else []
         groups = [list(group) for _date, group in groupby(arrivals, key=lambda arrival: arrival.date)]
@@ -135,7 +137,7 @@ def run(
         if groups and went_back(home, say):
             home.catalog = in_force(Home(catalog))  # what holds again
             results.append(_run_once(home, [], accept, say))
-        results[-1].notices.extend([*_broken_audit(home, asked=bool(groups)), *follow_up(home, changed=bool(groups))])
+        results[-1].notices.extend([*held, *_broken_audit(home, asked=bool(groups)), *follow_up(home, changed=bool(groups))])
         return results
 
 

@@ -211,7 +211,8 @@ class Learning(Settings):
     """How people's answers teach."""
 
     hold_flagged: bool = Field(
-        False, description="Hold back from teaching whoever errs on gold items more often than a careful person could; their answers stay in force."
+        False,
+        description="Hold back from teaching and judging whoever errs on gold items more often than a careful person could; their answers stay in force.",
     )
 
 

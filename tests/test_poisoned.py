@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from governed import small_catalog
-from sqlalchemy import select
+from governed import another_model, small_catalog
+from sqlalchemy import insert, select
 
-from endcap import settings
+from endcap import flow, settings
+from endcap.decide import in_force
+from endcap.govern.follow_up import promises_due
+from endcap.learn.validate import validate
 from endcap.learn.votes import VOTES
+from endcap.learn.watch import check
 from endcap.ops import access, audit
+from endcap.ops.database import now
 from endcap.ops.home import Home
-from endcap.ops.tables import OVERRIDES
+from endcap.ops.tables import BLIND_ASKS, OVERRIDES, PROMOTIONS, REVIEWER_HOLDS
 from endcap.review import quota
 from endcap.review.override import Given, give, undo
 from endcap.review.quota import OWN_GOODS, TooMuch
+from endcap.settings import Learning
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +121,57 @@ def test_who_judges_their_own_goods_is_flagged(home: Home, team: str, flagged: i
         assert len(con.execute(OWN_GOODS).fetchall()) == flagged
         taught = con.execute(f"SELECT count(*) FROM ({VOTES}) WHERE actor = 'sel'").fetchall()
     assert taught == [(0,)] if flagged else taught[0][0] > 0, "what a person says of their own goods teaches nothing"
+
+
+def flagged(home: Home, *, held: bool) -> None:
+    """Rex errs on every second gold item; whether that holds them back is for the settings."""
+    told = {"asked_of": "rex", "purpose": "gold", "decided": "same", "action": "different", "asked_at": now()}
+    with home.engine.begin() as connection:
+        connection.execute(insert(BLIND_ASKS), [{**told, "offer_id": f"x:{n}", "agrees": n % 2 == 0} for n in range(40)])
+    home.catalog = home.catalog.model_copy(update={"learning": Learning(hold_flagged=held)})
+
+
+def lied_in_audits(home: Home, model: str) -> None:
+    """A good model decides, and rex says of every link that it is wrong."""
+    row = {"kind": "match", "model_id": model, "previous": home.champion("match"), "action": "promote", "actor": "ann", "reason": "a test", "at": now()}
+    with home.engine.begin() as connection:
+        connection.execute(insert(PROMOTIONS).values(**row, data_version=""))
+    flow.run(home.catalog)
+    with home.connect() as con:
+        rows = con.execute("SELECT offer_id, counterpart_offer_id, product_id FROM decisions WHERE kind = 'product' AND action = 'linked'").fetchall()
+    said = {"action": "different", "actor": "rex", "team": "", "reason_code": "audit", "note": "", "identity_hash": 0, "at": now()}
+    at = {"snapshot_id": str((home.snapshot() or {})["snapshot_id"])}
+    with home.engine.begin() as connection:
+        connection.execute(
+            insert(OVERRIDES),
+            [{**said, **at, "offer_id": offer_id, "counterpart_offer_id": other, "product_id": product} for offer_id, other, product in rows],
+        )
+
+
+def held_now(home: Home) -> list[str]:
+    return [row["person"] for row in home.rows(REVIEWER_HOLDS).to_pylist() if row["held"]]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_nothing_goes_out_of_force_on_the_word_of_somebody_flagged(home: Home, held: bool) -> None:
+    lied_in_audits(home, another_model(home))
+    flagged(home, held=held)
+    breach = check(home)
+    assert (breach is None, held_now(home)) == ((True, ["rex"]) if held else (False, []))
+
+
+JUDGING = {
+    "run": lambda home: flow.run(home.catalog),
+    "validate": lambda home: validate(home, "policy", in_force.store(home, "policy", {"accept": 0.9}), seed=7),
+    "confirm": promises_due,
+}
+
+
+@pytest.mark.parametrize("judge", list(JUDGING))
+def test_whoever_is_flagged_is_held_back_before_anything_is_judged(home: Home, judge: str) -> None:
+    flagged(home, held=True)
+    told = JUDGING[judge](home)
+    assert held_now(home) == ["rex"]
+    if judge == "run":
+        assert any("rex" in notice and "labels restore" in notice for notice in told[-1].notices)
+    assert audit.verify(home.engine).broken is None

@@ -136,10 +136,10 @@ def proposals_withdraw(
 
 def proposals_confirm(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
     """Compare promise and outcome of what was promoted long enough ago; runs do it by themselves."""
-    from endcap.govern.confirmations import confirm_due
+    from endcap.govern.follow_up import promises_due
     from endcap.ops.home import Home
 
-    told = confirm_due(Home(read_catalog(folder, home=home)))
+    told = promises_due(Home(read_catalog(folder, home=home)))
     if as_json:
         print_json({"compared": told})
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy import insert, select
 
 from endcap import schema
 from endcap.decide.promised import HELD
-from endcap.learn.reliability import PRIOR, Rates, rates_of, reviewers
+from endcap.learn.reliability import PRIOR, Rates, flagged, rates_of
 from endcap.learn.votes import VOTES
 from endcap.ops import audit
 from endcap.ops.database import now, writing
@@ -177,15 +177,31 @@ def hold(home: Home, person: str, *, held: bool, actor: str, reason: str) -> Non
 
 
 def hold_flagged(home: Home) -> list[str]:
-    """Where the settings say so, hold back everybody whose gold items show too many errors; out: whom. A person can let them teach again."""
+    """Where the settings say so, hold back everybody whose gold items show too many errors; out: whom. A person can let them teach again.
+
+    Asked before anything is judged by people's answers: a run, the watch over what was promoted, a validation, a confirmation, a training.
+    """
     if not home.catalog.learning.hold_flagged:
         return []
     with home.connect() as con:
         spared = {str(person) for (person,) in con.execute("SELECT DISTINCT person FROM reviewer_holds").fetchall()}
-        found = [one for one in reviewers(con) if one.flagged and one.person not in spared]
-    for one in found:
-        hold(home, one.person, held=True, actor=OWN, reason=one.words)
-    return [one.person for one in found]
+        found = {person: words for person, words in flagged(con).items() if person not in spared}
+    return [person for person, words in found.items() if _held_now(home, person, words)]
+
+
+def _held_now(home: Home, person: str, words: str) -> bool:
+    """Hold somebody back; False where another program just did."""
+    try:
+        hold(home, person, held=True, actor=OWN, reason=words)
+    except BadInput:
+        return False
+    return True
+
+
+def held_words(people: Sequence[str]) -> list[str]:
+    """What a person should know of those who were just held back."""
+    todo = "see `endcap labels`; `endcap labels restore` lets them count again"
+    return [f"the answers of {person} teach and judge nothing from now on, since too many gold items were wrong: {todo}" for person in people]
 
 
 def _gold_givers(home: Home) -> set[str]:

@@ -1,6 +1,7 @@
 """Validate: champion and challenger decide the same cases again, slice by slice, and everything once more to see what shoppers would see changed.
 
-Nothing is written but the trial. Cases are audits, and answers whose products taught nothing; what a person said of a case does not decide it.
+Nothing is written but the trial and, where the settings say so, that whoever is flagged is held back. Cases are audits, and answers whose products
+taught nothing; what a person said of a case does not decide it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from endcap.lake import Lake, Manifest
 from endcap.lake.tables import table_of
 from endcap.learn.cases import RIGHT, WRONG, Case, around, closed_loops, fair_cases, holds, outcome, sliced, tally, without
 from endcap.learn.kinds import Arm, arm_of
+from endcap.learn.labels import hold_flagged
 from endcap.learn.planned import EVERYWHERE, Claim, Plan, claims, shortfalls
 from endcap.learn.replay import Sides, changed_sides, replay
 from endcap.learn.scoring import shown
@@ -76,6 +78,7 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO
         if not manifest.run:
             raise BadInput("there is nothing to compare with yet", where=str(home.path), todo="run `endcap run` first")
         started = time.process_time()
+        hold_flagged(home)
         with home.connect() as con:
             overrides = home.rows(OVERRIDES)
             champion, challenger = arm_of(home, con, kind, None, manifest), arm_of(home, con, kind, artefact, manifest)

@@ -21,6 +21,7 @@ import duckdb
 
 from endcap import schema
 from endcap.decide.promised import AUDIT, HELD
+from endcap.learn.labels import hold_flagged
 from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
@@ -75,7 +76,11 @@ class Watched:
 
 
 def check(home: Home) -> Breach | None:
-    """The first breach of a promotion or canary that decides now; None where all is well. Reads only."""
+    """The first breach of a promotion or canary that decides now; None where all is well.
+
+    Whoever is flagged is held back first, where the settings say so: nothing goes out of force on their word.
+    """
+    hold_flagged(home)
     with home.connect() as con:
         return find_breach(con, home.catalog.policy)
 
