@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from governed import head_of, small_catalog
+from governed import KINDS, head_of, small_catalog
 from sqlalchemy import insert
+from test_suspicion import catalog
 
 from endcap import flow, metrics, settings
+from endcap.decide import in_force
 from endcap.govern import loops, promotion, proposals
 from endcap.govern.proposal_files import checked
+from endcap.infer.known import Known
+from endcap.learn.promote import record
+from endcap.learn.validate import validate
 from endcap.ops import audit
 from endcap.ops.home import Home
 from endcap.ops.tables import ALARMS
@@ -142,6 +148,46 @@ def test_a_wrong_value_is_replayed_without_what_a_person_set(home: Home) -> None
     undo(home, given, actor="ben")
     right = loops.report(home, title="it was right", reporter="ann", product_id=product, field="title", value=title.upper())
     assert right["loop_id"] != number, "who expects another value of it reports another case"
+
+
+def test_a_value_that_is_right_by_itself_is_verified_and_closes(home: Home) -> None:
+    with home.connect() as con:
+        product, title = con.execute("SELECT product_id, title FROM products WHERE state = 'live' ORDER BY 1").fetchall()[0]
+    about = {"reporter": "ann", "product_id": product, "field": "title"}
+    number = loops.report(home, title="the title", value=title, **about)["loop_id"]
+    told = json.loads(loops.close(home, number, actor="ann", cause="attribute", comment="it is right")["replay_json"])
+    assert told["verified"] and loops.loop(home, number)["state"] == "closed"
+    wrong = loops.report(home, title="the title", value="Zork", **about)["loop_id"]
+    with pytest.raises(BadInput, match="still comes out wrong"):
+        loops.close(home, wrong, actor="ann", cause="attribute", comment="x")
+
+
+def red_goods(folder: Path) -> tuple[Home, int]:
+    """A catalog of red goods, and a closed loop that says of one that it is red."""
+    rows = [{"id": f"x{n}", "title": f"Acme {kind} red AC{100 + n}", "mpn": "", "price": f"{20 + n}.50"} for n, kind in enumerate(KINDS)]
+    made = catalog(folder, {"one": rows})
+    flow.run(made)
+    home = Home(made)
+    with home.connect() as con:
+        ((product, value),) = con.execute("""
+            SELECT product_id, v.value FROM (SELECT product_id, unnest(values) AS v FROM products) WHERE v.field = 'colour' ORDER BY 1 LIMIT 1
+        """).fetchall()  # fmt: skip
+    number = loops.report(home, title="the colour", reporter="ann", product_id=product, field="colour", value=value)["loop_id"]
+    loops.close(home, number, actor="ann", cause="attribute", comment="it is right")
+    return home, int(number)
+
+
+def test_a_closed_value_is_replayed_by_every_validation_and_after_every_run(tmp_path: Path) -> None:
+    home, number = red_goods(tmp_path)
+    known = Known.load(home.model_folder(home.manifest().models["infer"]))
+    blind = replace(known, aliases={**known.aliases, "colour": {"red": "green"}})
+    blind.save(home.model_folder(blind.known_id))
+    found = validate(home, "infer", blind.known_id, seed=7)
+    assert found.figures["loops"] == {"checked": 1, "broken": [number]} and found.verdict == "ROLLBACK"
+    assert validate(home, "policy", in_force.store(home, "policy", {"accept": 0.9}), seed=7).figures["loops"] == {"checked": 1, "broken": []}
+    record(home, blind.known_id, previous=known.known_id, actor="ann", reason="a test", data_version="", kind="infer")
+    (result,) = flow.run(home.catalog)
+    assert loops.loop(home, number)["reopened"] == 1 and any(f"loop {number} is open again" in notice for notice in result.notices)
 
 
 def test_an_escalation_and_an_alarm_open_a_loop_once(home: Home) -> None:

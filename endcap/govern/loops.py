@@ -14,7 +14,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from endcap.decide.in_force import in_force
 from endcap.govern.proposals import OWN
-from endcap.govern.replays import DIFFERENT, SAME, Case, Replayed, pair_case, replay_case, replay_cases, value_without
+from endcap.govern.replays import DIFFERENT, SAME, Case, Replayed, pair_case, replay_case, replay_cases
+from endcap.learn.value_cases import ValueCase, closed_values, plain, values_without
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
@@ -214,7 +215,7 @@ def _is_right(con: duckdb.DuckDBPyConnection, row: dict[str, Any], taken_in: int
         shown = con.execute(
             "SELECT v.value FROM (SELECT unnest(values) AS v FROM products WHERE product_id = ?) WHERE v.field = ?", [row["product_id"], row["field"]]
         )
-        return any(_alike(value, row["value"]) for (value,) in shown.fetchall())
+        return any(_value_case(row).holds(value) for (value,) in shown.fetchall())
     answer = _answer_since(con, row)
     return (answer[0] <= taken_in) if answer is not None else None
 
@@ -237,7 +238,8 @@ def _replayed(home: Home, con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -
     if row["expected"] is not None:
         found = replay_case(con, catalog, pair_case(row["offer_id"], row["counterpart_offer_id"], row["expected"]), model)
     elif row["field"] is not None:
-        found = Replayed(_alike(value_without(con, catalog, row["product_id"], row["field"], manifest.run), row["value"]), 0, 0, model)
+        case = _value_case(row)
+        found = Replayed(case.holds(values_without(con, catalog, [case], manifest.run)[case]), 0, 0, model)
     else:
         words = "it names no pair of offers and no value, so that nothing can be replayed"
         return {"replayable": False, "verified": False, "words": words, "model": model}
@@ -254,10 +256,14 @@ def _fail_again(home: Home, con: duckdb.DuckDBPyConnection, rows: list[dict[str,
     for row in rows:
         if row["expected"] is not None and row["verified_at"] is not None:
             cases[pair_case(row["offer_id"], row["counterpart_offer_id"], row["expected"])] = row
-    if not cases:
+    values = closed_values(con)
+    if not cases and not values:
         return []
-    found = replay_cases(con, in_force(home), list(cases))
-    failed = [row for case, row in cases.items() if found[case] is False]
+    catalog = in_force(home)
+    found = replay_cases(con, catalog, list(cases)) if cases else {}
+    now_read = values_without(con, catalog, set(values.values()), home.manifest().run)
+    wrong = {loop_id for loop_id, case in values.items() if not case.holds(now_read[case])}
+    failed = [row for case, row in cases.items() if found[case] is False] + [row for row in rows if row["loop_id"] in wrong]
     words = [f"loop {row['loop_id']} is open again: its case fails under the champion ({row['title']})" for row in failed]
     with writing(home.engine) as connection:
         for row in failed:
@@ -324,7 +330,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     if row["counterpart_offer_id"] is not None:
         return ("pair", *sorted((row["offer_id"], row["counterpart_offer_id"])), row["expected"])
     if row["field"] is not None:
-        return ("field", row["product_id"], row["field"], _plain(row["value"]))
+        return ("field", row["product_id"], row["field"], plain(row["value"]))
     return ("offer", row["offer_id"]) if row["offer_id"] is not None else ("product", row["product_id"]) if row["product_id"] else ("title", row["title"])
 
 
@@ -349,10 +355,5 @@ def _changed(home: Home, row: dict[str, Any], actor: str, what: str, values: dic
     return loop(home, row["loop_id"])
 
 
-def _alike(one: Any, other: Any) -> bool:
-    return one is not None and other is not None and _plain(one) == _plain(other)
-
-
-def _plain(value: Any) -> str:
-    """A value without what makes no difference: case and white space."""
-    return " ".join(str(value).split()).casefold()
+def _value_case(row: dict[str, Any]) -> ValueCase:
+    return ValueCase(str(row["product_id"]), str(row["field"]), str(row["value"]))

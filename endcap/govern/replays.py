@@ -10,7 +10,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from endcap.decide import decide
 from endcap.decide.promised import thresholds
 from endcap.learn.replay import replay
 from endcap.settings import Catalog
@@ -91,23 +90,6 @@ def replay_cases(con: duckdb.DuckDBPyConnection, catalog: Catalog, cases: Sequen
     rulings = replay(con, catalog.policy, thresholds(con, catalog.policy), open_ids=open_ids, overrides=overrides, today=_today(con))
     placed = {offer_id: ruling.product_id for offer_id, ruling in rulings.items() if ruling.action != "to_review"}
     return {case: _right(case, placed) if {case.left_id, case.right_id} <= live else None for case in cases}
-
-
-def value_without(con: duckdb.DuckDBPyConnection, catalog: Catalog, product_id: str, field: str, run: int) -> str | None:
-    """What a field of a product would be without what people said of it."""
-    rows = con.execute("SELECT offer_id FROM decisions WHERE kind = 'product' AND product_id = ? ORDER BY 1", [product_id]).fetchall()
-    offers = pa.array([row[0] for row in rows], pa.string())
-    overrides = con.sql("SELECT * FROM overrides ORDER BY override_id").to_arrow_table()
-    about = pc.and_(pc.equal(overrides["product_id"], product_id), pc.fill_null(pc.equal(overrides["field"], field), False))
-    none = pa.array([], pa.string())
-    decided = decide(
-        con, catalog, open_ids=none, touched_ids=offers, vanished_ids=none, overrides=overrides.filter(pc.invert(pc.fill_null(about, False))), model_id="",
-        run=run + 1, today=_today(con),
-    )  # fmt: skip
-    for row in decided.products.to_pylist():
-        if row["product_id"] == product_id:
-            return next((str(value["value"]) for value in row["values"] if value["field"] == field), row.get(field))
-    return None
 
 
 def _without(overrides: pa.Table, cases: Iterable[Case]) -> pa.Table:

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from endcap import schema
 from endcap.decide.deciding import Ruling
+from endcap.decide.in_force import at_snapshot
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import table_of
@@ -30,6 +31,7 @@ from endcap.learn.planned import EVERYWHERE, Claim, Plan, claims, shortfalls
 from endcap.learn.replay import Sides, changed_sides, replay
 from endcap.learn.scoring import shown
 from endcap.learn.shadow import offers_in
+from endcap.learn.value_cases import closed_values, values_without
 from endcap.learn.verdict import LEAST_CASES, Evidence, Judgement, verdict
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES
@@ -83,7 +85,8 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO
             overrides = home.rows(OVERRIDES)
             champion, challenger = arm_of(home, con, kind, None, manifest), arm_of(home, con, kind, artefact, manifest)
             shoppers, everywhere = _shoppers(con, champion, challenger, overrides)
-            judgement, figures = _judge(con, champion, challenger, overrides, plan, everywhere)
+            values = _values_hold(home, con, challenger, manifest.run)
+            judgement, figures = _judge(con, champion, challenger, overrides, plan, everywhere, values)
             figures["shoppers"] = shoppers
         figures |= {"seed": seed, "kind": kind}
         # By what was found too: the same data may be judged by fewer people's answers, or by other closed loops, than before.
@@ -96,7 +99,8 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO
 
 
 def _judge(
-    con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table, plan: Plan, everywhere: tuple[Rulings, Rulings]
+    con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table, plan: Plan, everywhere: tuple[Rulings, Rulings],
+    values: Mapping[int, bool],
 ) -> tuple[Judgement, dict[str, Any]]:  # fmt: skip
     cases, loops = sliced(con, fair_cases(con, taught=challenger.learned)), closed_loops(con)
     every = [*cases, *loops.values()]
@@ -106,7 +110,8 @@ def _judge(
     said = without(overrides, every)
     rulings = [_replayed(con, arm, said, open_ids) for arm in (champion, challenger)]
     made = [(case, (outcome(case, rulings[0][0]), outcome(case, rulings[1][0]))) for case in cases]
-    broken = [loop_id for loop_id, case in loops.items() if not holds(case, rulings[1][0])]
+    held = {**{loop_id: holds(case, rulings[1][0]) for loop_id, case in loops.items()}, **values}
+    broken = sorted(loop_id for loop_id, is_right in held.items() if not is_right)
     claimed = _claimed(con, plan, made, everywhere)
     audits = sum(case.source == "audit" for case in cases)
     least_cases, same = max(LEAST_CASES, plan.needed), [IS_CHAMPION] if challenger.artefact == champion.artefact else []
@@ -115,7 +120,7 @@ def _judge(
     figures = {
         "plan": {"smallest_effect": plan.smallest_effect, "claims": [claim.to_dict() for claim in claimed]},
         "cases": len(cases), "audits": audits, "judgement": judgement.to_dict(),
-        "loops": {"checked": len(loops), "broken": broken},
+        "loops": {"checked": len(held), "broken": broken},
         "promises": {name: allowed.key and {scope: promise.words for scope, promise in allowed.promises.items()} for name, allowed in
                      (("champion", rulings[0][1]), ("challenger", rulings[1][1]))},
         "outcomes": {name: {made_so: sum(pair[at] == made_so for _case, pair in made) for made_so in (RIGHT, WRONG)} for at, name in
@@ -123,6 +128,14 @@ def _judge(
         "changed_cases": [_told(case, pair) for case, pair in made if pair[0] != pair[1]][:SHOWN_PRODUCTS],
     }  # fmt: skip
     return judgement, figures
+
+
+def _values_hold(home: Home, con: duckdb.DuckDBPyConnection, arm: Arm, run: int) -> dict[int, bool]:
+    """Whether the value of each closed loop about one comes out right by itself, by what an arm reads in the offers."""
+    cases = closed_values(con)
+    with _arm_shown(con, arm):
+        found = values_without(con, at_snapshot(home).model_copy(update={"policy": arm.policy}), set(cases.values()), run)
+    return {loop_id: case.holds(found[case]) for loop_id, case in cases.items()}
 
 
 def _claimed(con: duckdb.DuckDBPyConnection, plan: Plan, made: list[tuple[Case, tuple[str, str]]], everywhere: tuple[Rulings, Rulings]) -> list[Claim]:
