@@ -39,12 +39,14 @@ from endcap.journey import (
     changed_or_vanished,
     close_dead_runs,
     close_run,
+    edited_policy,
     ended_quarantine,
     former_pairs,
     governed_by,
     hold_suspicious,
     known_offers,
     note_changes,
+    note_policy,
     note_promises,
     note_shadow,
     notices_of,
@@ -124,6 +126,7 @@ def run(
     home = Home(catalog)
     with home.writer():
         home.check_database()
+        edited = edited_policy(home)
         home.catalog = in_force(home)
         close_dead_runs(home)
         held = held_words(hold_flagged(home))
@@ -133,7 +136,8 @@ def run(
         manifest = home.manifest()
         if not groups and manifest.run and to_take_in(home) != taken_in(manifest):
             groups = [[]]
-        results = [_run_once(home, group, accept, say) for group in groups] or [_nothing_to_do(home, strays(home.catalog) if deliveries else "")]
+        results = [_run_once(home, group, accept, say, edited if not number else "") for number, group in enumerate(groups)]
+        results = results or [_nothing_to_do(home, strays(home.catalog) if deliveries else "")]
         if groups and went_back(home, say):
             home.catalog = in_force(Home(catalog))  # what holds again
             results.append(_run_once(home, [], accept, say))
@@ -272,7 +276,7 @@ STAGES: tuple[Callable[[Journey], Rows], ...] = (read_feeds, find_all_facts, com
 # --- one run, from the last snapshot to the next --------------------------------------------------------------------
 
 
-def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: Say) -> RunResult:
+def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: Say, edited: str = "") -> RunResult:
     started = time.monotonic()
     manifest = home.manifest()
     lake = Lake(home.lake_folder, manifest)
@@ -280,6 +284,7 @@ def _run_once(home: Home, arrivals: list[Arrival], accept: Sequence[str], say: S
     champion = home.champion("match") or manifest.models.get("match")
     journey = Journey(home, lake, manifest.run + 1, arrivals, home.override_sequence(), champion, dict(manifest.models), say)
     begin(journey)
+    note_policy(journey, edited)
     attempt = open_run(home, journey)
     stages: list[dict[str, Any]] = []
     try:

@@ -40,6 +40,10 @@ Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
 # A small catalog learns again sooner: it costs seconds, and what came first was linked to the likest there was before the right one came.
 OUTGROWN, OUTGROWN_SMALL, SMALL_OFFERS = 2.0, 1.25, 20_000
+EDITED = (
+    "the settings' file changed the policy ({changed}): this run decides by it without a proposal, and nothing takes it back by itself; "
+    "`endcap propose` leads such a change through the gate"
+)
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
 # The policy whole, as the settings say or as it was promoted: another one decides everything anew.
 POLICY_ID = "policy_id"
@@ -154,6 +158,31 @@ def begin(journey: Journey) -> None:
     journey.base = base_of(journey.home, journey.lake.manifest, deciding)
     if journey.goes_back:
         journey.say(f"going back to what held after run {journey.base.run}; what changed since is decided anew")
+
+
+def edited_policy(home: Home) -> str:
+    """What the settings' file changed in the policy since the current snapshot, in words; empty where nothing. `home` has the settings as the file says."""
+    models = home.manifest().models
+    try:
+        now_said = in_force.at_snapshot(home).policy
+    except BadInput:  # what decided then cannot be read any more, and so not compared
+        return ""
+    if models.get(POLICY_ID, "") in ("", policy_id(now_said)):
+        return ""
+    rows = [row for row in home.rows(RUNS).to_pylist() if row["state"] == "done"]
+    then = json.loads(max(rows, key=lambda row: (row["run"], row["attempt_id"]))["figures_json"]).get("policy", {}) if rows else {}
+    now_is = now_said.model_dump(mode="json")
+    changed = [f"{name} from {json.dumps(then[name])} to {json.dumps(value)}" for name, value in now_is.items() if name in then and then[name] != value]
+    return ", ".join(changed) or "it is another one than before"
+
+
+def note_policy(journey: Journey, edited: str) -> None:
+    """Keep with the run by which policy it decides, and say where the settings' file changed it past the gate."""
+    journey.figures["policy"] = journey.catalog.policy.model_dump(mode="json")
+    if edited:
+        told = {"policy": journey.models[POLICY_ID], "previous": journey.lake.manifest.models[POLICY_ID], "words": edited}
+        journey.figures["edited"] = told
+        journey.figures.setdefault("warnings", []).append(EDITED.format(changed=edited))
 
 
 def note_changes(journey: Journey) -> None:

@@ -20,6 +20,7 @@ from endcap.cli import app
 from endcap.decide.in_force import in_force, said
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
+from endcap.govern.follow_up import promises_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
 from endcap.learn.promote import deciding, history, last_kind
 from endcap.learn.watch import Breach
@@ -777,6 +778,45 @@ def test_a_promise_is_compared_with_what_was_audited_since_and_the_day_of_the_pr
 
 def typed(home: Home, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--dir", str(home.catalog.root)])
+
+
+@pytest.mark.parametrize("words", [("proposals", "accept"), ("proposals", "show"), ("validate",), ("postmortem",), ("loops", "show")])
+def test_a_number_that_no_database_holds_is_told_as_any_other(untouched: Home, words: tuple[str, ...]) -> None:
+    wrong = typed(untouched, *words, "9" * 20).exception
+    assert isinstance(wrong, BadInput) and "there is no" in wrong.sentence() and "see `endcap" in wrong.sentence()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_promise_that_had_no_figure_says_that_it_can_never_be_compared(home: Home, replay: Replay, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    number = validated(home, **of_model(home))
+    monkeypatch.setattr(promotion, "_figures_now", lambda _home: figures(0.9) if known else {"match_rate": {**figures(0.9)["match_rate"], "value": None}})
+    promotion.promote(home, number, actor="ann")
+    monkeypatch.setattr(confirmations, "now", lambda: "2099-01-01T00:00:00Z")
+    (told,) = promises_due(home)
+    assert told["outcome"] == "not evaluable" and ("can never be compared" in told["words"]) is not known
+
+
+def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home: Home) -> None:
+    file = home.catalog.root / settings.FILE_NAME
+    told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    was = home.catalog.policy.accept
+    file.write_text(yaml.safe_dump({**told, "policy": {**told.get("policy", {}), "accept": 0.6}}), encoding="utf-8")
+    (result,) = flow.run(settings.read(home.catalog.root))
+    (notice,) = [one for one in result.notices if "without a proposal" in one]
+    assert f"accept from {was} to 0.6" in notice
+    row = json.loads(typed(home, "model", "history", "--json").stdout)["promotions"][0]
+    assert (row["kind"], row["action"], row["actor"], row["data_version"]) == ("policy", "edit", "the settings", result.snapshot_id)
+    assert f"accept from {was} to 0.6" in row["reason"] and "policy edit" in typed(home, "model", "history").stdout
+    under = promotion.break_glass(home, proposed(home, set={"accept": 0.8}), actor="ann", reason="a test")
+    (after,) = flow.run(settings.read(home.catalog.root))
+    assert under and not [one for one in after.notices if "without a proposal" in one], "what was promoted is no edit"
+
+
+def test_what_is_known_is_trained_as_the_next_step_says(home: Home) -> None:
+    wrong = typed(home, "promote", "0" * 12, "--break-glass", "--kind", "infer", "--reason", "a test").exception
+    assert isinstance(wrong, BadInput) and "`endcap train --what known`" in wrong.sentence()
+    tried = typed(home, "train", "--what", "known").exception
+    assert isinstance(tried, BadInput) and "nothing is called" not in tried.sentence()
 
 
 def test_the_commands(home: Home) -> None:

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_catalog
+from endcap.cli.options import HERE, By, Dir, Json, actor, known_number, print_json, read_catalog
 
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
-Number = Annotated[int, typer.Argument(help="The proposal's number.")]
+Number = Annotated[int, typer.Argument(help="The proposal's number.", callback=known_number("proposal", "see `endcap proposals list`"))]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
 LastKind = Annotated[str, typer.Option("--kind", help="Of artefact: match, infer, policy, mapping or taxonomy; what changed last when left out.")]
 Kind = Annotated[str, typer.Option("--kind", help="Of artefact: match, infer, policy, mapping or taxonomy.")]
@@ -236,7 +236,9 @@ def rollback(reason: Reason, kind: LastKind = "", folder: Dir = HERE, home: Home
 
 
 def postmortem(
-    number: Annotated[int | None, typer.Argument(help="Its number; all are listed when left out.")] = None,
+    number: Annotated[
+        int | None, typer.Argument(help="Its number; all are listed when left out.", callback=known_number("postmortem", "see `endcap postmortem`"))
+    ] = None,
     close: Annotated[bool, typer.Option("--close", help="Close it with --text.")] = False,
     text: Annotated[Path | None, typer.Option("--text", help="With --close: the file that says what was learned; it goes below what was filled in.")] = None,
     folder: Dir = HERE,
@@ -280,10 +282,10 @@ def postmortem(
 
 def model_history(folder: Dir = HERE, home: Home_ = None, as_json: Json = False) -> None:
     """List what decided since when, of every kind, and why."""
-    from endcap.learn.promote import history
+    from endcap.learn.promote import told_history
     from endcap.ops.home import Home
 
-    rows = history(Home(read_catalog(folder, home=home)))
+    rows = told_history(Home(read_catalog(folder, home=home)))
     if as_json:
         print_json({"promotions": rows})
         return

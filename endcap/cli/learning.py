@@ -23,7 +23,7 @@ def review(folder: Dir = HERE, home: Home_ = None, by: By = "", limit: Annotated
     ask_all(Home(read_catalog(folder, home=home)), actor=actor(by), limit=limit)
 
 
-What = Annotated[str, typer.Option("--what", help="match, category, attributes, or all of them.")]
+What = Annotated[str, typer.Option("--what", help="match, category, attributes, known (the last two as one), or all of them.")]
 
 
 def train(

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from endcap.cli.options import HERE, By, Dir, Json, actor, print_json, read_catalog
+from endcap.cli.options import HERE, By, Dir, Json, actor, known_number, print_json, read_catalog
 
 Home_ = Annotated[Path | None, typer.Option("--home", help="Folder of the lake and published snapshots, instead of the settings' own.")]
+ANSWER = known_number("answer", "`endcap explain OFFER` shows the answers on an offer")
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
 
 
@@ -47,7 +48,7 @@ def report(
             typer.echo("it names no other offer and no value, so that no replay can verify it; `endcap report OFFER OTHER --expect same|different` does")
 
 
-Loop = Annotated[int, typer.Argument(help="The loop's number.")]
+Loop = Annotated[int, typer.Argument(help="The loop's number.", callback=known_number("loop", "see `endcap loops list`"))]
 
 
 def loops_list(
@@ -93,7 +94,8 @@ def loops_acknowledge(
 
 def loops_decide(
     number: Loop, comment: Annotated[str, typer.Option("--comment", help="What is done about it.")],
-    answer: Annotated[int, typer.Option("--answer", help="The answer that mends the case meanwhile.")] = 0, folder: Dir = HERE, home: Home_ = None, by: By = "",
+    answer: Annotated[int, typer.Option("--answer", help="The answer that mends the case meanwhile.", callback=ANSWER)] = 0,
+    folder: Dir = HERE, home: Home_ = None, by: By = "",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say what is done about a loop; an answer on its case says so by itself at the next run."""

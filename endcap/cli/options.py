@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ Dir = Annotated[Path, typer.Option("--dir", help="The catalog's folder, or its s
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; your user name when left out.")]
 HERE = Path()
+MOST_NUMBER = 2**63 - 1
 DEMO = Path("endcap-demo")  # where `endcap demo` puts its world
 
 
@@ -32,6 +34,19 @@ def read_catalog(folder: Path, *, home: Path | None = None, inbox: Path | None =
     given = {"home": home, "inbox": inbox}
     overrides = {name: str(path.absolute()) for name, path in given.items() if path is not None}
     return settings.read(folder, overrides=overrides)
+
+
+def known_number(what: str, todo: str) -> Callable[[int | None], int | None]:
+    """What looks at a number as it is typed: above what a database can hold there is nothing of that number, which is said like of any other."""
+
+    def looked_at(number: int | None) -> int | None:
+        if number is not None and number > MOST_NUMBER:
+            from endcap.problems import BadInput
+
+            raise BadInput(f"there is no {what} {number}", where=what, todo=todo)
+        return number
+
+    return looked_at
 
 
 def actor(by: str) -> str:

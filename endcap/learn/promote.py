@@ -5,6 +5,8 @@ What is written here is not judged here: `endcap.govern.promotion` is the gate b
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from endcap.match import Model
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import PROMOTIONS
+from endcap.ops.tables import PROMOTIONS, RUNS
 from endcap.problems import BadInput
 
 KIND = "match"
@@ -100,6 +102,23 @@ def history(home: Home, kind: str | None = None) -> list[dict[str, Any]]:
     wanted = select(PROMOTIONS) if kind is None else select(PROMOTIONS).where(PROMOTIONS.c.kind == kind)
     with home.engine.connect() as connection:
         return [dict(row) for row in connection.execute(wanted.order_by(PROMOTIONS.c.promotion_id.desc())).mappings()]
+
+
+def told_history(home: Home) -> list[dict[str, Any]]:
+    """Every promotion, and every run that decided by another policy because the settings' file was edited, the newest first."""
+    with home.engine.connect() as connection:
+        wanted = select(RUNS).where(RUNS.c.state == "done", RUNS.c.figures_json.contains('"edited"'))
+        runs = [dict(row) for row in connection.execute(wanted.order_by(RUNS.c.attempt_id)).mappings()]
+    edits = [_of_edit(row, json.loads(row["figures_json"]).get("edited")) for row in runs]
+    return sorted([*reversed([one for one in edits if one]), *history(home)], key=lambda row: str(row["at"]), reverse=True)
+
+
+def _of_edit(run: dict[str, Any], edited: Mapping[str, str] | None) -> dict[str, Any] | None:
+    if edited is None:
+        return None
+    told = {"kind": "policy", "action": "edit", "model_id": edited["policy"], "previous": edited["previous"], "actor": "the settings"}
+    reason = f"the settings' file was edited: {edited['words']}"
+    return {"promotion_id": None, **told, "reason": reason, "data_version": run["snapshot_id"], "at": run["finished_at"], "scope": None, "proposal_id": None}
 
 
 def last_kind(home: Home) -> str:

@@ -36,7 +36,7 @@ from endcap.problems import BadInput
 from endcap.settings import Catalog
 
 MATCHED = tuple(dict.fromkeys((*COLUMNS, "feed", "price", "currency")))
-KINDS = ("match", "category", "attributes", "all")
+KINDS = ("match", "category", "attributes", "known", "all")
 MIN_LABELS = 20
 # Answers of one category that judge, from which on its own figures are told.
 LEAST_OF_CATEGORY = 10
