@@ -308,3 +308,19 @@ def test_what_is_no_query_is_refused_in_a_sentence(refine: tuple[TestClient, str
     client, token = refine
     answer = client.post(RECONCILE, params={"token": token}, data={"queries": queries})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize(("field", "told", "words"), [
+    ("queries", r'{"q0": {"query": "\ud800 x"}}', "half of a character"), ("queries", r'{"\udfff": {"query": "x"}}', "half of a character"),
+    ("extend", r'{"ids": ["\ud800"], "properties": [{"id": "title"}]}', "half of a character"),
+    ("queries", '{"q0": {"query": "x", "properties": [{"pid": ["a"], "v": 1}]}}', "the pid of a property is no text"),
+    ("extend", '{"ids": ["x"], "properties": [{"id": ["x"]}]}', "the id of a property is no text"),
+    ("extend", '{"ids": ["x"], "properties": [{"id": {"a": 1}}]}', "the id of a property is no text"),
+])  # fmt: skip
+def test_what_no_query_can_hold_is_refused_however_it_is_sent(refine: tuple[TestClient, str], field: str, told: str, words: str) -> None:
+    client, token = refine
+    posted = client.post(RECONCILE, params={"token": token}, data={field: told})
+    for answer in (posted, client.get(RECONCILE, params={"token": token, field: told})):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid") and words in answer.json()["error"]["message"]
+    fine = client.post(RECONCILE, params={"token": token}, data={"queries": r'{"q0": {"query": "\ud83d\ude00 x"}}'})
+    assert fine.status_code == 200, "two halves that make one character are text"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -30,6 +31,8 @@ TOLD_PROPERTIES = {"title": "Title", "brand": "Brand", "category": "Category", "
 Typed = Annotated[str, Query(max_length=200)]
 # Of an address; what is longer goes in a body.
 JsonText = Annotated[str, Query(max_length=40_000)]
+# Legal in JSON as an escape, and no text that can be looked for or sent back.
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @ROUTER.get("")
@@ -100,8 +103,11 @@ def _manifest(base: str, token: str) -> dict[str, Any]:
 def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
+        told = json.dumps(found, ensure_ascii=False)
     except (ValueError, RecursionError):
-        found = None
+        found, told = None, ""
+    if HALF_CHARACTER.search(told):
+        raise BadInput(f"{name} holds half of a character (a lone surrogate)", where="reconciliation", todo="send whole characters")
     if not isinstance(found, dict):
         raise BadInput(f"{name} is no JSON object", where="reconciliation", todo='send {"q0": {"query": "..."}}')
     return found
@@ -141,7 +147,7 @@ def _asked(key: str, query: Any) -> answers_match.Asked | None:
     fields: dict[str, Any] = {"title": query["query"][:2000]}
     told = query.get("properties")
     for one in told if isinstance(told, list) else []:
-        name, value = (one.get("pid"), one.get("v")) if isinstance(one, dict) else (None, None)
+        name, value = (_name_of(one, "pid"), one.get("v")) if isinstance(one, dict) else ("", None)
         value = value[0] if isinstance(value, list) and value else value
         if name in ASKED_PROPERTIES and isinstance(value, (str, int, float)):
             try:
@@ -153,11 +159,20 @@ def _asked(key: str, query: Any) -> answers_match.Asked | None:
     return answers_match.Asked(**fields)
 
 
+def _name_of(told: dict[str, Any], key: str) -> str:
+    """What a property is called, "" where nothing is said. Raises BadInput where that is no text."""
+    name = told.get(key) or ""
+    if not isinstance(name, str):
+        raise BadInput(f"the {key} of a property is no text", where="reconciliation", todo=f'send {{"{key}": "brand"}}')
+    return name
+
+
 def _extend(reading: Reading, asked: dict[str, Any]) -> dict[str, Any]:
     ids, wanted = asked.get("ids"), asked.get("properties")
     if not isinstance(ids, list) or not isinstance(wanted, list) or len(ids) > MOST_IDS or not all(isinstance(one, str) for one in ids):
         raise BadInput("ids and properties are lists", where="reconciliation", todo=f"send at most {MOST_IDS} ids")
-    names = [one["id"] for one in wanted if isinstance(one, dict) and one.get("id") in TOLD_PROPERTIES]
+    named = [_name_of(one, "id") for one in wanted if isinstance(one, dict)]
+    names = [one for one in named if one in TOLD_PROPERTIES]
     rows = {row["product_id"]: row for row in asking_match.products_by_id(reading, ids)}
     return {
         "meta": [{"id": name, "name": TOLD_PROPERTIES[name]} for name in names],
