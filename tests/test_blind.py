@@ -117,6 +117,20 @@ def test_a_second_answer_is_taken_back_in_its_turn(home: Home) -> None:
     assert [row["action"] for row in stored(home) if row["actor"] == "lee"].count("undo") == 3 and audit.verify(home.engine).broken is None
 
 
+def test_a_second_answer_is_taken_back_once_under_a_key_and_whatever_was_said_of_values(home: Home) -> None:
+    _kim, lee, again = double_asked(home)
+    other = next(one for one in items(lee, 40) if one["offer_id"] != again["offer_id"] and one["choices"])
+    send(lee, decision(other))
+    send(lee, decision(again, "same"))
+    product_id = lee.get("/api/v1/products").json()["products"][0]["product_id"]
+    version = lee.get(f"/api/v1/products/{product_id}/answers").json()["version"]
+    title = {"key": "a title of mine", "field": "title", "value": "Another title"}
+    assert lee.post(f"/api/v1/products/{product_id}/values", json=title, headers={"if-match": f'"{version}"'}).status_code == 200
+    told = [lee.post(UNDO, json={"key": "my undo's key", "about": "offers"}).json() for _time in range(2)]
+    assert [[one["offer_id"] for one in one["items"]] for one in told] == [[again["offer_id"]]] * 2
+    assert "undo" not in {row["action"] for row in stored(home)}, "the answers before it stand"
+
+
 def test_where_the_first_answer_was_taken_back_the_second_is_an_answer(home: Home) -> None:
     kim, lee, again = double_asked(home)
     kim.post(UNDO, json={})

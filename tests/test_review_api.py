@@ -363,6 +363,22 @@ def test_undo_walks_back_answer_by_answer_and_groups_as_one(home: Home) -> None:
     assert (stats["answered"], stats["undone"], stats["median_s"]) == (6, 6, 1.5)
 
 
+def test_an_undo_sent_again_takes_nothing_more_back(home: Home) -> None:
+    client = client_of(home, "rita", "reviewer")
+    two = items(client, 2)
+    for item in two:
+        send(client, decision(item))
+    sent = {"key": "an undo of mine", "about": "offers"}
+    told = [client.post(UNDO, json=sent).json() for _time in range(2)]
+    assert told[0] == told[1] and [one["offer_id"] for one in told[0]["items"]] == [two[1]["offer_id"]]
+    assert [row["undoes"] is not None for row in stored(home)] == [False, False, True]
+    other = client.post(UNDO, json=sent | {"offer_id": two[0]["offer_id"]})
+    assert other.status_code == 422 and "this key was used for something else" in other.json()["error"]["message"]
+    assert client.post(UNDO, json=sent | {"key": "another undo"}).json()["count"] == 1
+    assert client_of(home, "karl", "reviewer").post(UNDO, json=sent).json()["count"] == 0, "a key is its person's"
+    assert audit.verify(home.engine).broken is None
+
+
 def test_no_answer_joins_anothers_group_or_a_split_nor_overrules_what_is_about_something_else(home: Home) -> None:
     rita, karl = client_of(home, "rita", "reviewer"), client_of(home, "karl", "reviewer")
     first, second, third, *_rest = items(rita, 6)

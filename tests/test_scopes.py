@@ -256,6 +256,27 @@ def test_a_route_that_looks_at_no_scopes_is_for_those_who_reach_everything(shop:
     assert asked >= 5 and part.get(f"{API}/overview").status_code == 200
 
 
+def test_each_answer_weighs_as_its_giver_does_for_its_offer_whatever_is_sent_with_it(shop: Shop) -> None:
+    ours, theirs = shop.suppliers()[:2]
+    scop = shop.person("scop", Scope("lead", ours), Scope("reviewer", theirs))
+    sent = [decision(items(scop, 1, supplier=one)[0], "different") for one in (ours, theirs)]
+    assert scop.post(DECISIONS, json={"decisions": sent}).status_code == 200
+    roles = {row["offer_id"]: row["role"] for row in stored(shop.home)}
+    assert [roles[one["offer_id"]] for one in sent] == ["lead", "reviewer"]
+
+
+def test_what_is_out_of_reach_by_now_is_not_taken_back(shop: Shop) -> None:
+    ours, theirs = shop.suppliers()[:2]
+    client = shop.person("sven", Scope("lead", ours), Scope("reviewer", theirs))
+    kept, lost = (decision(items(client, 1, supplier=one)[0], "different") for one in (theirs, ours))
+    for one in (kept, lost):
+        assert client.post(DECISIONS, json={"decisions": [one]}).status_code == 200
+    access.withdraw(shop.home.engine, "sven", Scope("lead", ours), actor="test")
+    named = client.post(UNDO, json={"offer_id": lost["offer_id"]}).json()
+    assert (named["count"], named["items"]) == (0, [])
+    assert [one["offer_id"] for one in client.post(UNDO, json={}).json()["items"]] == [kept["offer_id"]]
+
+
 # --- passes ---------------------------------------------------------------------------------------------------------
 
 

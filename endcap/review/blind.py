@@ -24,7 +24,7 @@ from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
 from endcap.review.audit import Drawn
-from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, append, check_answers, not_undone
+from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, about_these, append, check_answers, not_undone
 from endcap.review.said import Said, said_since
 from endcap.review.shown import Linked
 from endcap.review.together import check_given
@@ -165,27 +165,29 @@ def note_audits(home: Home, given: Sequence[Given], outcomes: Sequence[Outcome],
             _answered(connection, row, told[row["offer_id"]], None)
 
 
-def undo_blind(home: Home, actor: str, offer_id: str | None = None) -> Asked | None:
-    """Open the person's newest second answer again, or the one on a named offer; None where there is none or they answered after it."""
-    with writing(home.engine) as connection:
-        mine = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose != AUDIT, ~OPEN)
-        mine = mine if offer_id is None else mine.where(BLIND_ASKS.c.offer_id == offer_id)
-        last = connection.execute(mine.order_by(BLIND_ASKS.c.after_override.desc(), BLIND_ASKS.c.ask_id.desc()).limit(1)).mappings().first()
-        # What a disagreement left to a lead is part of the second answer.
-        own = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action.not_in(("undo",)), not_undone())
-        own = own if offer_id is None else own.where(OVERRIDES.c.offer_id == offer_id)
-        newest = connection.execute(own.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
-        if last is None:
-            return None
-        left = newest if newest is not None and (newest["action"], newest["offer_id"]) == (ESCALATE, last["offer_id"]) else None
-        if left is None and newest is not None and newest["override_id"] > (last["after_override"] or 0):
-            return None
-        if left is not None:
-            undoing = {name: left[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash")}
-            more = {"action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": left["override_id"]}
-            append(connection, home.catalog, str(left["snapshot_id"]), undoing | more)
-        opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
-        connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
+def undo_blind(connection: Connection, home: Home, actor: str, offer_id: str | None = None, about: str = "", mine: Mine | None = None) -> Asked | None:
+    """Open the person's newest second answer again, or the one on a named offer; None where there is none or they answered after it.
+
+    What came after is asked of the answers of one desk where `about` names it; what is not among `mine`, the offers within reach, is as if not there.
+    """
+    seconds = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose != AUDIT, ~OPEN)
+    seconds = seconds if offer_id is None else seconds.where(BLIND_ASKS.c.offer_id == offer_id)
+    last = connection.execute(seconds.order_by(BLIND_ASKS.c.after_override.desc(), BLIND_ASKS.c.ask_id.desc()).limit(1)).mappings().first()
+    if last is None or (mine is not None and not mine([last["offer_id"]])):
+        return None
+    # What a disagreement left to a lead is part of the second answer.
+    own = select(OVERRIDES).where(OVERRIDES.c.actor == actor, OVERRIDES.c.action != "undo", not_undone(), about_these(about))
+    own = own if offer_id is None else own.where(OVERRIDES.c.offer_id == offer_id)
+    newest = connection.execute(own.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
+    left = newest if newest is not None and (newest["action"], newest["offer_id"]) == (ESCALATE, last["offer_id"]) else None
+    if left is None and newest is not None and newest["override_id"] > (last["after_override"] or 0):
+        return None
+    if left is not None:
+        undoing = {name: left[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash")}
+        more = {"action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": left["override_id"]}
+        append(connection, home.catalog, str(left["snapshot_id"]), undoing | more)
+    opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
+    connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
     return _asked(last)
 
 

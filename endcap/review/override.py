@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -48,6 +49,7 @@ class Override:
     action: str
     product_id: str | None
     undoes: int | None
+    field: str | None = None
 
 
 def answer(
@@ -149,11 +151,15 @@ class Outcome:
     actor: str
 
 
-def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None = None, now_are: Mapping[str, int] | None = None) -> list[Outcome]:
+def give(
+    home: Home, answers: Sequence[Given], *, actor: str, role: str | None = None, roles: Mapping[str, str] | None = None,
+    now_are: Mapping[str, int] | None = None,
+) -> list[Outcome]:  # fmt: skip
     """Store answers in one durable transaction; one that meets another person's standing answer is not stored but says so.
 
-    `role` is the person's; one of a lesser role does not say the contrary of what one of a higher role said of the same offer as it is now: `now_are`
-    gives the identities of offers, so that an answer to an earlier version of one frees nobody of that.
+    `role` is the person's, and `roles` the one for each offer where that is not one for all; one of a lesser role does not say the contrary of what one
+    of a higher role said of the same offer as it is now: `now_are` gives the identities of offers, so that an answer to an earlier version of one frees
+    nobody of that.
 
     Raises BadInput for an unknown action, an answer without the product it is about, one that joins another's group or overrules an answer to something
     else, or more answers than one person may give, and then stores none.
@@ -164,7 +170,7 @@ def give(home: Home, answers: Sequence[Given], *, actor: str, role: str | None =
     taken_in = home.manifest(snapshot_id).override_sequence if snapshot else 0
     with writing(home.engine) as connection:
         check_given(connection, answers, actor)
-        return [_give(connection, home.catalog, one, (actor, role), snapshot_id, taken_in, now_are or {}) for one in answers]
+        return [_give(connection, home.catalog, one, (actor, (roles or {}).get(one.offer_id, role)), snapshot_id, taken_in, now_are or {}) for one in answers]
 
 
 def check_answers(home: Home, answers: Sequence[Given], actor: str) -> None:
@@ -260,22 +266,32 @@ def given_by(home: Home, actor: str) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(mine).mappings()]
 
 
-def undo_last(home: Home, *, actor: str, offer_id: str | None = None, about: str = "") -> list[Override]:
+def undo_last(
+    home: Home, *, actor: str, offer_id: str | None = None, about: str = "", reach: Callable[[int], bool] | None = None, within: Connection | None = None
+) -> list[Override]:
     """Take back the person's newest answer that holds, or the one on a named offer, and all that were given as one with it; none where none holds.
 
-    `about` keeps to the answers of one desk: offers, category or value; without it, of all. Where that answer let the suppliers' word stand again, what
-    it withdrew holds again, by this person.
+    `about` keeps to the answers of one desk: offers, category or value; without it, of all. `reach` tells of an answer whether it is still the person's
+    to change; of others it is as if they were not there. Where that answer let the suppliers' word stand again, what it withdrew holds again, by this
+    person. `within` is a writer's transaction that this is to be part of.
     """
-    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, _can_be_taken_back(), _ABOUT[about])
+    mine = select(OVERRIDES).where(OVERRIDES.c.actor == actor, _can_be_taken_back(), about_these(about))
     newest = mine if offer_id is None else mine.where(OVERRIDES.c.offer_id == offer_id, OVERRIDES.c.action.in_(ACTIONS))
     snapshot = home.snapshot()
     snapshot_id = str(snapshot["snapshot_id"]) if snapshot else ""
-    with writing(home.engine) as connection:
-        last = connection.execute(newest.order_by(OVERRIDES.c.override_id.desc()).limit(1)).mappings().first()
+    with writing(home.engine) if within is None else nullcontext(within) as connection:
+        said = connection.execute(newest.order_by(OVERRIDES.c.override_id.desc()).limit(1 if reach is None else None)).mappings()
+        last = next((row for row in said if reach is None or reach(row["override_id"])), None)
+        said.close()
         if last is None:
             return []
         group = [last] if last["group_id"] is None else connection.execute(mine.where(OVERRIDES.c.group_id == last["group_id"])).mappings().all()
         return [append(connection, home.catalog, snapshot_id, _restoring(connection, row, actor) or _undoing(row, actor)) for row in group]
+
+
+def about_these(about: str) -> ColumnElement[bool]:
+    """The condition that an answer is one of a desk's: offers, category or value; of any where none is named."""
+    return _ABOUT[about]
 
 
 def _can_be_taken_back() -> ColumnElement[bool]:
@@ -312,4 +328,4 @@ def append(connection: Connection, catalog: Catalog, snapshot_id: str, row: dict
     audit.record(connection, row["actor"], row["action"], row["offer_id"], sealed)
     told = {name: row.get(name) for name in TOLD} | {"override": override_id, "team": team, "snapshot": snapshot_id}
     webhooks.note(connection, catalog, "override.stored", told)
-    return Override(override_id, row["offer_id"], row["action"], row["product_id"], row["undoes"])
+    return Override(override_id, row["offer_id"], row["action"], row["product_id"], row["undoes"], row.get("field"))

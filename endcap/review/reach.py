@@ -64,6 +64,17 @@ def role_for(tables: Tables, person: Person, of: str, ids: Sequence[str]) -> str
     return None
 
 
+def roles_for(tables: Tables, person: Person, of: str, ids: Iterable[str]) -> dict[str, str]:
+    """The highest role that the person has for each of them; those out of reach are left out."""
+    if person.scopes is None:
+        return dict.fromkeys(ids, person.role)
+    found: dict[str, str] = {}
+    for role in reversed(ROLES[1:]):
+        if person.may(role):
+            found |= dict.fromkeys(chosen(tables, person, of, set(ids) - found.keys(), role), role)
+    return found
+
+
 def role_for_answer(home: Home, tables: Tables, person: Person, override_id: int) -> str | None:
     """The highest role that the person has for everything that an answer, with all given as one with it, is about; None where it is out of reach."""
     if person.scopes is None:

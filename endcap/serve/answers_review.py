@@ -150,14 +150,23 @@ class Outcomes(Answer):
     outcomes: list[Outcome]
 
 
+class TakenValue(BaseModel):
+    """A product's field about which an answer was taken back."""
+
+    product_id: str
+    field: str
+
+
 class Undone(Answer):
     count: int
-    items: list[Item]
+    items: list[Item] = Field(description="The offers that wait again now.")
+    values: list[TakenValue]
 
 
 class TakeBack(Taken):
-    """The person's last answer, or their last one on a named offer."""
+    """The person's last answer, or their last one on a named offer. Under a `key` of the client's own it is taken back once, however often it is sent."""
 
+    key: str = Field(default="", pattern=r"^(.{8,64})?$")
     offer_id: str | None = Field(default=None, max_length=400)
     about: Literal["", "offers", "category", "value"] = Field(default="", description="Only of answers about these.")
 

@@ -16,9 +16,10 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import audit, blind, lease
 from endcap.review.nearest import Nearest
-from endcap.review.override import Given, Outcome, give, given_by, undo_last
-from endcap.review.reach import chosen, role_for
+from endcap.review.override import Given, Outcome, give, given_by
+from endcap.review.reach import chosen, role_for_answer, roles_for
 from endcap.review.shown import Linked, Shown, Waiting, look_at, stand_for
+from endcap.review.taking_back import Reach, take_back
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
@@ -116,7 +117,7 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
     told = stand_for(reading, [_given(one) for one in given.decisions])
     rest, outcomes = blind.give_blind(home, [one for one in told if one.offer_id not in gone], person.name)
     outcomes += [Outcome(one.key, "gone", None, one.action, person.name) for one in told if one.offer_id in gone]
-    answered = give(home, rest, actor=person.name, role=role_for(reading, person, "offer", sorted(mine)), now_are=now_are)
+    answered = give(home, rest, actor=person.name, roles=roles_for(reading, person, "offer", mine), now_are=now_are)
     blind.note_audits(home, rest, answered, person.name)
     outcomes += answered
     order = {one.key: place for place, one in enumerate(told)}
@@ -127,13 +128,20 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
 
 @ROUTER.post("/undo", response_model=answers.Undone)
 def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBack | None = None) -> Response:
-    """Take back this person's last answer, or their last one on a named offer, with all that were given as one with it."""
-    given = given or answers.TakeBack()
-    person, named = person_of(request).name, given.offer_id
-    opened = blind.undo_blind(home, person, named) if given.about in ("", "offers") else None
-    offers = [opened.offer_id] if opened else [one.offer_id for one in undo_last(home, actor=person, offer_id=named, about=given.about)]
-    items = look_at(reading, offers[:MOST_AT_ONCE], _linked(reading, blind.asked_of(home, person, offers[:MOST_AT_ONCE])))
-    return written(answers.Undone, snapshot=reading.snapshot_id, count=len(offers), items=items)
+    """Take back this person's last answer, or their last one on a named offer, with all that were given as one with it; under a `key`, once."""
+    given, person = given or answers.TakeBack(), person_of(request)
+    done = take_back(home, person.name, key=given.key, offer_id=given.offer_id, about=given.about, reach=_reach(reading, home, person))
+    shown = done.offers[:MOST_AT_ONCE]
+    items = look_at(reading, shown, _linked(reading, blind.asked_of(home, person.name, shown)))
+    values = [answers.TakenValue(product_id=product_id, field=field) for product_id, field in done.values]
+    return written(answers.Undone, snapshot=reading.snapshot_id, count=done.count, items=items, values=values)
+
+
+def _reach(reading: Reading, home: Home, person: Person) -> Reach | None:
+    """What this person may take back now; None where that is all they ever answered."""
+    if person.scopes is None:
+        return None
+    return Reach(lambda one: role_for_answer(home, reading, person, one) is not None, lambda ids: chosen(reading, person, "offer", ids))
 
 
 @ROUTER.post("/release")

@@ -1,0 +1,75 @@
+"""Taking back what a person said last, once however often it is asked under one key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from endcap.ops import audit
+from endcap.ops.database import writing
+from endcap.ops.home import Home
+from endcap.ops.tables import AUDIT
+from endcap.problems import BadInput
+from endcap.review import blind
+from endcap.review.override import undo_last
+
+# The audit's word for it. Its rows are where a key is known from: a second answer that is opened again leaves no other.
+VERB = "take_back"
+# So many rows of the audit back a key is known: far more than come while a page tries again.
+KNOWN_FOR = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """How many answers, the offers of those about offers, and (product, field) of those about values."""
+
+    count: int
+    offers: list[str]
+    values: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What is still a person's to take back: of answers, and of offers that were asked blind."""
+
+    answer: Callable[[int], bool]
+    offers: blind.Mine
+
+
+def take_back(home: Home, actor: str, *, key: str = "", offer_id: str | None = None, about: str = "", reach: Reach | None = None) -> TakenBack:
+    """Take back the person's last answer, or their last one on a named offer, with all that were given as one with it.
+
+    Sent again under its key it takes nothing more back and says the same. Raises BadInput for a key of something else.
+    """
+    asked = {"offer": offer_id, "about": about}
+    with writing(home.engine) as connection:
+        known = _known(connection, actor, key) if key else None
+        if known is not None and known["asked"] != asked:
+            raise BadInput("this key was used for something else", where="idempotency key", todo="make a new key for every undo")
+        if known is not None:
+            return TakenBack(**known["done"])
+        done = _take_back(connection, home, actor, offer_id, about, reach)
+        if key:
+            audit.record(connection, actor, VERB, key, {"asked": asked, "done": asdict(done)})
+        return done
+
+
+def _known(connection: Connection, actor: str, key: str) -> dict[str, Any] | None:
+    last = connection.execute(select(func.max(AUDIT.c.audit_id))).scalar() or 0
+    mine = (AUDIT.c.audit_id > last - KNOWN_FOR, AUDIT.c.actor == actor, AUDIT.c.verb == VERB, AUDIT.c.object == key)
+    found = connection.execute(select(AUDIT.c.details_json).where(*mine)).scalar()
+    return None if found is None else json.loads(found)
+
+
+def _take_back(connection: Connection, home: Home, actor: str, offer_id: str | None, about: str, reach: Reach | None) -> TakenBack:
+    if about in ("", "offers"):
+        opened = blind.undo_blind(connection, home, actor, offer_id, about, reach.offers if reach else None)
+        if opened is not None:
+            return TakenBack(1, [opened.offer_id], [])
+    undone = undo_last(home, actor=actor, offer_id=offer_id, about=about, reach=reach.answer if reach else None, within=connection)
+    values = {(one.product_id or "", one.field): None for one in undone if one.field is not None}
+    return TakenBack(len(undone), [one.offer_id for one in undone if one.field is None], [list(one) for one in values])
