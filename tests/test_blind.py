@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 from test_review_api import client_of, decision, items, send, stored
 
-from endcap import settings
+from endcap import flow, settings
 from endcap.ops import audit
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS
@@ -149,6 +149,32 @@ def test_what_is_left_to_a_lead_waits_for_nobody_else(home: Home) -> None:
     kim.post(UNDO, json={})
     client_of(home, "lea", "lead").post("/api/v1/review/release")
     assert item["offer_id"] in {one["offer_id"] for one in items(kim, 100)}
+
+
+def test_what_is_left_to_a_lead_stays_with_leads_over_runs_until_it_is_answered(home: Home, copy_on: Path) -> None:
+    kim, lee, again = double_asked(home)
+    asked = next(one for one in items(kim, 40) if one["choices"] and one["offer_id"] != again["offer_id"])
+    kim.post("/api/v1/review/release")
+    send(kim, decision(asked, "escalate", note="too hard"))
+    send(lee, decision(again, "different", note="other pack"))
+    flow.run(settings.read(copy_on))
+    both = {asked["offer_id"], again["offer_id"]}
+    lea = client_of(home, "lea", "lead")
+    first = {one["offer_id"]: one for one in items(lea, 40)}
+    told = {offer_id: first[offer_id]["left"] for offer_id in list(first)[:2]}
+    assert told == {asked["offer_id"]: "kim leaves this to a lead: too hard", again["offer_id"]: (
+        "lee leaves this to a lead: kim said same, lee said different: other pack")}  # fmt: skip
+    assert first[again["offer_id"]]["choices"][0]["product_id"] == again["choices"][0]["product_id"], "it is compared with what the two were asked about"
+    named = lea.get("/api/v1/review/items", params={"ids": "\n".join(both)}).json()["items"]
+    assert {one["offer_id"]: one["left"] for one in named} == told
+    lea.post("/api/v1/review/release")
+    assert both.isdisjoint(one["offer_id"] for client in (kim, lee) for one in items(client, 100))
+    held = next(row for row in stored(home) if row["offer_id"] == again["offer_id"] and row["action"] == "same")
+    answered = [decision(first[asked["offer_id"]], "new"), decision(first[again["offer_id"]], "different", over=held["override_id"])]
+    assert [one["state"] for one in send(lea, *answered)] == ["stored"] * 2
+    assert both.isdisjoint(one["offer_id"] for one in items(lea, 100))
+    lea.post(UNDO, json={"offer_id": again["offer_id"]})
+    assert [one["offer_id"] for one in items(lea, 100) if one["left"]] == [again["offer_id"]], "an answer taken back answers nothing"
 
 
 @pytest.mark.parametrize(("pairs", "kappa"), [

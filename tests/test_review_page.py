@@ -342,6 +342,82 @@ def test_another_persons_answer_is_shown_and_settled_by_a_key(desk: Desk) -> Non
     assert [(row["actor"], row["action"]) for row in desk.stored()] == [("karl", "new"), ("rita", "different")]
 
 
+def test_an_answer_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_first(desk: Desk) -> None:
+    page = ready(desk.person())
+    context = desk.contexts[-1]
+    item = page.evaluate("fetch('/api/v1/review/next?n=1').then(a => a.json()).then(a => a.items[0])")
+    context.set_offline(True)
+    page.keyboard.press("n")
+    expect(page.locator("#notice")).to_contain_text("1 decision is kept here")
+    page.close()
+    give(desk.home, [Given("k" * 32, item["offer_id"], "new", None, None, int(item["identity"]), item["evidence"])], actor="karl")
+    context.set_offline(False)
+    page = context.new_page()
+    page.goto(f"{desk.address}/review")
+    expect(page.locator("#item .notice")).to_contain_text("karl decided “new” meanwhile")
+    page.keyboard.press("a")
+    sent(page)
+    page.wait_for_function("() => document.querySelector('#last').innerText.includes('different')")
+    assert [(row["actor"], row["action"], row["offer_id"]) for row in desk.stored()] == [
+        (who, what, item["offer_id"]) for who, what in (("karl", "new"), ("rita", "different"))
+    ]
+
+
+def test_what_one_tab_is_sending_no_other_takes_back_unsent(desk: Desk) -> None:
+    page = ready(desk.person())
+    other = desk.contexts[-1].new_page()
+    other.goto(f"{desk.address}/review")
+
+    def slowly(route: Any) -> None:
+        time.sleep(2)
+        route.continue_()
+
+    page.route("**/api/v1/review/decisions", slowly)
+    page.keyboard.press("n")
+    other.bring_to_front()
+    other.wait_for_selector("#session")
+    other.keyboard.press("u")
+    expect(other.locator("#left")).to_contain_text("Taken back", timeout=20_000)
+    sent(page)
+    rows = desk.stored()
+    assert [row["undoes"] for row in rows] == [None, rows[0]["override_id"]], "what is taken back does not stand"
+
+
+def test_an_undo_whose_answer_was_lost_takes_back_one_however_often_it_is_asked(desk: Desk) -> None:
+    page = ready(desk.person())
+    for _number in range(3):
+        page.keyboard.press("n")
+    sent(page)
+    lost: list[Any] = []
+
+    def lose(route: Any) -> None:
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.fetch())
+            route.abort()
+
+    page.route("**/api/v1/review/undo", lose)
+    page.keyboard.press("u")
+    expect(page.locator("#left")).to_contain_text("Nothing unsent is left to take back")
+    page.keyboard.press("u")
+    expect(page.locator("#left")).to_contain_text("Taken back")
+    assert len([row for row in desk.stored() if row["undoes"]]) == 1
+    page.keyboard.press("u")
+    expect(page.locator("#last li button")).to_have_count(1)
+    assert len([row for row in desk.stored() if row["undoes"]]) == 2, "the next one is another"
+
+
+def test_a_page_left_open_takes_nothing_back_of_who_signed_in_since(desk: Desk) -> None:
+    page = ready(desk.person("rob"))
+    item = page.evaluate("fetch('/api/v1/review/next?n=1').then(a => a.json()).then(a => a.items[0])")
+    desk.contexts[-1].new_page().goto(f"{desk.address}/enter?once={access.make_link(desk.home.engine, 'rita', 'reviewer')}")
+    give(desk.home, [Given("k" * 32, item["offer_id"], "new", None, None, int(item["identity"]), item["evidence"])], actor="rita")
+    page.keyboard.press("u")
+    expect(page.locator("#notice")).to_contain_text("Your session has ended")
+    assert [row["undoes"] for row in desk.stored()] == [None]
+
+
 def test_typing_a_note_decides_nothing_and_the_reason_is_stored(desk: Desk) -> None:
     page = ready(desk.person())
     before = title(page)

@@ -252,6 +252,56 @@ def test_a_word_that_suppliers_contradict_is_asked_and_kept_or_withdrawn(desk: D
     assert [one.product_id for one in questions(opened(folder)[1], "value")] == [kept]
 
 
+def test_undo_takes_back_what_was_stored_and_no_answer_that_met_anothers(desk: Desk) -> None:
+    page = desk.person()
+    page.goto(f"{desk.address}/review?kind=category")
+    first = ready(page)
+    page.keyboard.press("y")
+    second = ready(page)
+    sent(page)
+    asked = page.evaluate("fetch('/api/v1/review/values?kind=category&n=1').then(a => a.json()).then(a => a.questions[0])")
+    assert asked["title"] == second != first
+    lena = desk.person("lena", "lead")
+    told = {"key": "k" * 32, "product_id": asked["product_id"], "field": "category", "action": "set", "value": house_categories(desk.home)[5]}
+    posted = lena.evaluate(
+        "given => fetch('/api/v1/review/values', { method: 'POST', headers: { 'content-type': 'application/json' }, "
+        "body: JSON.stringify({ decisions: [given] }) }).then(a => a.json())", told
+    )  # fmt: skip
+    assert [one["state"] for one in posted["outcomes"]] == ["stored"]
+    page.keyboard.press("y")  # outweighed: a lead's word counts more
+    expect(page.locator("#notice")).to_contain_text("yours was not stored")
+    expect(page.locator("#last li")).to_have_count(1)
+    page.keyboard.press("u")
+    expect(page.locator("#left")).to_contain_text("Taken back")
+    assert ready(page) == first and desk.stored()[-1]["undoes"] == desk.stored()[0]["override_id"]
+    expect(page.locator("#last li")).to_have_count(0)
+
+
+def test_a_value_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_first(desk: Desk) -> None:
+    page = desk.person()
+    context = desk.contexts[-1]
+    page.goto(f"{desk.address}/review?kind=category")
+    ready(page)
+    asked = page.evaluate("fetch('/api/v1/review/values?kind=category&n=1').then(a => a.json()).then(a => a.questions[0])")
+    context.set_offline(True)
+    page.keyboard.press("y")
+    expect(page.locator("#notice")).to_contain_text("1 answer is kept here")
+    page.close()
+    other = next(one for one in house_categories(desk.home) if one != asked["options"][0]["value"])
+    give_values(desk.home, opened(desk.folder)[1], [GivenValue("k" * 32, asked["product_id"], "category", "set", other)], Actor("karl", "reviewer"), 0)
+    context.set_offline(False)
+    page = context.new_page()
+    page.goto(f"{desk.address}/review?kind=category")
+    expect(page.locator("#item .notice")).to_contain_text(f"karl set it to “{other}” meanwhile")
+    assert ready(page) == asked["title"]
+    page.keyboard.press("y")
+    expect(page.locator("#left")).to_contain_text("Another's answer stands: k keeps it, a lets yours hold")
+    page.keyboard.press("a")
+    sent(page)
+    expect(page.locator("#last li")).to_have_count(1)
+    assert [(row["actor"], row["value"]) for row in desk.stored()] == [("karl", other), ("rita", asked["options"][0]["value"])]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_the_page_and_its_dialogs(desk: Desk, scheme: str) -> None:
     page = desk.person(color_scheme=scheme)

@@ -230,27 +230,37 @@ def _said(connection: Connection, one: Given) -> list[RowMapping]:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """An offer that was left to a lead: with whose words, and what it was compared with."""
+
+    words: str
+    product_id: str | None
+    counterpart_offer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Since:
-    """What became of offers since the snapshot: answered, put off, or left to a lead with whose words."""
+    """What became of offers since the snapshot: answered, put off, or left to a lead, then or before."""
 
     answered: frozenset[str]
     put_off: frozenset[str]
-    escalated: Mapping[str, str]
+    escalated: Mapping[str, Left]
 
 
 def answered_since(home: Home, taken_in: int) -> Since:
-    """What people said of offers after override `taken_in`, what was taken back left out."""
+    """What people said of offers after override `taken_in`, what was taken back left out; what is left to a lead stays so over runs until it is answered."""
     return _since(said_since(home, taken_in))
 
 
 @lru_cache(maxsize=8)
 def _since(said: Standing) -> Since:
     answered, put_off, escalated = set(), set(), {}
-    for one in said.answers:
+    for one in (*said.left, *said.answers):
         if one.field is not None or one.action not in ACTIONS:
             continue
         if one.action == ESCALATE:
-            escalated[one.offer_id] = f"{one.actor} leaves this to a lead" + (f": {one.note}" if one.note else "")
+            words = f"{one.actor} leaves this to a lead" + (f": {one.note}" if one.note else "")
+            escalated[one.offer_id] = Left(words, one.product_id, one.counterpart_offer_id)
         elif one.action == SKIP:
             put_off.add(one.offer_id)
         else:

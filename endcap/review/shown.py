@@ -168,6 +168,19 @@ def queue(tables: Tables, within: tuple[str, Sequence[Any]] = ("TRUE", ())) -> l
     return [Waiting(one.offer_id, one.supplier, one.category, one.reason_code, one.cost, one.doubt) for one in chosen]
 
 
+def settled(tables: Tables, offer_ids: Sequence[str]) -> list[Waiting]:
+    """Those of the offers that are decided, as places in a queue: what was left to a lead waits for one, whatever holds meanwhile."""
+    marks = ", ".join("?" * len(offer_ids)) or "NULL"
+    rows = tables.rows(
+        f"""
+        SELECT d.offer_id, o.supplier, p.category FROM decisions d JOIN offers o USING (offer_id) LEFT JOIN products p ON p.product_id = d.product_id
+        WHERE d.kind = 'product' AND d.action <> 'to_review' AND d.offer_id IN ({marks}) ORDER BY d.offer_id
+    """,
+        offer_ids,
+    )
+    return [Waiting(row["offer_id"], row["supplier"], row["category"], "doubtful", 0.0, 0.0) for row in rows]
+
+
 def look_at(tables: Tables, offer_ids: Sequence[str], linked: Mapping[str, Linked] | None = None) -> list[Shown]:
     """The items of these offers, in their order; those that no longer wait are left out.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -16,14 +16,14 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import audit, blind, lease
 from endcap.review.nearest import Nearest
-from endcap.review.override import Given, Outcome, give, given_by
+from endcap.review.override import Given, Left, Outcome, give, given_by
 from endcap.review.reach import chosen, role_for_answer, roles_for
 from endcap.review.shown import Linked, Shown, Waiting, look_at, stand_for
 from endcap.review.taking_back import Reach, take_back
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
-from endcap.serve.asking_review import gone_for, queue_of, taken_in, waiting_for
+from endcap.serve.asking_review import gone_for, left_beside, queue_of, taken_in, waiting_for
 from endcap.serve.gate import person_of
 from endcap.serve.reading import Reading
 
@@ -71,8 +71,7 @@ def next_items(
     asked = [] if supplier or category or reason else _to_ask(reading, home, person, OF_CHECKS if checks else n)
     asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
     in_order = sorted(blind.mixed(taken, [one.offer_id for one in asked]), key=lambda one: one != first)
-    items = look_at(reading, in_order, _linked(reading, asked))
-    items = [replace(item, left=said[item.offer_id]) if item.offer_id in said else item for item in items]
+    items = _told(look_at(reading, in_order, left_beside(said, in_order) | _linked(reading, asked)), said)
     return written(
         answers.NextItems, snapshot=reading.snapshot_id, waiting=len(waiting) or len(items), fitting=len(shown) or len(items),
         leased=sum(one.offer_id in elsewhere for one in shown), holders=_counted(elsewhere[one.offer_id] for one in shown if one.offer_id in elsewhere),
@@ -90,8 +89,9 @@ def items(
     person, asked = person_of(request), ids.split("\n")[:MOST_GROUPED]
     mine = chosen(reading, person, "offer", asked)
     wanted = [one for one in asked if one in mine]
-    linked = _linked(reading, blind.asked_of(home, person.name, wanted))
-    return written(answers.Items, snapshot=reading.snapshot_id, items=look_at(reading, wanted, linked))
+    left = gone_for(reading, home, person)[1]
+    linked = left_beside(left, wanted) | _linked(reading, blind.asked_of(home, person.name, wanted))
+    return written(answers.Items, snapshot=reading.snapshot_id, items=_told(look_at(reading, wanted, linked), left))
 
 
 @ROUTER.get("/mine")
@@ -132,8 +132,9 @@ def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBa
     given, person = given or answers.TakeBack(), person_of(request)
     done = take_back(home, person.name, key=given.key, offer_id=given.offer_id, about=given.about, reach=_reach(reading, home, person))
     shown = done.offers[:MOST_AT_ONCE]
-    items = look_at(reading, shown, _linked(reading, blind.asked_of(home, person.name, shown)))
-    values = [answers.TakenValue(product_id=product_id, field=field) for product_id, field in done.values]
+    left = gone_for(reading, home, person)[1]
+    items = _told(look_at(reading, shown, left_beside(left, shown) | _linked(reading, blind.asked_of(home, person.name, shown))), left)
+    values = [{"product_id": product_id, "field": field} for product_id, field in done.values]
     return written(answers.Undone, snapshot=reading.snapshot_id, count=done.count, items=items, values=values)
 
 
@@ -185,6 +186,11 @@ def stats(request: Request, reading: Pinned, home: Writing) -> answers.Stats:
         median_s=statistics.median(seconds) if seconds else None, p90_s=seconds[int(0.9 * (len(seconds) - 1))] if seconds else None,
         by_action=_counted(row["action"] for row in given),
     )  # fmt: skip
+
+
+def _told(items: list[Shown], left: Mapping[str, Left]) -> list[Shown]:
+    """Items with the words of who left them to a lead."""
+    return [replace(item, left=left[item.offer_id].words) if item.offer_id in left else item for item in items]
 
 
 def _gone_offers(reading: Reading, missing: Sequence[str]) -> set[str]:

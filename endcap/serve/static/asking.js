@@ -5,7 +5,7 @@ export const $ = (id) => document.getElementById(id);
 // The mistake in words, or nothing.
 export async function send(address, body) {
   try {
-    const answer = await fetch(address, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const answer = await fetch(address, { method: "POST", headers: { "content-type": "application/json", "endcap-person": encodeURIComponent(document.body.dataset.person) }, body: JSON.stringify(body) });
     return answer.ok ? "" : (await answer.json()).error.message;
   } catch {
     return "The server does not answer; nothing was stored.";

@@ -13,7 +13,7 @@ export const STANDARD = {
 // A key means one thing on one page; pages name the verbs they know, and these are known on every page.
 export const EVERYWHERE = ["down", "up", "older", "newer", "search", "go", "help"];
 export const ON_REVIEW = ["same", "different", "new", "skip", "undo", "reason", "escalate", "evidence", "open", "batch", "decided", "keep", "overrule"];
-export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open"];
+export const ON_VALUES = ["accept", "suppliers", "edit", "skip", "undo", "batch", "open", "keep", "overrule"];
 export const ON_PRODUCT = ["edit", "lock", "history", "why", "split", "merge", "undo"];
 export const ON_FEED = ["release", "hold", "quarantined", "mapping", "columns", "replay"];
 export const ON_RUNS = ["nextRun", "runBefore", "failed", "changes", "log", "resume"];

@@ -1,4 +1,5 @@
 // Decisions on their way: kept in the browser under their person's name until the server has them, sent in batches, each stored once by its key.
+// All tabs of a person share what is kept: one at a time sends it or takes of it back, so that no tab takes back what another is just sending.
 
 const BATCH = 50;
 const LONGEST_WAIT_MS = 8000;
@@ -12,6 +13,7 @@ export class Outbox {
     this.onState = onState;
     this.onRefused = onRefused;
     this.sending = null;
+    this.undoing = null;
     this.wait = 250;
   }
 
@@ -29,12 +31,23 @@ export class Outbox {
 
   add(decisions) {
     this._write([...this.all(), ...decisions]);
+    this.undoing = null; // an undo from now on means these
     this.send();
   }
 
-  takeBack(offerId = null) {
-    // The newest that nobody has sent yet, or the newest on an offer; null where all are on their way.
+  // How many wait here, in words.
+  kept(noun) {
+    const n = this.all().length;
+    return n === 1 ? `1 ${noun} is kept here` : `${n || "no"} ${noun}s are kept here`;
+  }
+
+  // The newest that nobody has sent yet, or the newest on an offer, taken back; null where all are on their way.
+  async takeBack(offerId = null) {
     if (this.sending) return null;
+    return navigator.locks.request(this.stored, { ifAvailable: true }, (mine) => mine && this._takeBack(offerId));
+  }
+
+  _takeBack(offerId) {
     const all = this.all();
     const last = offerId === null ? all.at(-1) : all.findLast((one) => one.offer_id === offerId);
     if (!last) return null;
@@ -43,8 +56,24 @@ export class Outbox {
     return group;
   }
 
+  // What the server has is taken back there, under a key that stays until it answers: asked again, it takes nothing more back.
+  async undoStored(asked) {
+    const about = JSON.stringify(asked);
+    if (this.undoing?.about !== about) this.undoing = { about, key: crypto.randomUUID() };
+    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: this.headers(), body: JSON.stringify({ ...asked, key: this.undoing.key }) });
+    if (!answer.ok) return { ok: false, status: answer.status };
+    const told = await answer.json();
+    this.undoing = null;
+    return { ok: true, told };
+  }
+
+  // Whose deed it is goes along: a page left open does nothing under the name of who signed in since.
+  headers() {
+    return { "content-type": "application/json", "endcap-person": encodeURIComponent(this.person) };
+  }
+
   send() {
-    this.sending ??= this._sendAll().finally(() => {
+    this.sending ??= navigator.locks.request(this.stored, () => this._sendAll()).finally(() => {
       this.sending = null;
       if (this.all().length && this.retry) setTimeout(() => this.send(), this.wait);
     });
@@ -60,7 +89,7 @@ export class Outbox {
       let answer;
       try {
         answer = await fetch(this.address, {
-          method: "POST", headers: { "content-type": "application/json", "endcap-person": encodeURIComponent(this.person) }, body: JSON.stringify({ decisions: batch }), keepalive: batch.length < 20,
+          method: "POST", headers: this.headers(), body: JSON.stringify({ decisions: batch }), keepalive: batch.length < 20,
         });
       } catch {
         return this._later("offline");

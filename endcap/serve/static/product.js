@@ -10,7 +10,7 @@ const state = { version: "", role: "viewer", fields: [], said: [] };
 const ROLES = ["viewer", "reviewer", "lead", "admin"];
 
 async function ask(path, body, more = {}) {
-  const given = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json", "if-match": `"${state.version}"`, ...more }, body: JSON.stringify(body) };
+  const given = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json", "if-match": `"${state.version}"`, "endcap-person": encodeURIComponent(document.body.dataset.person), ...more }, body: JSON.stringify(body) };
   try {
     const answer = await fetch(path, given);
     const told = await answer.json();

@@ -26,8 +26,8 @@ const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused 
 function tell(what, words = "") {
   const notice = $("notice");
   const said = {
-    offline: `The server does not answer. Go on: ${outbox.all().length} decisions are kept here and sent when it is back.`,
-    failing: `The server cannot store now. Go on: ${outbox.all().length} decisions are kept here.`,
+    offline: `The server does not answer. Go on: ${outbox.kept("decision")} and sent when it is back.`,
+    failing: `The server cannot store now. Go on: ${outbox.kept("decision")}.`,
     "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
     forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.",
     refused: words,
@@ -35,16 +35,16 @@ function tell(what, words = "") {
   rail(); // what waits to be sent is told there
   if (what === "online" && state.refused) return; // what was not stored stays said until the next answer
   notice.hidden = !said;
-  notice.textContent = said ?? "";
+  notice.replaceChildren(said ?? "");
 }
 
-function heard(outcome, decision) {
+async function heard(outcome, decision) {
   const title = state.last.find((one) => one.item.offer_id === decision.offer_id)?.item.offer.title ?? decision.offer_id;
   if (outcome.state === "conflict") {
-    const item = forget(decision);
-    if (!item) return;
+    const item = forget(decision) ?? (await look([decision.offer_id]))?.[0]; // a page opened again has it from the server
+    if (!item) return notStored(null, `${outcome.actor} decided “${DID[outcome.action]}” of “${title}” before your “${DID[decision.action]}” came, which was not stored.`, decision.offer_id);
     state.conflicts.set(decision.offer_id, { ...outcome, decision });
-    state.items.unshift(item);
+    state.items = [item, ...state.items.filter((one) => one.offer_id !== decision.offer_id)];
     show();
   } else if (outcome.state === "gone") {
     notStored(decision, `“${title}” is no longer delivered; your answer to it was not stored.`);
@@ -58,10 +58,14 @@ function refused(decisions, { message }) {
   notStored(null, decisions.length > 1 ? `${decisions.length} answers were not stored: ${message}` : `One answer was not stored: ${message}`);
 }
 
-function notStored(decision, words) {
+// Each is said, however many came at once.
+function notStored(decision, words, offerId = "") {
   if (decision) forget(decision);
+  const said = el("span", {}, words, offerId && " ", offerId && el("a", { href: `/o/${encodeURIComponent(offerId)}` }, "See the offer"));
+  if (state.refused && !$("notice").hidden) $("notice").append(" ", said);
+  else tell("refused", said);
   state.refused = true;
-  tell("refused", words);
+  rail();
 }
 
 // What was not stored is no decision: it leaves the rail, and its item is given back where it is known.
@@ -127,15 +131,21 @@ async function settled(snapshot, fresh) {
   const arrived = new Set(fresh.map((item) => item.offer_id));
   const old = state.items.filter((item) => !arrived.has(item.offer_id));
   if (before === null || before === snapshot || !old.length) return;
-  const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: old.map((item) => item.offer_id).join("\n") })}`);
-  if (!looked.ok) return;
-  const now = new Map((await looked.json()).items.map((item) => [item.offer_id, item]));
+  const looked = await look(old.map((item) => item.offer_id));
+  if (!looked) return;
+  const now = new Map(looked.map((item) => [item.offer_id, item]));
   const gone = old.filter((item) => !now.has(item.offer_id) && !state.conflicts.has(item.offer_id));
   const first = state.items[0];
   state.items = state.items.filter((item) => !gone.includes(item)).map((item) => (item === first ? item : now.get(item.offer_id) ?? item));
   if (!gone.length) return;
   if (gone.includes(first)) show();
   say(`A run settled ${gone.length === 1 ? "1 item" : `${gone.length} items`} meanwhile`);
+}
+
+// Offers as items, or null where they cannot be had.
+async function look(ids) {
+  const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: ids.join("\n") })}`).catch(() => null);
+  return looked?.ok ? (await looked.json()).items : null;
 }
 
 // The filters as the address has them.
@@ -323,23 +333,22 @@ function announce(action, n = 1) {
 }
 
 async function undo(offerId = null) {
-  let unsent = outbox.takeBack(offerId);
+  let unsent = await outbox.takeBack(offerId);
   if (!unsent) {
     await outbox.send(); // what was on its way is stored by then, or waits here again
-    unsent = outbox.takeBack(offerId);
+    unsent = await outbox.takeBack(offerId);
   }
   if (unsent) {
     const back = unsent.map((one) => state.last.find(({ item }) => item.offer_id === one.offer_id)?.item).filter((item) => item?.choices);
     return putBack(back, unsent.length, offerId);
   }
   try {
-    const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ offer_id: offerId, about: "offers" }) });
-    if (!answer.ok) {
-      tell(answer.status === 401 ? "signed out" : "failing");
+    const { ok, status, told } = await outbox.undoStored({ offer_id: offerId, about: "offers" });
+    if (!ok) {
+      tell(status === 401 ? "signed out" : "failing");
       return say(NOT_TAKEN_BACK);
     }
-    const { count: undone, items } = await answer.json();
-    putBack(items, undone, offerId);
+    putBack(told.items, told.count, offerId);
   } catch {
     tell("offline");
     say(NOT_TAKEN_BACK);

@@ -15,34 +15,63 @@ const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused,
 const nameOf = (question) => `${question.product_id} ${question.field}`;
 
 function tell(what, words = "") {
-  const said = { offline: `The server does not answer. Go on: ${outbox.all().length} answers are kept here and sent when it is back.`, failing: "The server cannot store now; answers are kept here.",
+  const said = { offline: `The server does not answer. Go on: ${outbox.kept("answer")} and sent when it is back.`, failing: `The server cannot store now. Go on: ${outbox.kept("answer")}.`,
     "signed out": "Your session has ended; nothing is lost. Sign in again in another tab, then go on here.",
     forbidden: "Your role may look at the catalog, not decide. Ask somebody who manages people for the role of a reviewer.", refused: words }[what];
   rail();
   if (what === "online" && state.refused) return; // what was not stored stays said until the next answer
   $("notice").hidden = !said;
-  $("notice").textContent = said ?? "";
+  $("notice").replaceChildren(said ?? "");
 }
 
-function heard(outcome, answer) {
-  const given = state.last.find((one) => nameOf(one.question) === `${answer.product_id} ${answer.field}`);
-  if (given && outcome.state === "stored") given.overrideId = answer.action === "set" ? outcome.override_id : null;
+async function heard(outcome, answer) {
+  const name = nameOf(answer);
+  const given = state.last.find((one) => nameOf(one.question) === name);
+  if (["stored", "repeated"].includes(outcome.state) && given) given.overrideId = answer.action === "set" ? outcome.override_id : null;
   if (!["conflict", "outweighed", "gone"].includes(outcome.state)) return;
-  const last = state.last.find((one) => nameOf(one.question) === `${answer.product_id} ${answer.field}`);
-  if (outcome.state !== "conflict" || !last) {
-    tell("refused", { outweighed: "One whose word counts more has set this value; yours was not stored.", gone: "This product is no longer there; your answer was not stored." }[outcome.state] ?? "");
-    return;
-  }
-  state.conflicts.set(nameOf(last.question), { ...outcome, answer });
-  state.questions.unshift(last.question);
+  forget([given]);
+  const question = outcome.state === "conflict" ? given?.question ?? (await questionOf(answer, outcome)) : null; // a page opened again knows nothing of it
+  if (!question) return notStored(outcome, answer);
+  state.conflicts.set(name, { ...outcome, answer });
+  state.questions = [question, ...state.questions.filter((one) => nameOf(one) !== name)];
   show();
+}
+
+// What was not stored is no answer: it leaves the rail, and no undo means it.
+function forget(given) {
+  const known = state.last.filter((one) => given.includes(one));
+  state.last = state.last.filter((one) => !known.includes(one));
+  state.decided = Math.max(0, state.decided - known.length);
+  rail();
+}
+
+// The question that an answer was to, as far as the answer and the product tell it; null where the product is not there.
+async function questionOf(answer, { value, actor }) {
+  const found = await fetch(`/api/v1/products/${encodeURIComponent(answer.product_id)}`).catch(() => null);
+  if (!found?.ok) return null;
+  const { title, offers } = await found.json();
+  const options = [[answer.value, "what you said"], [value, `what ${actor} said`]].filter(([one]) => one).map(([one, words]) => ({ value: one, words }));
+  return { product_id: answer.product_id, field: answer.field, title, offers: offers.length ?? offers, supplier: "", path: "", reason: "", override_id: answer.override_id, options, group: null };
+}
+
+// Each is said, however many came at once.
+function notStored(outcome, answer) {
+  const words = {
+    outweighed: "One whose word counts more has set this value; yours was not stored.", gone: "This product is no longer there; your answer was not stored.",
+    conflict: `${outcome.actor} answered before yours came, which was not stored.`,
+  }[outcome.state];
+  const said = el("span", {}, `${words} `, el("a", { href: `/p/${encodeURIComponent(answer.product_id)}` }, "See the product"));
+  if (state.refused && !$("notice").hidden) $("notice").append(" ", said);
+  else tell("refused", said);
+  state.refused = true;
+  rail();
 }
 
 function refused(answers, { message }) {
   const names = new Set(answers.map((one) => `${one.product_id} ${one.field}`));
-  const back = state.last.filter((one) => names.has(nameOf(one.question))).map((one) => one.question);
-  state.last = state.last.filter((one) => !names.has(nameOf(one.question)));
-  state.decided = Math.max(0, state.decided - back.length);
+  const met = state.last.filter((one) => names.has(nameOf(one.question)));
+  const back = met.map((one) => one.question);
+  forget(met);
   state.questions = [...back, ...state.questions];
   state.waiting += back.length;
   rail();
@@ -102,7 +131,7 @@ function draw(question, conflict) {
   const facts = [["Supplier", question.supplier], ["Its category", question.path], ["Offers", String(question.offers)]];
   return [
     conflict ? el("p", { class: "notice conflicts", role: "alert" }, `${conflict.actor} ${conflict.value ? `set it to “${conflict.value}”` : "let the suppliers' word stand"} meanwhile. `,
-      el("button", { type: "button", "data-conflict": "theirs" }, "Keep theirs"), " ", el("button", { type: "button", "data-conflict": "mine" }, "Mine holds")) : null,
+      button("keep", "Keep theirs"), " ", button("overrule", "Mine holds")) : null,
     el("h2", {}, question.field === "category" ? "Which category is it?" : `What is its ${question.field.replaceAll("_", " ")}?`),
     el("p", { class: "title asked", dir: "auto" }, el("a", { href: `/p/${encodeURIComponent(question.product_id)}` }, question.title)),
     el("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)))),
@@ -119,15 +148,25 @@ function answerOf(question, action, value, more = {}) {
 }
 
 function decide(action, value, more = {}) {
+  if (!state.questions.length) return;
+  if (state.conflicts.has(nameOf(state.questions[0]))) return say(`Another's answer stands: ${shownKey("keep")} keeps it, ${shownKey("overrule")} lets yours hold`);
   const question = state.questions.shift();
-  if (!question) return;
-  state.conflicts.delete(nameOf(question));
   state.refused = false;
   remember(question, action === "set" ? value : "the suppliers' word");
   state.waiting -= 1;
   outbox.add([answerOf(question, action, value, more)]); // first, so that what is fetched ahead now does not bring this one again
   show();
   say(action === "set" ? `Set to ${value}` : "The suppliers' word stands");
+}
+
+function settleConflict(theirs) {
+  const question = state.questions[0];
+  const met = question && state.conflicts.get(nameOf(question));
+  if (!met) return;
+  state.conflicts.delete(nameOf(question));
+  if (!theirs) return decide(met.answer.action, met.answer.value, { over: met.override_id });
+  state.questions.shift();
+  show();
 }
 
 function choose(place) {
@@ -157,27 +196,18 @@ function skip() {
 }
 
 async function undo(chosen = null) {
-  let unsent = chosen ? null : outbox.takeBack();
+  let unsent = chosen ? null : await outbox.takeBack();
   if (!unsent) {
     await outbox.send(); // what was on its way is stored by then, or waits here again
-    unsent = chosen ? null : outbox.takeBack();
+    unsent = chosen ? null : await outbox.takeBack();
   }
-  if (!unsent) {
-    if (chosen && !chosen.overrideId) return say("This one cannot be taken back here; see the product");
-    const path = chosen ? `/api/v1/overrides/${chosen.overrideId}/undo` : "/api/v1/review/undo";
-    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(chosen ? {} : { about: kind }) }).catch(() => null);
-    if (!answer?.ok) {
-      tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
-      return say(NOT_TAKEN_BACK);
-    }
-    const told = await answer.json();
-    if (!(told.count ?? told.override_ids.length)) return say("Nothing to take back");
-  }
-  const group = unsent?.[0]?.group_id ?? (chosen ?? state.last[0])?.group;
-  const back = group ? state.last.filter((one) => one.group === group) : chosen ? [chosen] : state.last.slice(0, 1);
-  state.last = state.last.filter((one) => !back.includes(one));
-  state.decided = Math.max(0, state.decided - back.length);
-  rail();
+  if (!unsent && chosen && !chosen.overrideId) return say("This one cannot be taken back here; see the product");
+  const undone = unsent ?? (chosen ? await undoChosen(chosen) : await undoLast());
+  if (!undone) return say(NOT_TAKEN_BACK);
+  if (!undone.length) return say("Nothing to take back");
+  const taken = new Set(undone.map(nameOf));
+  const back = state.last.filter((one) => taken.has(nameOf(one.question)));
+  forget(back);
   // Where the suppliers' word had been let stand, what a person said before holds again: no question is left of it.
   if (!unsent && back.length && back.every((one) => one.overrideId === null)) return say(`The person's word holds again: ${back[0].question.title}`);
   const names = new Set(back.map((one) => nameOf(one.question)));
@@ -188,9 +218,24 @@ async function undo(chosen = null) {
   if (!back.length) await more();
 }
 
+// What the server took back, by its own word: this page may know of more than it stored, and of less. Null where it does not answer.
+async function undoLast() {
+  const { ok, status, told } = await outbox.undoStored({ about: kind }).catch(() => ({}));
+  if (ok) return told.values;
+  tell(status === 401 ? "signed out" : status ? "failing" : "offline");
+  return null;
+}
+
+async function undoChosen(chosen) {
+  const answer = await fetch(`/api/v1/overrides/${chosen.overrideId}/undo`, { method: "POST", headers: outbox.headers(), body: "{}" }).catch(() => null);
+  if (answer?.ok) return chosen.group ? state.last.filter((one) => one.group === chosen.group).map((one) => one.question) : [chosen.question];
+  tell(answer?.status === 401 ? "signed out" : answer ? "failing" : "offline");
+  return null;
+}
+
 async function together() {
   const question = state.questions[0];
-  if (!question || kind !== "category") return say("Only categories are decided together");
+  if (!question?.group || kind !== "category") return say("Only categories are decided together");
   const answer = await fetch(`/api/v1/review/values?${new URLSearchParams({ kind, n: "500", group: question.group })}`).catch(() => null);
   if (!answer?.ok) return tell("failing");
   const { questions } = await answer.json();
@@ -257,18 +302,16 @@ async function houseCategory(typed) {
 
 function act(verb, key = "") {
   const acts = { accept: () => choose(0), choose: () => choose(Number(key) - 1), suppliers: () => kind === "value" && decide("suppliers", null), edit, skip, undo, batch: together,
+    keep: () => settleConflict(true), overrule: () => settleConflict(false),
     open: () => state.questions[0] && open(`/p/${encodeURIComponent(state.questions[0].product_id)}`, "_blank", "noopener") };
   acts[verb]?.();
 }
 
 listen(act, ON_VALUES, { digits: "that value", changed: show, lists: false });
 $("item").addEventListener("click", (event) => {
-  const { verb, choose: chosen, conflict } = event.target.closest("button")?.dataset ?? {};
-  const question = state.questions[0];
+  const { verb, choose: chosen } = event.target.closest("button")?.dataset ?? {};
   if (verb) act(verb);
   else if (chosen) act("choose", chosen);
-  else if (conflict === "theirs") { state.conflicts.delete(nameOf(question)); state.questions.shift(); show(); }
-  else if (conflict === "mine") { const met = state.conflicts.get(nameOf(question)); decide(met.answer.action, met.answer.value, { over: met.override_id }); }
 });
 $("edit-value").addEventListener("input", suggest);
 $("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); saveEdited(); } });
