@@ -324,3 +324,25 @@ def test_what_no_query_can_hold_is_refused_however_it_is_sent(refine: tuple[Test
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid") and words in answer.json()["error"]["message"]
     fine = client.post(RECONCILE, params={"token": token}, data={"queries": r'{"q0": {"query": "\ud83d\ude00 x"}}'})
     assert fine.status_code == 200, "two halves that make one character are text"
+
+
+def test_openrefines_page_reads_and_frames_the_service_and_nothing_else_of_the_catalog(refine: tuple[TestClient, str], linked: list[dict[str, Any]]) -> None:
+    client, token = refine
+    page, service = {"origin": "http://127.0.0.1:3333"}, {"token": token, "prefix": "a", "id": linked[0]["product_id"]}
+    for path in ("", "/suggest/entity", "/suggest/property", "/properties", "/preview"):
+        answer = client.get(RECONCILE + path, params=service, headers=page)
+        assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (200, "*"), path
+        assert "access-control-allow-credentials" not in answer.headers
+        framed = "frame-ancestors *" in answer.headers["content-security-policy"] and "x-frame-options" not in answer.headers
+        assert framed is (path == "/preview"), path
+        asked = client.options(RECONCILE + path, headers=page | {"access-control-request-method": "POST"})
+        assert (asked.status_code, asked.headers.get("access-control-allow-origin"), asked.content) == (204, "*", b"")
+    wrong = client.get(RECONCILE, params={"token": token, "queries": "{"}, headers=page)
+    assert (wrong.status_code, wrong.headers.get("access-control-allow-origin")) == (422, "*"), "a mistake can be read too"
+    closed = [client.get(path, params=params, headers=page) for path, params in (
+        (f"{RECONCILE}/preview", {"id": "x"}), ("/api/v1/products", {"token": token}), ("/api/v1/reconciled", {"token": token}), ("/sign-in", {"token": token}),
+    )]  # fmt: skip
+    closed.append(client.options("/api/v1/products", headers=page))
+    for answer in closed:
+        assert "access-control-allow-origin" not in answer.headers and answer.headers["x-frame-options"] == "DENY", answer.url
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]

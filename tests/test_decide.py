@@ -217,6 +217,16 @@ def test_a_person_s_no_is_asked_again_where_the_source_changed_since() -> None:
         assert told == ("to_review", "source_changed", stays, "P1", 5)
 
 
+@pytest.mark.parametrize(("score", "likeness"), [(0.84, "0.84"), (0.99, "0.99")])
+def test_where_a_person_s_no_decides_the_reason_says_whose_it_is(score: float, likeness: str) -> None:
+    offers, edges = [offer("a:1"), offer("b:1")], [edge("a:1", "b:1", score)]
+    pair = {"a:1": frozenset({"b:1"}), "b:1": frozenset({"a:1"})}
+    said = Answers(apart={"b:1": frozenset({"P1"})}, apart_offers=pair, denied={"b:1": Placement("P1", "a:1", 5, 1, "different", "kim")})
+    known = {"settled": {"P1": {"a:1": "a"}}, "founders": {"P1": "a:1"}, "states": {"P1": "live"}, "taken": frozenset({"P1"})}
+    ruling = rule(inputs(offers[1:], edges, answers=said, **known), POLICY)["b:1"]
+    assert ruling.action == "new_product" and ruling.reason.startswith("kim said that it is another product than its nearest: ") and likeness in ruling.reason
+
+
 def test_what_a_person_put_together_stays_together_when_every_offer_is_decided_anew() -> None:
     """Under a new model all offers are open: the product follows the two offers, not the other way round."""
     same = Answers(placed={"b:1": Placement("P1", "a:1", 5, 1, "same", "kim")})

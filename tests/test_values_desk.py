@@ -268,8 +268,9 @@ def test_undo_takes_back_what_was_stored_and_no_answer_that_met_anothers(desk: D
         "body: JSON.stringify({ decisions: [given] }) }).then(a => a.json())", told
     )  # fmt: skip
     assert [one["state"] for one in posted["outcomes"]] == ["stored"]
-    page.keyboard.press("y")  # outweighed: a lead's word counts more
-    expect(page.locator("#notice")).to_contain_text("yours was not stored")
+    page.keyboard.press("y")
+    expect(page.locator("#item .notice")).to_contain_text("lena set it to")
+    page.keyboard.press("k")
     expect(page.locator("#last li")).to_have_count(1)
     page.keyboard.press("u")
     expect(page.locator("#left")).to_contain_text("Taken back")

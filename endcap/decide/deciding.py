@@ -370,6 +370,9 @@ def _placed(state: State, cluster: Cluster, offer_id: str, product_id: str, *, f
             return Ruling(offer_id, "new_product", product_id, 0.99, "alone", "no other offer resembles it")
         verdict = _verdict(state, best)
         words = f"nothing is alike enough to link; the nearest: {verdict.words}" if verdict.does != LINK else f"the nearest was taken: {verdict.words}"
+        denial = state.inputs.answers.denied.get(offer_id)
+        if denial is not None and best.other(offer_id) in state.inputs.answers.apart_offers.get(offer_id, ()):
+            words = f"{denial.actor} said that it is another product than its nearest: {verdict.words}"
         confidence = 1 - best.score if verdict.does != LINK else 0.5
         return Ruling(offer_id, "new_product", product_id, round(confidence, 4), "new", words, None, best.other(offer_id))
     edge = _best_inside(state, cluster, offer_id)

@@ -18,6 +18,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endcap.problems import BadInput, Held, Problem
+from endcap.serve import other_sites
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import Conflict, NotFound
 from endcap.serve.gate import LEAST_ROLE
@@ -52,8 +53,8 @@ HINTS = {
     429: "wait as long as Retry-After says",
 }  # fmt: skip
 NO_PAGE = "look for it from the overview, or search for a product"
-_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _RAW_SNAPSHOT = SNAPSHOT_HEADER.lower().encode()
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _HEADER_NAMES = {name for name, _value in _RAW_HEADERS} | {_RAW_SNAPSHOT}
 _PATTERNS = {route: compile_path(route[1])[0] for route in LEAST_ROLE}
 
@@ -77,7 +78,8 @@ class EveryAnswer:
                 started = True
                 own = [pair for pair in message["headers"] if pair[0].lower() not in _HEADER_NAMES]
                 answered = scope.get("state", {}).get("as_of") or snapshot
-                message["headers"] = [*own, *_RAW_HEADERS, (_RAW_SNAPSHOT, answered.encode("latin-1"))]
+                usual = other_sites.headers_for(scope, HEADERS)
+                message["headers"] = [*own, *(_RAW_HEADERS if usual is HEADERS else _raw(usual)), (_RAW_SNAPSHOT, answered.encode("latin-1"))]
             await send(message)
 
         if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
@@ -115,6 +117,9 @@ class EveryAnswer:
         if scope["path"].startswith(STATIC):
             await self.app(scope, receive, send)
             return
+        if other_sites.is_asked_first(scope):
+            await other_sites.allow(scope, receive, send)
+            return
         request = Request(scope)
         host = request.client.host if request.client else "unknown"
         turns = scope["app"].state.limits.turns(request.headers.get("authorization") or request.headers.get("cookie") or host)
@@ -129,6 +134,10 @@ class EveryAnswer:
             await self.app(scope, receive, send)
         finally:
             turns.release()
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def _counted(receive: Receive, body_s: float) -> Receive:
