@@ -10,14 +10,15 @@ from endcap.metrics import Figure, Slice, share, share_slice
 from endcap.metrics._audits import audited_share, audits
 
 NAME = "override_rate"
-VERSION = 2
+VERSION = 3
 GRAIN = "decision of an offer's product, net of undo"
 DIRECTION = "down"
 MIN_N = 200
 GUARD_RAILS = ("share of decisions a person inspected", "audited success", "appropriateness of overrides in a blind second judgement")
 
 # One row a decision that could be changed: what it was, whether a person changed it, whose scope it is; one that the machine
-# itself replaced is left out. The owner is the team whose scope names the supplier, else the category, else everything.
+# itself replaced is left out, but not where a person had said that it is another product: what it becomes instead the machine says.
+# The owner is the team whose scope names the supplier, else the category, else everything.
 # Cohorts are not yet held back until they mature.
 SQL = """
 WITH undone AS (
@@ -27,9 +28,16 @@ WITH undone AS (
     SELECT offer_id, run, action, product_id, proposed_product_id, decided_by, override_id,
            lead(decided_by) OVER each AS decided_after, lead(product_id) OVER each AS product_after, lead(override_id) OVER each AS override_after
     FROM decisions_log WHERE kind = 'product' AND NOT gone WINDOW each AS (PARTITION BY offer_id ORDER BY run)
+), denied AS (
+    SELECT DISTINCT offer_id, product_id FROM overrides
+    WHERE action = 'different' AND product_id IS NOT NULL AND override_id NOT IN (SELECT override_id FROM undone)
+), said AS (
+    SELECT s.*, d.offer_id IS NOT NULL AND decided_by = 'machine' AND coalesce(decided_after = 'machine', false)
+           AND product_after IS DISTINCT FROM d.product_id AS refused
+    FROM steps s LEFT JOIN denied d ON d.offer_id = s.offer_id AND d.product_id = coalesce(s.product_id, s.proposed_product_id)
 ), judged AS (
-    SELECT s.*, coalesce(decided_after = 'person' AND override_after NOT IN (SELECT override_id FROM undone), false) AS answered
-    FROM steps s WHERE decided_by = 'person' OR decided_after IS DISTINCT FROM 'machine'
+    SELECT s.*, refused OR coalesce(decided_after = 'person' AND override_after NOT IN (SELECT override_id FROM undone), false) AS answered
+    FROM said s WHERE refused OR decided_by = 'person' OR decided_after IS DISTINCT FROM 'machine'
 ), places AS (
     SELECT j.*, o.supplier, p.category FROM judged j
     LEFT JOIN offers o ON o.offer_id = j.offer_id LEFT JOIN products p ON p.product_id = j.product_id
@@ -123,6 +131,14 @@ CASES: list[tuple[dict[str, list[dict[str, Any]]], dict[str, tuple[float | None,
     (
         {**_ROWS, "decisions": [*_ROWS["decisions"], {**_MACHINE, "offer_id": "a:2", "action": "linked", "confidence": 0.9, "run": 3}]},
         {"override_rate.escapes": (0.5, 2)},
+    ),
+    (
+        {
+            **_ROWS,
+            "decisions": [*_ROWS["decisions"], {**_MACHINE, "offer_id": "a:2", "action": "new_product", "product_id": "p9", "run": 3}],
+            "overrides": [*_ROWS["overrides"], {"override_id": 6, "action": "different", "offer_id": "a:2", "product_id": "p1"}],
+        },
+        {"override_rate.escapes": (2 / 3, 3), "override_rate.inspected": (0.8, 5)},
     ),
     (
         {
