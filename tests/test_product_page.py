@@ -9,6 +9,8 @@ from desk import Desk, violations
 from playwright.sync_api import Page, expect
 
 from endcap import flow, settings
+from endcap.review.product import Actor, set_field, split
+from endcap.serve.reading import Reading
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -121,6 +123,31 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten_unseen(desk: De
     second.locator("#edit-save").click()
     expect(second.locator("#edit")).not_to_have_attribute("open", "")
     assert [row["value"] for row in desk.stored()] == ["Acme", "Other"], "seen again, it may be changed"
+
+
+def test_what_a_run_brought_meanwhile_is_shown_before_a_change_is_stored_over_it(desk: Desk, copy_of_demo: Path) -> None:
+    product_id = products_of(desk)[0]
+    page = opened(desk, product_id)
+    offers, shown = page.locator("input[name=offer]"), page.locator("footer code").inner_text()
+    count = offers.count()
+    home, reading, by = desk.home, Reading(desk.home, desk.home.snapshot()), Actor("rob", "reviewer")
+    set_field(home, reading, product_id, "title", "Title of rob", by, key="title of rob")
+    split(home, reading, product_id, [offers.first.input_value()], by, key="split of rob")
+    flow.run(settings.read(copy_of_demo))
+    while page.request.get(f"{desk.address}/api/v1/products/{product_id}/answers").json()["snapshot"] == shown:
+        page.wait_for_timeout(100)
+    page.keyboard.press("v")
+    page.wait_for_selector("#edit[open]")
+    page.locator("#edit-field").select_option("title")
+    type_value(page, "Title of rita")
+    expect(page.locator("#edit-mistake")).to_contain_text("was changed meanwhile")
+    expect(page.locator("#edit-now")).to_have_text("Now: Title of rob")
+    expect(page.locator("h1")).to_have_text("Title of rob")
+    expect(page.locator("#edit-value")).to_have_value("Title of rita")
+    assert offers.count() == count - 1 and desk.stored()[-1]["actor"] == "rob"
+    page.locator("#edit-save").click()
+    expect(page.locator("#edit")).not_to_have_attribute("open", "")
+    assert desk.stored()[-1]["value"] == "Title of rita"
 
 
 def test_a_lead_locks_and_a_reviewer_neither_overrules_nor_a_viewer_changes(desk: Desk) -> None:

@@ -29,13 +29,34 @@ function may(role) {
   return ROLES.indexOf(state.role) >= ROLES.indexOf(role);
 }
 
+// What is shown and the version that a change is made against are of one snapshot: of a newer one the page is drawn anew before its version is taken.
 async function load() {
   const [me, said] = await Promise.all([ask("/api/v1/me"), ask(`${api}/answers`)]);
   if (said.mistake) return notice(said.mistake);
+  if (!await shows(said.snapshot)) return notice("A new version of the catalog is being opened; load the page again to see it.");
   Object.assign(state, { role: me.role ?? "viewer", version: said.version, fields: said.fields, said: said.said });
   if (may("reviewer")) for (const one of document.querySelectorAll(".verbs-line, [data-edit], input[name=offer]")) one.hidden = false;
   drawAsked(said.asked);
   drawSaid(said.said);
+}
+
+const PARTS = [".trail", "#product", ".facts", "section[aria-labelledby=values]", "section[aria-labelledby=offers]", "section[aria-labelledby=history]", "footer code"];
+const TRIES = 20;
+const snapshotOf = (page) => page.querySelector("footer code")?.textContent ?? null;
+
+async function shows(snapshot) {
+  for (let tried = 0; snapshotOf(document) !== snapshot; tried++) {
+    if (tried === TRIES) return false;
+    if (tried) await new Promise((go) => setTimeout(go, 200)); // the page may still be answered from the snapshot before
+    const answer = await fetch(location.href).catch(() => null);
+    if (answer?.redirected) location.assign(answer.url); // it was merged into another
+    if (!answer?.ok || answer.redirected) return false;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (snapshotOf(page) !== snapshot) continue;
+    for (const part of PARTS) document.querySelector(part)?.replaceWith(...page.querySelectorAll(part));
+    document.title = page.title;
+  }
+  return true;
 }
 
 function drawAsked(asked) {
@@ -90,10 +111,14 @@ function nowOf(field) {
 }
 
 function chosen() {
-  const now = nowOf($("edit-field").value);
-  $("edit-value").value = now;
-  $("edit-now").textContent = now ? `Now: ${now}` : "Nothing is known of it yet.";
+  $("edit-value").value = nowOf($("edit-field").value);
+  tellNow();
   suggest();
+}
+
+function tellNow() {
+  const field = $("edit-field").value, now = nowOf(field), waiting = state.said.find((one) => one.field === field && one.waits);
+  $("edit-now").textContent = [now ? `Now: ${now}` : "Nothing is known of it yet.", waiting && `${wordsOf(waiting)}, which waits for the next run`].filter(Boolean).join(" · ");
 }
 
 async function suggest() {
@@ -119,7 +144,11 @@ function askWhetherBoth({ words, other }, all) {
 
 async function done(answer, words, dialog) {
   if (answer.mistake) {
-    if (answer.status === 412) await load();  // what changed is at hand before it is said
+    if (answer.status === 412) {  // what changed is shown before it is said; a preview is of what was
+      await load();
+      tellNow();
+      $("change").close();
+    }
     const shown = $(`${dialog}-mistake`);
     if ($(dialog).open) { shown.hidden = false; shown.textContent = answer.mistake; } else notice(answer.mistake);
     return;
