@@ -132,6 +132,24 @@ def test_previews_say_what_would_become_of_offers(copy_of_demo: Path) -> None:
     assert (merging.product_id, merging.other_id, merging.offers, merging.other_offers) == (other, one, len(others), len(its))
 
 
+def test_a_product_that_the_next_run_will_part_is_merged_once_the_run_did(copy_of_demo: Path) -> None:
+    home, reading = opened(copy_of_demo)
+    (one, its), (other, others) = list(products(reading, 3, 9).items())[:2]
+    parted = split(home, reading, one, its[:1], KIM, key="split")
+    reading.bring_up()
+    for left, right in ((one, other), (other, one)):
+        assert any("kim said" in words for words in effect_of_merge(reading, left, right).contradictions)
+        with pytest.raises(BadInput, match="since the last run"):
+            merge(home, reading, left, right, LEE, key=f"merge {left}")
+    take_back(home, parted.override_ids[0], KIM)
+    take_back(home, merge(home, reading, one, other, LEE, key="nothing parts it").override_ids[0], LEE)
+    split(home, reading, one, its[:1], KIM, key="split again")
+    reading = rerun(copy_of_demo)
+    merge(home, reading, one, other, LEE, key="after the run")
+    after = membership(rerun(copy_of_demo))
+    assert {after[offer_id] for offer_id in [*its[1:], *others]} == {other} and after[its[0]] not in (None, one, other)
+
+
 @pytest.mark.parametrize("chosen", [slice(0, 0), slice(None)])
 def test_a_split_of_nothing_or_everything_is_refused(copy_of_demo: Path, chosen: slice) -> None:
     home, reading = opened(copy_of_demo)

@@ -19,7 +19,7 @@ from rapidfuzz import fuzz, process
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from endcap import gtin, shelf
-from endcap.decide.answers import LOCK, PLACED, SET, WEIGHT, outweighs
+from endcap.decide.answers import APART, LOCK, PLACED, SET, WEIGHT, outweighs
 from endcap.decide.identity import new_product_id
 from endcap.decide.in_force import Kept, at_snapshot
 from endcap.infer.taxonomy import read_taxonomy
@@ -153,15 +153,19 @@ def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str],
 def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
     """Store that all offers of a product belong to another one.
 
-    Raises BadInput where one of the two is not live, or they are one, and Outweighed where a lead kept them apart and `by` is no lead.
+    Raises BadInput where one of the two is not live, or they are one, or where a split of one waits for the next run, and Outweighed where a lead kept
+    them apart and `by` is no lead.
     """
     _check_two(tables, product_id, into)
-    moving, anchor = _offers_of(tables, product_id), _offers_of(tables, into)[0]
+    moving, there = _offers_of(tables, product_id), _offers_of(tables, into)
+    anchor = there[0]
     if len(moving) > MOST_OFFERS:
         raise BadInput(f"{product_id} has {len(moving):,} offers", where="merge", todo=f"merge the smaller product; at most {MOST_OFFERS} offers move at once")
     identity = _identities(tables, [*moving, anchor])
     rows = [_row("same", one, anchor, into, identity, note) for one in moving]
-    return _store(home, rows, by, key, [*_given(only_if), _nothing_heavier(rows, by)])
+    taken_in = home.manifest(tables.snapshot_id).override_sequence
+    whole = [_not_parting(moving, product_id, taken_in), _not_parting(there, into, taken_in)]
+    return _store(home, rows, by, key, [*_given(only_if), *whole, _nothing_heavier(rows, by)])
 
 
 def effect_of_split(tables: Tables, product_id: str, offer_ids: Sequence[str]) -> Effect:
@@ -175,7 +179,9 @@ def effect_of_merge(tables: Tables, product_id: str, into: str) -> Effect:
     """What `merge` would do."""
     _check_two(tables, product_id, into)
     moving, there = _offers_of(tables, product_id), _offers_of(tables, into)
-    return Effect(into, product_id, len(there), len(moving), _titles(tables, moving), _contradictions(tables, moving, there, ("different", "new")))
+    first = there[:MOST_OFFERS]
+    kept_apart = [said for group in ((moving, there), (moving, moving), (first, first)) for said in _contradictions(tables, *group, ("different", "new"))]
+    return Effect(into, product_id, len(there), len(moving), _titles(tables, moving), tuple(dict.fromkeys(kept_apart)))
 
 
 def nothing_to_take_back(override_id: int) -> BadInput:
@@ -283,6 +289,24 @@ def _nothing_heavier(rows: Sequence[Mapping[str, Any]], by: Actor) -> Check:
         for row in connection.execute(said.where(not_undone(), OVERRIDES.c.role.in_([role for role, weight in WEIGHT.items() if weight > 1]))).mappings():
             if any(outweighs(dict(row), {**answer, "role": by.role}) for answer in rows):
                 raise Outweighed(f"{row['actor']} ({row['role']}) decided of {row['offer_id']} otherwise; ask one whose word counts as much")
+
+    return check
+
+
+def _not_parting(offer_ids: Sequence[str], product_id: str, taken_in: int) -> Check:
+    """The check that no answer after `taken_in` parts these offers of a product: which of them it keeps only the next run tells. It raises BadInput."""
+    looked_at = offer_ids[:MOST_OFFERS]
+    both = OVERRIDES.c.offer_id.in_(looked_at), OVERRIDES.c.counterpart_offer_id.in_(looked_at)
+    since = select(OVERRIDES).where(*both, OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(PLACED), not_undone()).order_by(OVERRIDES.c.override_id)
+
+    def check(connection: Connection) -> None:
+        last = {frozenset((row["offer_id"], row["counterpart_offer_id"])): row for row in connection.execute(since).mappings()}
+        for row in last.values():
+            if row["action"] in APART:
+                raise BadInput(
+                    f"{row['actor']} said since the last run that {row['offer_id']} and {row['counterpart_offer_id']} are not the same", where=product_id,
+                    todo="let a run take that in and merge then, or take that answer back first",
+                )  # fmt: skip
 
     return check
 

@@ -41,6 +41,11 @@ IN_WORDS = {
 class Tables(Protocol):
     """What showing needs: queries of one snapshot."""
 
+    @property
+    def snapshot_id(self) -> str | None:
+        """The snapshot's id; None before the first run."""
+        ...
+
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of a query, with bound values."""
         ...
