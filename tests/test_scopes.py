@@ -369,3 +369,22 @@ def test_grants_are_given_and_listed_by_command(shop: Shop) -> None:
     assert run("grant", "rosa", "--supplier", supplier, "--category", "Toys", "--end").exit_code == 0
     assert "rosa: viewer of everything; team home" in run("users").stdout
     assert audit.verify(shop.home.engine).broken is None
+
+
+def test_another_password_changes_neither_role_nor_team_and_lets_nobody_in_who_is_locked_out(shop: Shop) -> None:
+    where = ["--dir", str(shop.home.catalog.root)]
+
+    def user(*words: str) -> str:
+        return CliRunner().invoke(app, ["user", "vic", *words, *where], input=f"{PASSWORD}\n").stdout
+
+    def told() -> tuple[str, str, bool]:
+        return next((one.role, one.team, one.locked) for one in access.users(shop.home.engine) if one.name == "vic")
+
+    assert user("--role", "lead", "--team", "home") == "vic may sign in as lead\n"
+    assert user() == "vic may sign in as lead\n" and told() == ("lead", "home", False)
+    user("--lock")
+    assert "stays locked out" in user() and told() == ("lead", "home", True)
+    assert access.sign_in(shop.home.engine, "vic", PASSWORD) is None
+    user("--unlock")
+    assert user("--role", "viewer", "--team", "shop") == "vic may sign in as viewer\n" and told() == ("viewer", "shop", False)
+    assert audit.verify(shop.home.engine).broken is None

@@ -22,8 +22,8 @@ Category = Annotated[str, typer.Option(help="A category, with all below it; * is
 
 def user(
     name: Annotated[str, typer.Argument(help="The name to sign in with.")],
-    role: Role = "reviewer",
-    team: Annotated[str, typer.Option(help="The user's team, stored with each answer; the settings' own when left out.")] = "",
+    role: Annotated[str, typer.Option(help="viewer, reviewer, lead or admin; left out, a new user is reviewer and another keeps theirs.")] = "",
+    team: Annotated[str, typer.Option(help="The team, stored with each answer; left out, a new user has the settings' own and another keeps theirs.")] = "",
     outside: Annotated[bool, typer.Option("--outside", help="Signs in by the OpenID provider alone; for grants given before the first time.")] = False,
     lock: Annotated[bool | None, typer.Option("--lock/--unlock", help="Lock the user out, sessions and tokens at once; or let them sign in again.")] = None,
     folder: Dir = HERE,
@@ -33,7 +33,7 @@ def user(
     """Make a user, give one another role and password, or lock one out.
 
     With --outside there is no password: the user signs in by the OpenID provider of the settings, which says the role. Else the password is asked
-    for, or read from standard input where that is no terminal. Sessions of before end.
+    for, or read from standard input where that is no terminal. Sessions of before end; who is locked out stays so.
     """
     from endcap.ops import access
     from endcap.ops.home import Home
@@ -45,8 +45,8 @@ def user(
         return
     asked = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if not outside and sys.stdin.isatty() else None
     password = None if outside else asked if asked is not None else sys.stdin.readline().rstrip("\n")
-    access.add_user(home_.engine, name, role, team=team or home_.catalog.team, password=password, actor=actor(by))
-    typer.echo(f"{name} may sign in as {role}")
+    made = access.add_user(home_.engine, name, role or None, team=team or None, password=password, actor=actor(by), house=home_.catalog.team)
+    typer.echo(f"{name} stays locked out; `endcap user {name} --unlock` lets them in again" if made.locked else f"{name} may sign in as {made.role}")
 
 
 def grant(

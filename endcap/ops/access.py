@@ -24,6 +24,7 @@ __all__ = ["ROLES", "Person", "Scope"]
 SESSION_S, LINK_S = 12 * 3600.0, 15 * 60.0
 DAY_S = 86_400.0
 MIN_PASSWORD = 12
+NEW_ROLE = "reviewer"  # of a user of whom nothing else is said
 # Compared with where there is no such user, so that a guess takes as long and says as little.
 _NOBODY = PasswordHasher().hash(secrets.token_urlsafe(16))
 
@@ -62,22 +63,31 @@ class User:
     grants: tuple[Scope, ...]
 
 
-def add_user(engine: Engine, name: str, role: str, *, team: str, password: str | None, actor: str) -> None:
-    """Make a user, or give one another role and password; sessions of before end. Raises BadInput on an unknown role or a short password."""
-    _check_role(role)
-    _check_names(name, team)
+def add_user(engine: Engine, name: str, role: str | None, *, team: str | None, password: str | None, actor: str, house: str = "") -> User:
+    """Make a user, or give one another password, role or team; sessions of before end.
+
+    A role or team that is not given stays what it is, of a new user reviewer and `house`; who is locked stays so. Raises BadInput on an unknown role or
+    a short password.
+    """
+    _check_role(role or NEW_ROLE)
+    _check_names(name, team or house)
     if password is not None and len(password) < MIN_PASSWORD:
         raise BadInput("the password is too short", where="users", todo=f"use at least {MIN_PASSWORD} characters")
-    row = {"role": role, "team": team, "password": PasswordHasher().hash(password) if password is not None else None, "made_at": now(), "locked": False}
+    secret = PasswordHasher().hash(password) if password is not None else None
     with writing(engine) as connection:
-        if connection.execute(select(USERS.c.name).where(USERS.c.name == name)).first():
-            connection.execute(update(USERS).where(USERS.c.name == name).values(row))
+        known = connection.execute(select(USERS).where(USERS.c.name == name)).mappings().first()
+        was = known or {"role": NEW_ROLE, "team": house, "locked": False}
+        row = {"role": was["role"] if role is None else role, "team": was["team"] if team is None else team}
+        stored = row | {"password": secret, "made_at": now(), "locked": was["locked"]}
+        if known is not None:
+            connection.execute(update(USERS).where(USERS.c.name == name).values(stored))
             ended = _end_all(connection, name)
         else:
             ended = {}
-            connection.execute(insert(USERS).values(row | {"name": name}))
+            connection.execute(insert(USERS).values(stored | {"name": name}))
         sealed = _sealed_user(connection, name) | ended
-        audit.record(connection, actor, "user", name, {"role": role, "team": team, "password": password is not None, "access": sealed})
+        audit.record(connection, actor, "user", name, row | {"password": password is not None, "access": sealed})
+        return User(name, row["role"], row["team"], was["locked"], _grants(connection, name))
 
 
 def lock(engine: Engine, name: str, *, locked: bool, actor: str) -> None:
