@@ -20,16 +20,17 @@ from endcap.serve.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How many offers wait for a product to be chosen, and how many products for a category."""
+    """How many offers wait for a product to be chosen, how many products for a category, and how many people's words that suppliers contradict."""
 
     products: int
     categories: int
+    values: int = 0
 
 
 def waits_for(reading: Reading, home: Home, person: Person) -> Waits:
     """What the desks hand out to this person; one who may not decide is told what waits for all."""
     asked = person if person.may("reviewer") else Person(person.name, "admin", person.pass_id)
-    return Waits(len(waiting_for(reading, home, asked)[0]), len(open_questions(reading, home, asked, "category")))
+    return Waits(len(waiting_for(reading, home, asked)[0]), *(len(open_questions(reading, home, asked, kind)) for kind in ("category", "value")))
 
 
 def open_questions(reading: Reading, home: Home, person: Person, kind: str) -> list[Question]:
