@@ -12,7 +12,7 @@ from sqlalchemy import select
 from test_review_api import client_of, decision, items, send, stored
 
 from endcap import flow, settings
-from endcap.ops import audit
+from endcap.ops import access, audit
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS
 from endcap.review import blind
@@ -76,6 +76,19 @@ def double_asked(home: Home) -> tuple[Any, Any, dict[str, Any]]:
     again = [one for one in items(lee, 40) if one["offer_id"] in {one["offer_id"] for one in first[:10]}]
     assert len(again) == 1, "3 in 100 of what was answered as one, one at least, is asked again"
     return kim, lee, again[0]
+
+
+def test_a_person_and_their_programs_are_one_and_judge_themselves_never(home: Home) -> None:
+    access.add_user(home.engine, "kim", "reviewer", team="t", password=None, actor="test")
+    kim, lee, own = client_of(home, "kim", "reviewer"), client_of(home, "lee", "reviewer"), client_of(home)
+    own.headers["authorization"] = f"Bearer {access.make_token(home.engine, 'sync', 'reviewer', days=1, actor='test', owner='kim')}"
+    first = [one for one in items(kim, 30) if one["offer_id"] not in {ask["offer_id"] for ask in asks(home)} and one["choices"]][:10]
+    send(kim, *[decision(one, "same", group_id="the group") for one in first])
+    kim.post("/api/v1/review/release")
+    shown = {one["offer_id"] for one in items(own, 40)}
+    assert shown and not shown & {one["offer_id"] for one in first}
+    own.post("/api/v1/review/release")
+    assert {one["offer_id"] for one in items(lee, 40)} & {one["offer_id"] for one in first}, "another is asked"
 
 
 def test_a_second_answer_that_agrees_changes_nothing_and_is_counted(home: Home) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 
 from endcap.decide.promised import AUDIT
+from endcap.ops.access import names_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
@@ -83,8 +84,9 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
     with home.engine.connect() as connection:
         open_now = connection.execute(select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == person, OPEN).order_by(BLIND_ASKS.c.ask_id)).mappings().all()
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
-        of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of == person)).scalars())
-    seconds = _to_check(said_since(home, taken_in).answers, person, asked)
+        names = names_of(connection, person)  # what one of them said, or was asked, the same person did
+        of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of.in_(names))).scalars())
+    seconds = _to_check(said_since(home, taken_in).answers, names, asked)
     if mine is not None:
         reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
         open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]
@@ -250,12 +252,12 @@ def agreement(home: Home) -> list[Agreement]:
 # --- what to ask ----------------------------------------------------------------------------------------------------
 
 
-def _to_check(said: Sequence[Said], person: str, asked: set[str]) -> list[Asked]:
-    """Answers of others since the snapshot that are to be asked again, those given as one first."""
+def _to_check(said: Sequence[Said], names: set[str], asked: set[str]) -> list[Asked]:
+    """Answers of others than who has these names since the snapshot that are to be asked again, those given as one first."""
     groups: dict[str, list[Said]] = defaultdict(list)
     drawn = []
     for one in said:
-        if one.actor == person or one.action not in PLACED or one.field is not None or one.reason_code == AUDIT or one.key is None:
+        if one.actor in names or one.action not in PLACED or one.field is not None or one.reason_code == AUDIT or one.key is None:
             continue
         if one.group_id is not None:
             groups[one.group_id].append(one)
