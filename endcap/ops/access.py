@@ -78,7 +78,7 @@ def add_user(engine: Engine, name: str, role: str | None, *, team: str | None, p
     secret = PasswordHasher().hash(password) if password is not None else None
     with writing(engine) as connection:
         known = connection.execute(select(USERS).where(USERS.c.name == name)).mappings().first()
-        was: Mapping[str, Any] = known or {"role": NEW_ROLE, "team": house, "locked": False}
+        was: Mapping[str, Any] = dict(known) if known is not None else {"role": NEW_ROLE, "team": house, "locked": False}
         row = {"role": was["role"] if role is None else role, "team": was["team"] if team is None else team}
         stored = row | {"password": secret, "made_at": now(), "locked": was["locked"]}
         if known is not None:
