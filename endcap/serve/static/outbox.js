@@ -56,8 +56,14 @@ export class Outbox {
     return group;
   }
 
-  // What the server has is taken back there, under a key that stays until it answers: asked again, it takes nothing more back.
-  async undoStored(asked) {
+  // What the server has is taken back there, one after the other, under a key that stays until it answers: asked again, it takes nothing more back.
+  undoStored(asked) {
+    const mine = (this.before ?? Promise.resolve()).catch(() => null).then(() => this._undoStored(asked));
+    this.before = mine;
+    return mine;
+  }
+
+  async _undoStored(asked) {
     const about = JSON.stringify(asked);
     if (this.undoing?.about !== about) this.undoing = { about, key: crypto.randomUUID() };
     const answer = await fetch("/api/v1/review/undo", { method: "POST", headers: this.headers(), body: JSON.stringify({ ...asked, key: this.undoing.key }) });
