@@ -18,6 +18,7 @@ from sqlalchemy import select
 from endcap import settings
 from endcap.ops import access, audit
 from endcap.ops.tables import BLIND_ASKS
+from endcap.review import lease
 from endcap.review.override import Given, give
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -80,6 +81,16 @@ def item_of(text: str, number: int = 0) -> dict[str, Any]:
         "offer_id": f"x:{number}", "identity": "1", "evidence": "e", "reason_code": "doubtful", "reason": text, "model": None, "group": "g", "risks": [text],
         "offer": stated, "choices": [choice, {**choice, "product_id": "P2"}],
     }  # fmt: skip
+
+
+def test_who_closes_the_desk_gives_back_what_it_fetched_ahead(desk: Desk) -> None:
+    page = ready(desk.person())
+    assert lease.hidden(desk.home, "rob")
+    page.close()
+    until = time.monotonic() + 10
+    while lease.hidden(desk.home, "rob") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not lease.hidden(desk.home, "rob"), "another is asked at once"
 
 
 def test_a_queue_is_cleared_by_keys_alone_and_every_answer_is_stored_once(desk: Desk) -> None:
