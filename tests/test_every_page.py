@@ -60,6 +60,13 @@ def test_no_page_is_wider_than_its_window(desk: Desk) -> None:
     assert wide == []
 
 
+def test_raw_bytes_in_quarantine_are_read_by_the_keyboard_on_a_narrow_screen(desk: Desk) -> None:
+    longest = "SELECT delivery_id FROM quarantined GROUP BY 1 ORDER BY max(octet_length(raw)) DESC LIMIT 1"
+    page = desk.person(role="lead", viewport={"width": 320, "height": 700})
+    page.goto(f"{desk.address}/quarantine/{desk.home.connect().execute(longest).fetchall()[0][0]}")
+    assert page.locator("pre").count() and violations(page) == []
+
+
 def test_text_spaced_out_covers_nothing_and_is_cut_nowhere(desk: Desk) -> None:
     """WCAG 1.4.12: line height 1.5, paragraphs 2, letters .12, words .16 of the font's size."""
     page = desk.person(role="lead")
