@@ -30,7 +30,7 @@ from endcap.serve.app import make_app
 from endcap.serve.gate import COOKIE, HomeGate
 from endcap.serve.limits import Limits
 from endcap.serve.sample_catalog import SampleHome
-from endcap.serve.signing_in import LEFT
+from endcap.serve.signing_in import LEFT, WANTED
 from endcap.settings import Catalog
 
 CLIENT, SECRET = "endcap at home", "a secret of: both"
@@ -157,6 +157,14 @@ def test_whom_the_provider_vouches_for_comes_in_with_the_role_of_their_claim(doo
     assert browser.cookies.get(LEFT) is None, "what was kept is used once"
     assert browser.get("/api/v1/me").json() | {"snapshot": ""} == {"snapshot": "", "name": "rita@example.com", "role": "reviewer", "scopes": None}
     assert [(one["name"], one["role"], one["team"], one["password"]) for one in door.users()] == [("rita@example.com", "reviewer", "home", None)]
+
+
+def test_the_provider_leads_on_to_the_page_that_was_asked_for(door: Door) -> None:
+    browser = door.browser()
+    for wanted, after in (("/p/P1?version=s1", "/p/P1?version=s1"), ("//evil.example", "/review")):
+        left = browser.get("/sign-in/provider", params={"next": wanted}).headers["location"]
+        answer = browser.get("/sign-in/return", params=door.provider.authorize(left))
+        assert f'content="0;url={after}"' in answer.text and browser.cookies.get(WANTED) is None
 
 
 def test_the_role_follows_the_claim_and_grants_hold(door: Door) -> None:

@@ -185,6 +185,25 @@ def test_passwords_sign_in_and_guesses_learn_nothing(home: Home) -> None:
     assert client.get("/api/v1/me").status_code == 401, "another role ends what was open"
 
 
+def test_signing_in_leads_on_to_the_page_that_was_asked_for_and_to_no_other_site(home: Home) -> None:
+    access.add_user(home.engine, "rita", "reviewer", team="audio", password="correct horse battery", actor="boss")
+    client = client_of(home)
+    client.headers.update(SAME_SITE | {"accept": "text/html"})
+
+    def signed_in(wanted: str, password: str = "correct horse battery") -> Any:
+        return client.post("/sign-in", data={"name": "rita", "password": password, "next": wanted})
+
+    wanted = "/products?q=a%20%22lamp%22&category=Home%20%3E%20Lamps"
+    door = client.get(wanted).headers["location"]
+    assert door.startswith("/sign-in?next=%2Fproducts%3Fq%3D")
+    for page in (client.get(door), signed_in(wanted, "wrong")):
+        assert f'name="next" value="{wanted.replace("&", "&amp;")}"' in page.text
+    assert signed_in(wanted).headers["location"] == wanted
+    elsewhere = ("//evil.example", "https://evil.example/", "/\\evil.example", "\\/evil.example", "/\t/evil.example", "/enter?once=x", "/api/v1/me", "x", "")
+    assert not any('name="next"' in client.get("/sign-in", params={"next": one}).text for one in elsewhere)
+    assert signed_in(elsewhere[0]).headers["location"] == "/review"
+
+
 def test_a_programs_token_needs_no_cookie_and_can_be_ended(home: Home) -> None:
     token = access.make_token(home.engine, "import", "reviewer", days=1, actor="boss")
     client = client_of(home)

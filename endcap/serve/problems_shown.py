@@ -11,7 +11,7 @@ from anyio import move_on_after, to_thread
 from fastapi import HTTPException as FastAPIHTTPException
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
@@ -25,6 +25,7 @@ from endcap.serve.gate import LEAST_ROLE
 from endcap.serve.limits import MOST_BODY_BYTES, MOST_WAIT_S
 from endcap.serve.over_the_api import over_the_api
 from endcap.serve.reading import Readings
+from endcap.serve.signing_in import to_sign_in
 from endcap.serve.templating import page_of
 
 LOG = logging.getLogger("endcap.serve")
@@ -236,7 +237,7 @@ async def on_conflict(request: Request, error: Exception) -> Response:
 async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 401 and _for_people(request):
-        return RedirectResponse("/sign-in", 303)
+        return to_sign_in(request)
     hint = NO_PAGE if error.status_code == 404 and _for_people(request) else HINTS.get(error.status_code, "")
     message = f"there is nothing at {request.scope['path']}" if error.status_code == 404 else str(error.detail)
     answer = shown(request, error.status_code, CODES.get(error.status_code, "failed"), message, hint)
