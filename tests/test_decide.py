@@ -199,6 +199,8 @@ def test_a_person_s_word_holds_against_the_score_until_the_source_changes() -> N
         asked = rule(inputs([offer("b:1")], [], answers=changed, settled=both, before=before, taken=frozenset(both)), POLICY)["b:1"]
         told = (asked.action, asked.product_id, asked.proposed_product_id, asked.reason_code)
         assert told == ("to_review", stays, "P1", "source_changed"), "what the supplier made of it is not moved by what was said before"
+        still = inputs([offer("b:1")], [], answers=changed, settled=both, before=before, taken=frozenset(both), named={"b:1": offer("b:1").title + ", new"})
+        assert rule(still, POLICY)["b:1"].product_id == "P1", "what still is what it was goes where it was said to belong, and is asked about"
 
 
 def test_a_person_s_no_is_asked_again_where_the_source_changed_since() -> None:

@@ -92,10 +92,18 @@ def _ask_about_changed_names(state: State) -> None:
         if former is None or offer.title_before is None or offer_id in inputs.answers.placed or former in inputs.answers.apart.get(offer_id, ()):
             continue
         same_gtin = offer.gtin is not None and offer.gtin == offer.gtin_before
-        likeness = fuzz.token_set_ratio(offer.title.casefold(), offer.title_before.casefold())
-        if likeness < SAME_THING and not same_gtin:
+        if not same_gtin and not _name_the_same(offer.title, offer.title_before):
+            likeness = _likeness(offer.title, offer.title_before)
             words = f"this id was {offer.title_before!r} before and is {offer.title!r} now"
             state.rulings[offer_id] = Ruling(offer_id, "to_review", None, round(likeness / 100, 4), "renamed", words, former)
+
+
+def _name_the_same(title: str, title_before: str) -> bool:
+    return _likeness(title, title_before) >= SAME_THING
+
+
+def _likeness(title: str, title_before: str) -> float:
+    return float(fuzz.token_set_ratio(title.casefold(), title_before.casefold()))
 
 
 def _hold_answers(state: State) -> None:
@@ -136,10 +144,12 @@ def _ask_about_changed_denials(state: State, settled: dict[str, dict[str, str]])
 
 
 def _ask_about_changed_placements(state: State, settled: dict[str, dict[str, str]]) -> None:
-    """An answer that came after the supplier changed its offer was about something else: it moves nothing, and is asked again (promise P5)."""
+    """An answer that came after the supplier made something else of its offer moves nothing, and is asked again (promise P5)."""
     for offer_id, offer in sorted(state.inputs.offers.items()):
         placement = state.inputs.answers.placed.get(offer_id)
-        if placement is not None and placement.identity_hash != offer.identity_hash and not _is_where_said(state, offer_id, placement):
+        if placement is None or placement.identity_hash == offer.identity_hash or _is_where_said(state, offer_id, placement):
+            continue
+        if not _name_the_same(offer.title, state.inputs.named.get(offer_id, "")):
             state.unmoved.add(offer_id)
             _ask_again(state, settled, offer, placement, f"the supplier changed this offer since {placement.actor} decided")
 

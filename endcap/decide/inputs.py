@@ -59,6 +59,7 @@ class Inputs:
     reopened: frozenset[str] = frozenset()  # open offers of which nothing changed: another offer now links their product to a larger one
     placeless: frozenset[str] = frozenset()  # open offers that wait now, of no product, whatever they belonged to before
     restored: Mapping[str, Restored] = field(default_factory=dict)  # open offers whose answer was taken back, with what was decided before it
+    named: Mapping[str, str] = field(default_factory=dict)  # open offers that changed since a person placed them -> their title then
 
 
 def read_inputs(
@@ -111,6 +112,7 @@ def read_inputs(
         reopened=frozenset(reopened),
         placeless=frozenset(offer_id for (offer_id,) in con.execute(_PLACELESS).fetchall()),
         restored=_restored(con, overrides, offers, answers, answered_after, model_of),
+        named=_named_then(con, offers, answers),
     )
 
 
@@ -234,6 +236,20 @@ def _restored(
         if unchanged and offer_id not in answers.placed:
             found[offer_id] = Restored(*was)
     return found
+
+
+def _named_then(con: duckdb.DuckDBPyConnection, offers: Mapping[str, OpenOffer], answers: Answers) -> dict[str, str]:
+    changed = {
+        offer_id: placement.identity_hash
+        for offer_id, placement in sorted(answers.placed.items())
+        if offer_id in offers and offers[offer_id].identity_hash != placement.identity_hash
+    }
+    if not changed:
+        return {}
+    con.register("placed_then", pa.table({"offer_id": list(changed), "identity_hash": pa.array(changed.values(), pa.int64())}))
+    return dict(
+        con.execute("SELECT offer_id, arg_max(title, run) FROM offers_log SEMI JOIN placed_then USING (offer_id, identity_hash) GROUP BY offer_id").fetchall()
+    )
 
 
 def _succeeded(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
