@@ -80,7 +80,7 @@ def test_what_a_run_asks_or_leaves_apart_is_not_linked_here(client: TestClient, 
     told = [client.post(MATCH, json=row).json() for row in rows]
     assert len(rows) >= 5 and len(set(codes)) >= 2
     linked = [(one["reason_code"], one["reason"]) for one in told if one["action"] == "linked"]
-    assert len(linked) <= max(1, len(rows) // 10), linked  # a run also knows which offers chose this one
+    assert len(linked) <= max(2, len(rows) // 10), linked  # a run also knows which offers chose this one
 
 
 def test_the_header_names_the_version_that_was_asked_for_and_the_page_shows_it(client: TestClient, home: Home) -> None:

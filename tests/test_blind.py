@@ -174,7 +174,7 @@ def test_what_is_left_to_a_lead_stays_with_leads_over_runs_until_it_is_answered(
     both = {asked["offer_id"], again["offer_id"]}
     lea = client_of(home, "lea", "lead")
     first = {one["offer_id"]: one for one in items(lea, 40)}
-    told = {offer_id: first[offer_id]["left"] for offer_id in list(first)[:2]}
+    told = {offer_id: first[offer_id]["left"] for offer_id in list(first)[:3] if first[offer_id]["left"]}  # an audit may stand between
     assert told == {asked["offer_id"]: "kim leaves this to a lead: too hard", again["offer_id"]: (
         "lee leaves this to a lead: kim said same, lee said different: other pack")}  # fmt: skip
     assert first[again["offer_id"]]["choices"][0]["product_id"] == again["choices"][0]["product_id"], "it is compared with what the two were asked about"

@@ -48,6 +48,7 @@ def client_count(page: Page) -> int:
 
 def served(page: Page, items: list[dict[str, Any]], waiting: int | None = None, **more: Any) -> None:
     """Answer for the server, once with these items and then with none."""
+    page.wait_for_load_state("networkidle")  # what the page asks at its start is the server's to answer
     left = [items]
 
     def answer(route: Any) -> None:
