@@ -92,14 +92,10 @@ def _ask_about_changed_names(state: State) -> None:
         if former is None or offer.title_before is None or offer_id in inputs.answers.placed or former in inputs.answers.apart.get(offer_id, ()):
             continue
         same_gtin = offer.gtin is not None and offer.gtin == offer.gtin_before
-        if not same_gtin and not _name_the_same(offer.title, offer.title_before):
-            likeness = _likeness(offer.title, offer.title_before)
+        likeness = _likeness(offer.title, offer.title_before)
+        if likeness < SAME_THING and not same_gtin:
             words = f"this id was {offer.title_before!r} before and is {offer.title!r} now"
             state.rulings[offer_id] = Ruling(offer_id, "to_review", None, round(likeness / 100, 4), "renamed", words, former)
-
-
-def _name_the_same(title: str, title_before: str) -> bool:
-    return _likeness(title, title_before) >= SAME_THING
 
 
 def _likeness(title: str, title_before: str) -> float:
@@ -149,7 +145,7 @@ def _ask_about_changed_placements(state: State, settled: dict[str, dict[str, str
         placement = state.inputs.answers.placed.get(offer_id)
         if placement is None or placement.identity_hash == offer.identity_hash or _is_where_said(state, offer_id, placement):
             continue
-        if not _name_the_same(offer.title, state.inputs.named.get(offer_id, "")):
+        if _likeness(offer.title, state.inputs.named.get(offer_id, "")) < SAME_THING:
             state.unmoved.add(offer_id)
             _ask_again(state, settled, offer, placement, f"the supplier changed this offer since {placement.actor} decided")
 
@@ -355,9 +351,8 @@ def _keep_what_would_end(state: State, going_on: set[str]) -> None:
     for offer_id, ruling in state.rulings.items():
         product_id = _product_until_now(state, offer_id, "live", "gone")
         in_doubt = ruling.action == "to_review" and ruling.product_id is None and ruling.decided_by == "machine" and ruling.reason_code != "renamed"
-        # What an answer founded ends with the answer.
-        in_doubt = in_doubt and offer_id not in state.inputs.restored
-        if in_doubt and product_id and product_id not in going_on and product_id not in state.inputs.answers.apart.get(offer_id, ()):
+        founded_by_answer = offer_id in state.inputs.restored  # ends with the answer
+        if in_doubt and not founded_by_answer and product_id and product_id not in going_on and product_id not in state.inputs.answers.apart.get(offer_id, ()):
             mine = (state.inputs.founders.get(product_id) != offer_id, offer_id)
             stay[product_id] = min(stay.get(product_id, mine), mine)
     for product_id, (_joined, offer_id) in stay.items():

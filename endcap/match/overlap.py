@@ -252,7 +252,7 @@ def _compare_packs(mine: np.ndarray, its: np.ndarray) -> np.float32:
 
 @numba.njit(cache=True)
 def _compare_amounts(units: np.ndarray, amounts: np.ndarray, a: int, a_end: int, b: int, b_end: int) -> np.float32:
-    """Mean over the common units of how far their amounts agree (`agreement`); units lie together within an offer."""
+    """Mean over the common units of how far their amounts agree (`_agreement`); units lie together within an offer."""
     common, agreed = 0, 0.0
     while a < a_end:
         last = a

@@ -55,8 +55,7 @@ HINTS = {
 }  # fmt: skip
 NO_PAGE = "look for it from the overview, or search for a product"
 _RAW_SNAPSHOT = SNAPSHOT_HEADER.lower().encode()
-_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-_HEADER_NAMES = {name for name, _value in _RAW_HEADERS} | {_RAW_SNAPSHOT}
+_HEADER_NAMES = {name.lower().encode() for name in HEADERS} | {_RAW_SNAPSHOT}
 _PATTERNS = {route: compile_path(route[1])[0] for route in LEAST_ROLE}
 
 
@@ -79,8 +78,7 @@ class EveryAnswer:
                 started = True
                 own = [pair for pair in message["headers"] if pair[0].lower() not in _HEADER_NAMES]
                 answered = scope.get("state", {}).get("as_of") or snapshot
-                usual = other_sites.headers_for(scope, HEADERS)
-                message["headers"] = [*own, *(_RAW_HEADERS if usual is HEADERS else _raw(usual)), (_RAW_SNAPSHOT, answered.encode("latin-1"))]
+                message["headers"] = [*own, *_raw(other_sites.headers_for(scope, HEADERS)), (_RAW_SNAPSHOT, answered.encode("latin-1"))]
             await send(message)
 
         if scope["method"] == "HEAD" and not scope["path"].startswith(STATIC):  # static files see to it themselves
