@@ -201,7 +201,9 @@ class Govern(Settings):
 class Matching(Settings):
     """How pairs are found and scored."""
 
-    candidates: int = Field(10, ge=1, le=200, description="Candidates per offer given to the pair model.")
+    candidates: int | None = Field(
+        None, ge=1, le=200, description="Candidates per offer given to the pair model; left out, 10 where two feeds are compared and 20 where more are."
+    )
     kept: int = Field(5, ge=1, le=200, description="Scored pairs kept per offer.")
     seed: int = Field(7, description="Seed of everything random in fitting.")
     fit_offers: int = Field(30_000, ge=100, description="Offers sampled to fit the unsupervised scorer when there is no champion.")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from endcap.match.block import find_near
 from endcap.match.cache import opened_store, synced_store
 from endcap.match.index import LEFT_OUT, POSTINGS
-from endcap.match.matching import compute_features, find_pairs, fit_store, live_offers, match_offers, view_pairs
+from endcap.match.matching import OF_MANY, OF_TWO, candidates_of, compute_features, find_pairs, fit_store, live_offers, match_offers, view_pairs
 from endcap.match.score import feature_names
 from endcap.match.search import search_one
 from endcap.match.store import Store, build_store, changes_of, hash_bytes, open_store, read_rows
@@ -189,3 +189,33 @@ def test_who_only_reads_gets_the_same_index_and_writes_nothing(tmp_path: Path) -
     for now in (versions, {**versions, 3: 1, 70: 0}, dict.fromkeys(range(1, 60), 0), dict.fromkeys(range(60), 1)):
         assert answers(opened_store(live_offers(table(now)), tmp_path)) == answers(build_store(live_offers(table(now))))
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == files
+
+
+def listing(feed: str, number: int, title: str) -> dict[str, Any]:
+    return {**offer(number), "offer_id": f"{feed}:{number}", "feed": feed, "title": title, "gtin": None, "description": None, "price": None}
+
+
+def test_copies_in_one_feed_do_not_hide_what_other_feeds_have() -> None:
+    """A feed that lists a product a dozen times fills no list: the nearest of each feed stand before more of the same."""
+    copies = [listing("market", number, f"KX-1200 steel kettle {number}") for number in range(12)]
+    others = [
+        listing("a", 20, "kettle KX-1200 steel"),
+        listing("b", 21, "KX-1200 kettle"),
+        listing("b", 22, "red toaster mini"),
+        listing("c", 23, "steel KX 1200"),
+    ]
+    offers = pa.Table.from_pylist(copies + others, schema=arrow_schema(Offer))
+    store = build_store(live_offers(offers))
+    asked = store.rows_of(hash_bytes(pa.chunked_array([["a:20"]], pa.string())))
+    graph = find_near(store.postings, asked, 6, threads=1)
+    near = store.texts("offer_ids", graph.near[0]).to_pylist()
+    assert {"b:21", "c:23"} <= set(near) and len(near) == 6
+    assert sum(one.startswith("market:") for one in near) >= 3
+    assert list(graph.similarity[0]) == sorted(graph.similarity[0], reverse=True)
+
+
+def test_an_offer_has_more_candidates_where_more_than_two_feeds_are_compared() -> None:
+    feeds = np.array([0, 0, 3, -1, 3])
+    assert candidates_of(Matching(), feeds) == candidates_of(Matching(), np.zeros(0, dtype=np.int32)) == OF_TWO
+    assert candidates_of(Matching(), np.append(feeds, 1)) == OF_MANY
+    assert candidates_of(Matching(candidates=5), np.append(feeds, 1)) == 5

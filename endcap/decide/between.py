@@ -366,10 +366,14 @@ def _candidates_step(pair: _Pair, left: PairOffer, right: PairOffer) -> Step:
     if reach.same_key:
         return Step("candidates", True, f"compared for the GTIN, or the brand and part number, that they share: {ranks}")
     if reach.found:
-        return Step("candidates", True, f"{ranks}; the first {reach.candidates} are compared")
+        return Step("candidates", True, f"{ranks}; {_compared_words(reach)}")
     shared = ", ".join(f"{one.form} (in {one.offers:,} offers)" for one in reach.shared[:5])
     why = f"they share {shared}" if shared else "their titles share no word or code"
-    return Step("candidates", False, f"{ranks}; the first {reach.candidates} are compared; {why}, and no strong key")
+    return Step("candidates", False, f"{ranks}; {_compared_words(reach)}; {why}, and no strong key")
+
+
+def _compared_words(reach: Reach) -> str:
+    return f"{reach.candidates} are compared, the nearest of each feed first"
 
 
 def _rank_words(other: PairOffer, own: PairOffer, rank: int | None, compared: int) -> str:

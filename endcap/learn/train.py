@@ -28,7 +28,7 @@ from endcap.learn.train_known import train_known
 from endcap.match import Model, fit_labelled, fit_stacked, with_first_columns
 from endcap.match.block import find_candidates
 from endcap.match.live import live_in
-from endcap.match.matching import candidate_pairs, first_features, places_of, read_catalog
+from endcap.match.matching import candidate_pairs, candidates_of, first_features, places_of, read_catalog
 from endcap.match.score import STACK_LABELS, refit
 from endcap.match.tokens import COLUMNS
 from endcap.ops.home import Home, snapshot_id_of
@@ -310,7 +310,7 @@ def _fit_many(offers: pa.Table, lessons: Lessons, champion: Model, audited: pa.T
     read = read_catalog(offers)
     sides = [np.asarray(pc.index_in(told[name], value_set=read.offer_ids).to_numpy(), dtype=np.int64) for name in ("left_id", "right_id")]
     held = np.sort(np.stack(sides, axis=1), axis=1)
-    rows, wide = np.unique(held).astype(np.int32), catalog.matching.candidates
+    rows, wide = np.unique(held).astype(np.int32), candidates_of(catalog.matching, read.index.feeds)
     pairs = candidate_pairs(read, find_candidates(read.index, rows, wide), rows, wide, held)
     places = places_of(pairs, held)
     first = first_features(pairs, champion)

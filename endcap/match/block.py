@@ -2,7 +2,8 @@
 
 The rarest tokens and 3-grams name possible rows until a budget of postings is spent. All those that could be among the best are
 compared by their tokens, and the best of these by their letters too: the cosines of the titles' words and codes, of their 3-grams,
-and at half of all tokens whatever the field, weighted by rarity, and a little of how near the prices are. What is found depends on
+and at half of all tokens whatever the field, weighted by rarity, and a little of how near the prices are. The nearest of each feed
+come before more of the same feed. What is found depends on
 the live offers alone: budgets are counted in live offers, sums run in the order of token hashes, and ties are settled by the hash of the offer id.
 """
 
@@ -43,6 +44,8 @@ TITLE_SHARE, TEXT_SHARE, LETTER_SHARE, PRICE_SHARE = (np.float32(share / sum(SHA
 UNKNOWN_PRICE = np.float32(0.5)
 NAMING = WORD | CODE
 QUERIES_A_TASK = 4096
+# Of one feed so many are listed before the nearest of all fill the list: else a feed of many siblings, or copies, hides what others have.
+FIRST_OF_FEED = 3
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,14 @@ class Candidates:
 
 
 def find_candidates(index: Index, rows: np.ndarray, k: int, effort: Effort = THOROUGH) -> Candidates:
-    """The k nearest rows of other feeds of each of `rows` of an index that was built to be searched; ties go to the smaller key."""
+    """k rows of other feeds of each of `rows` of an index that was built to be searched, nearest first; ties go to the smaller key."""
     if index.postings is None:
         raise ValueError("this index holds offers to be compared, not to be searched")
     return find_near(index.postings, rows, k, threads=1, effort=effort)
 
 
 def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int, effort: Effort = THOROUGH) -> Candidates:
-    """The k nearest live rows of other feeds of each of `rows`; the number of threads changes nothing but the time."""
+    """k live rows of other feeds of each of `rows`, nearest first: see `_choose`; the number of threads changes nothing but the time."""
     rows = np.asarray(rows, dtype=np.int32)
     near, similarity = np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32)
     asked = (nothing(), postings.feeds[:0], postings.prices[:0], postings.currencies[:0])
@@ -288,6 +291,27 @@ def _insert(near: np.ndarray, similarity: np.ndarray, keys: np.ndarray, row: int
 
 
 @numba.njit(cache=True, nogil=True)
+def _choose(order: np.ndarray, values: np.ndarray, feeds: np.ndarray, near: np.ndarray, similarity: np.ndarray) -> None:
+    """Fill a list, nearest first, with the first few of each feed among the rows in `order`, and then with the nearest of the rest."""
+    chosen, count = np.zeros(order.size, np.bool_), 0
+    for place in range(order.size):
+        alike = 0
+        for before in range(place):
+            alike += int(chosen[before] & (feeds[order[before]] == feeds[order[place]]))
+        if count < near.size and alike < FIRST_OF_FEED:
+            chosen[place] = True
+            count += 1
+    at = 0
+    for place in range(order.size):
+        if not chosen[place] and count < near.size:
+            chosen[place] = True
+            count += 1
+        if chosen[place]:
+            near[at], similarity[at] = order[place], values[place]
+            at += 1
+
+
+@numba.njit(cache=True, nogil=True)
 def _remember(
     numbers: np.ndarray, squares: np.ndarray, flags: np.ndarray, tables: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:  # fmt: skip
@@ -422,11 +446,14 @@ def _search(
                 _keep_lengths(known, there, its, counts, gram_rarity)
             score[other] = _read(there, its, asked_for, known, price_ratio(price, prices[other], currency, currencies[other]))
             looks[other] += score[other]
-        for other in _best_rows(looks, keys, wide, wide.size, max(effort.compared, near.shape[1])):
+        most = _best_rows(looks, keys, wide, wide.size, max(effort.compared, near.shape[1]))
+        order, values = np.full(most.size, -1, np.int32), np.zeros(most.size, np.float32)
+        for other in most:
             there, its = (base, other) if other < base_rows else (delta, other - base_rows)
             letters = _letters(there, its, asked_for, gram_rarity)
             value = score[other] + LETTER_SHARE * cosine_of(letters, length[2], lengths[other, 2])
-            _insert(near[q], similarity[q], keys, other, value)
+            _insert(order, values, keys, other, value)
+        _choose(order, values, feeds, near[q], similarity[q])
         unmark_grams(own_grams, room.grams)
         for i in range(count):
             score[seen[i]] = looks[seen[i]] = 0.0

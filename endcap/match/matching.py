@@ -31,6 +31,8 @@ from endcap.settings import Matching
 # Features of this many pairs are in memory at once, besides those of pairs that may be kept.
 CHUNK_PAIRS = 200_000
 
+# Candidates of an offer where two feeds are compared, and where more are, each of which may have the product and its siblings.
+OF_TWO, OF_MANY = 10, 20
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
@@ -76,9 +78,10 @@ def match_offers(
     clock = _Clock()
     store = synced_store(offers if isinstance(offers, Live) else live_offers(offers), cache)
     clock.note("tokens_and_index")
+    k = candidates_of(matching, store.postings.feeds)
     rows = _live(store.rows_of(hash_bytes(pa.chunked_array([changed], pa.string()))))
     held = _rows_of(store, former)
-    found = find_pairs(store, rows, matching.candidates, held)
+    found = find_pairs(store, rows, k, held)
     clock.note("block")
     model = model or fit_store(store, matching, found.graph)
     clock.note("fit")
@@ -87,12 +90,19 @@ def match_offers(
     if model.stack is None:
         scored = [_keep(store, *_score_chunk(store, chunk, model), asked, held, matching.kept) for chunk in _chunks(found, CHUNK_PAIRS)]
     else:
-        scored = [_keep(store, *_score_stacked(store, found, model, matching.candidates), asked, held, matching.kept)]
+        scored = [_keep(store, *_score_stacked(store, found, model, k), asked, held, matching.kept)]
     clock.note("features_and_score")
     table = _pair_table(store, scored, asked, held, model, matching.kept, run)
     clock.note("keep")
     figures = {"offers": float(store.size), "changed": float(rows.size), "candidates": float(found.pairs.shape[0]), "kept": float(table.num_rows)}
     return Matched(table, model, {**figures, **clock.seconds})
+
+
+def candidates_of(matching: Matching, feeds: np.ndarray) -> int:
+    """How many candidates an offer has: as the settings say, else by how many feeds the rows are of (int [n], -1 where one is gone)."""
+    if matching.candidates is not None:
+        return matching.candidates
+    return OF_TWO if np.count_nonzero(np.bincount(feeds[feeds >= 0])) <= 2 else OF_MANY
 
 
 def live_offers(offers: pa.Table) -> Live:
@@ -302,7 +312,7 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
         mixed = (store.postings.keys[rows] ^ np.uint64(matching.seed)) * np.uint64(0x9E3779B97F4A7C15)
         rows = np.sort(rows[np.argsort(mixed ^ (mixed >> np.uint64(32)), kind="stable")[: matching.fit_offers]])
     if rows.size:
-        pairs, places = view_pairs(store, find_pairs(store, rows, matching.candidates, known=graph))
+        pairs, places = view_pairs(store, find_pairs(store, rows, candidates_of(matching, store.postings.feeds), known=graph))
 
         def tell(scores: np.ndarray) -> Difference | None:
             siblings = find_siblings(store.postings, rows, matching.seed)
@@ -331,13 +341,13 @@ def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: in
 
 def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None = None) -> Model:
     """The unsupervised scorer, fitted on the pairs of a sample of all offers."""
-    size = catalog.index.size
+    size, k = catalog.index.size, candidates_of(matching, catalog.index.feeds)
     rows = np.arange(size, dtype=np.int32)
     if size > matching.fit_offers:
         rows = np.sort(np.random.default_rng(matching.seed).permutation(size)[: matching.fit_offers]).astype(np.int32)
     if graph is None or not np.isin(rows, graph.rows).all():
-        graph = find_candidates(catalog.index, rows, matching.candidates)
-    pairs = candidate_pairs(catalog, graph, rows, matching.candidates)
+        graph = find_candidates(catalog.index, rows, k)
+    pairs = candidate_pairs(catalog, graph, rows, k)
 
     def tell(scores: np.ndarray) -> Difference | None:
         if catalog.index.postings is None:

@@ -13,7 +13,7 @@ from endcap.match.block import COMPARED, Candidates, find_candidates
 from endcap.match.conflict import find_conflicts
 from endcap.match.explain import read_records
 from endcap.match.index import SEARCHED, Index
-from endcap.match.matching import Catalog, asked_rows, candidate_pairs, places_of, read_catalog, score_pairs
+from endcap.match.matching import Catalog, asked_rows, candidate_pairs, candidates_of, places_of, read_catalog, score_pairs
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
 from endcap.match.tokens import COLUMNS
@@ -46,6 +46,7 @@ class Side:
     """One offer's candidate list, and where the other offer stands in it."""
 
     rank: int | None  # 1 = nearest; None = not among the `compared` most promising
+    listed: bool  # the other offer is one of its candidates
     offers: tuple[Near, ...]  # its candidates, nearest first
     cut: float | None  # similarity of the last candidate; None where the list is not full
 
@@ -68,8 +69,7 @@ class Reach:
     @property
     def found(self) -> bool:
         """Whether a run would compare the two."""
-        ranks = (self.left.rank, self.right.rank)
-        return self.same_key or any(rank is not None and rank <= self.candidates for rank in ranks)
+        return self.same_key or self.left.listed or self.right.listed
 
 
 def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matching, model: Model) -> Reach:
@@ -82,13 +82,13 @@ def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matchi
     rows = asked_rows(catalog, pa.array(sorted(offer_ids), pa.string()))
     if rows.size != 2:
         raise ValueError("two different live offers are needed")
-    held = rows.astype(np.int64).reshape(1, 2)
-    graph = find_candidates(catalog.index, rows, matching.candidates)
-    unaided = candidate_pairs(catalog, graph, rows, matching.candidates)
-    pairs = candidate_pairs(catalog, graph, rows, matching.candidates, held)
+    held, k = rows.astype(np.int64).reshape(1, 2), candidates_of(matching, catalog.index.feeds)
+    graph = find_candidates(catalog.index, rows, k)
+    unaided = candidate_pairs(catalog, graph, rows, k)
+    pairs = candidate_pairs(catalog, graph, rows, k, held)
     if model.stack is not None:  # learned columns look at all candidates of both offers' candidates
         met = np.unique(np.concatenate([pairs.left, pairs.right])).astype(np.int32)
-        pairs = candidate_pairs(catalog, find_candidates(catalog.index, met, matching.candidates), met, matching.candidates, held)
+        pairs = candidate_pairs(catalog, find_candidates(catalog.index, met, k), met, k, held)
     features, scores = score_pairs(pairs, model)
     place = int(places_of(pairs, held)[0])
     wide = find_candidates(catalog.index, rows, COMPARED)
@@ -96,8 +96,8 @@ def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matchi
     sides = [_side(catalog, graph, wide, known, own, int(rows[1 - own])) for own in (0, 1)]
     return Reach(
         features=tuple(features[place].tolist()), score=float(scores[place]), conflict=find_conflicts(pairs, np.array([place]))[0],
-        similarity=float(pairs.similarity[place]), left=sides[0], right=sides[1], candidates=matching.candidates, compared=COMPARED,
-        same_key=_holds(unaided, held[0]) and not any(side.rank is not None and side.rank <= matching.candidates for side in sides),
+        similarity=float(pairs.similarity[place]), left=sides[0], right=sides[1], candidates=k, compared=COMPARED,
+        same_key=_holds(unaided, held[0]) and not any(side.listed for side in sides),
         shared=_shared_tokens(catalog.index, int(rows[0]), int(rows[1]), _forms(offers, sorted(offer_ids))),
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def _side(catalog: Catalog, graph: Candidates, wide: Candidates, known: dict[tup
         Near(str(offer_id), value, known[min(row, one), max(row, one)]) for offer_id, (one, value) in zip(ids, near, strict=True)
     )  # fmt: skip
     full = len(near) == graph.near.shape[1]
-    return Side(int(found[0]) + 1 if found.size else None, listed, near[-1][1] if near and full else None)
+    return Side(int(found[0]) + 1 if found.size else None, bool((graph.near[own] == other).any()), listed, near[-1][1] if near and full else None)
 
 
 def _forms(offers: pa.Table, offer_ids: list[str]) -> dict[int, str]:

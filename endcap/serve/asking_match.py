@@ -25,6 +25,7 @@ from endcap.infer.find import find_all, offer_texts
 from endcap.infer.known import Known
 from endcap.match.cache import opened_store
 from endcap.match.live import live_in
+from endcap.match.matching import candidates_of
 from endcap.match.store import Store
 from endcap.problems import BadInput
 from endcap.serve import answers_match as answers
@@ -46,6 +47,7 @@ class Finder:
     model: match.Model
     allowed: Thresholds
     policy: Policy
+    candidates: int
     kept: int
     known: Known | None
     placeholder_gtins: frozenset[str]  # of no product
@@ -77,7 +79,7 @@ def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str,
     fields = _fields(given)
     offer = offer_of(fields | {"gtin": None if fields["gtin"] in finder.placeholder_gtins else fields["gtin"]})
     found = decide_single(
-        finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=given.k, kept=finder.kept,
+        finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=given.k or finder.candidates, kept=finder.kept,
         stated=_read_from(offer, finder),
     )  # fmt: skip
     why_off = _why_off(reading, given.feed)
@@ -143,7 +145,8 @@ def _build(reading: Reading) -> Finder:
     except BadInput as problem:  # a run learns it again; until then titles are compared without what would be read from them
         LOG.warning("%s", problem.sentence())
         known = None
-    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, catalog.matching.kept, known, nobodys)
+    candidates = candidates_of(catalog.matching, store.postings.feeds)
+    return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, candidates, catalog.matching.kept, known, nobodys)
 
 
 def _read_from(offer: pa.Table, finder: Finder) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from endcap.match.block import find_candidates
-from endcap.match.matching import Catalog, candidate_pairs, first_features, fit_catalog, places_of, read_catalog
+from endcap.match.matching import Catalog, candidate_pairs, candidates_of, first_features, fit_catalog, places_of, read_catalog
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
 from endcap.problems import BadInput
@@ -96,9 +96,10 @@ class Judged:
 
 def judge_all(tables: Tables, matching: Matching, asked: Sequence[tuple[str, str]]) -> Judged:
     """Candidate pairs of all records, as a run would find them, and the `asked` pairs whether they are candidates or not."""
-    rows = np.arange(tables.catalog.index.size, dtype=np.int32)
-    graph = find_candidates(tables.catalog.index, rows, matching.candidates)
-    pairs = candidate_pairs(tables.catalog, graph, rows, matching.candidates, np.stack(tables.rows(asked), axis=1))
+    index = tables.catalog.index
+    rows, k = np.arange(index.size, dtype=np.int32), candidates_of(matching, index.feeds)
+    graph = find_candidates(index, rows, k)
+    pairs = candidate_pairs(tables.catalog, graph, rows, k, np.stack(tables.rows(asked), axis=1))
     base = fit_catalog(tables.catalog, matching, graph)
     return Judged(pairs, first_features(pairs, base), base)
 
