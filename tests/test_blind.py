@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from test_review_api import client_of, decision, items, send, stored
 from endcap import flow, settings
 from endcap.ops import access, audit
 from endcap.ops.home import Home
-from endcap.ops.tables import BLIND_ASKS
+from endcap.ops.tables import AUDIT, BLIND_ASKS
 from endcap.review import blind
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -142,6 +143,27 @@ def test_a_second_answer_is_taken_back_once_under_a_key_and_whatever_was_said_of
     told = [lee.post(UNDO, json={"key": "my undo's key", "about": "offers"}).json() for _time in range(2)]
     assert [[one["offer_id"] for one in one["items"]] for one in told] == [[again["offer_id"]]] * 2
     assert "undo" not in {row["action"] for row in stored(home)}, "the answers before it stand"
+
+
+@pytest.mark.parametrize("action", ["same", "different", "skip"])
+def test_a_second_answer_taken_back_stands_in_the_audit_and_comes_late_in_vain(home: Home, action: str) -> None:
+    _kim, lee, again = double_asked(home)
+    sent = decision(again, action)
+    send(lee, sent)
+    assert lee.post(UNDO, json={}).json()["count"] == 1
+    before = stored(home)
+    with home.engine.connect() as connection:
+        left = connection.execute(select(AUDIT.c.actor, AUDIT.c.details_json).where(AUDIT.c.verb == "open_again", AUDIT.c.object == sent["key"])).all()
+    undone = [row["undoes"] for row in before if row["actor"] == "lee" and row["action"] == "undo"]
+    told = [(who, {name: json.loads(details)[name] for name in ("offer", "action", "undoes")}) for who, details in left]
+    assert told == [("lee", {"offer": again["offer_id"], "action": action, "undoes": undone[0] if undone else None})]
+    assert len(undone) == (action == "different") and audit.verify(home.engine).broken is None
+    assert [one["state"] for one in send(lee, sent)] == ["repeated"], "as any answer that was taken back"
+    assert stored(home) == before and [ask["action"] for ask in asks(home) if ask["offer_id"] == again["offer_id"]] == [None]
+    other = next(one for one in items(lee, 40) if one["offer_id"] != again["offer_id"] and one["choices"])
+    assert [one["state"] for one in send(lee, decision(again, "same"), decision(other))] == ["stored"] * 2
+    assert [one["state"] for one in send(lee, sent)] == ["repeated"], "the answer after it holds"
+    assert [ask["action"] for ask in asks(home) if ask["offer_id"] == again["offer_id"]] == ["same"]
 
 
 def test_where_the_first_answer_was_taken_back_the_second_is_an_answer(home: Home) -> None:

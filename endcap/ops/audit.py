@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, func, insert, select
 
 from endcap.lake.tables import write_synced
 from endcap.ops.database import now
@@ -23,6 +23,8 @@ from endcap.ops.tables import AUDIT, GRANTS, OVERRIDES, PASSES, PROMOTIONS, RELE
 # What the first row is sealed with.
 BEGINNING = "0" * 64
 HEADS = "audit-heads.txt"
+# So many rows back a key is known: far more than come while a page tries again.
+KNOWN_FOR = 100_000
 # Who may do what, and what people let through, switched, put in force and held back, with what names a row: the last row of the audit that speaks of it
 # seals it.
 SEALED: dict[Table, tuple[str, ...]] = {
@@ -46,6 +48,14 @@ def record(connection: Connection, actor: str, verb: str, object: str, details: 
     number, before = (last.audit_id + 1, last.seal) if last else (1, BEGINNING)
     row = {"audit_id": number, "at": now(), "actor": actor, "verb": verb, "object": object, "details_json": _text(details)}
     connection.execute(insert(AUDIT).values(**row, seal=_seal(before, row)))
+
+
+def lately(connection: Connection, actor: str, verb: str, object: str) -> dict[str, Any] | None:
+    """The details of what this actor did to it, as the last rows tell; None where they tell of nothing."""
+    last = connection.execute(select(func.max(AUDIT.c.audit_id))).scalar() or 0
+    mine = (AUDIT.c.audit_id > last - KNOWN_FOR, AUDIT.c.actor == actor, AUDIT.c.verb == verb, AUDIT.c.object == object)
+    found = connection.execute(select(AUDIT.c.details_json).where(*mine)).scalar()
+    return None if found is None else json.loads(found)
 
 
 def content_of(row: RowMapping) -> str:

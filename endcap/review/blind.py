@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 
 from endcap.decide.promised import AUDIT
+from endcap.ops import audit
 from endcap.ops.access import names_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
@@ -38,6 +39,8 @@ AUDIT_SEED = 7  # of `endcap audit`, so that both take the next ones of one draw
 # So many of the next links may have been spoken of since the snapshot without being asked about; a draw finds fewer where there are more.
 MOST_SPOKEN_OF = 100
 OPEN = BLIND_ASKS.c.action.is_(None)
+# The audit's word for a second answer that was taken back, by the answer's key: its row is all that is left of it.
+OPENED = "open_again"
 Mine = Callable[[Sequence[str]], set[str]]
 
 
@@ -188,6 +191,8 @@ def undo_blind(connection: Connection, home: Home, actor: str, offer_id: str | N
         undoing = {name: left[name] for name in ("offer_id", "product_id", "counterpart_offer_id", "identity_hash")}
         more = {"action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": left["override_id"]}
         append(connection, home.catalog, str(left["snapshot_id"]), undoing | more)
+    was = {"ask": last["ask_id"], "offer": last["offer_id"], "action": last["action"], "chosen": last["chosen"], "at": last["answered_at"]}
+    audit.record(connection, actor, OPENED, str(last["key"]), was | {"undoes": left["override_id"] if left is not None else None})
     opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
     connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
     return _asked(last)
@@ -334,6 +339,9 @@ def _second(connection: Connection, home: Home, one: Given, row: RowMapping, act
     """Keep a second answer beside the first; None where the first no longer stands, so that this one is an answer as any."""
     if row["key"] == one.key:
         return Outcome(one.key, "repeated", None, str(row["action"]), actor)
+    taken = audit.lately(connection, actor, OPENED, one.key)
+    if taken is not None:  # it comes late, or again: what was taken back stays so
+        return Outcome(one.key, "repeated" if taken["offer"] == one.offer_id else "reused", None, taken["action"], actor)
     if row["action"] is not None:
         return None
     if row["purpose"] == GOLD:

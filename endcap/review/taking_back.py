@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from endcap.ops import audit
 from endcap.ops.database import writing
 from endcap.ops.home import Home
-from endcap.ops.tables import AUDIT
 from endcap.problems import BadInput
 from endcap.review import blind
 from endcap.review.override import undo_last
 
-# The audit's word for it. Its rows are where a key is known from: a second answer that is opened again leaves no other.
+# The audit's word for it. Its rows are where a key is known from.
 VERB = "take_back"
-# So many rows of the audit back a key is known: far more than come while a page tries again.
-KNOWN_FOR = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ def take_back(home: Home, actor: str, *, key: str = "", offer_id: str | None = N
     """
     asked = {"offer": offer_id, "about": about}
     with writing(home.engine) as connection:
-        known = _known(connection, actor, key) if key else None
+        known = audit.lately(connection, actor, VERB, key) if key else None
         if known is not None and known["asked"] != asked:
             raise BadInput("this key was used for something else", where="idempotency key", todo="make a new key for every undo")
         if known is not None:
@@ -56,13 +51,6 @@ def take_back(home: Home, actor: str, *, key: str = "", offer_id: str | None = N
         if key:
             audit.record(connection, actor, VERB, key, {"asked": asked, "done": asdict(done)})
         return done
-
-
-def _known(connection: Connection, actor: str, key: str) -> dict[str, Any] | None:
-    last = connection.execute(select(func.max(AUDIT.c.audit_id))).scalar() or 0
-    mine = (AUDIT.c.audit_id > last - KNOWN_FOR, AUDIT.c.actor == actor, AUDIT.c.verb == VERB, AUDIT.c.object == key)
-    found = connection.execute(select(AUDIT.c.details_json).where(*mine)).scalar()
-    return None if found is None else json.loads(found)
 
 
 def _take_back(connection: Connection, home: Home, actor: str, offer_id: str | None, about: str, reach: Reach | None) -> TakenBack:
