@@ -59,6 +59,20 @@ def test_one_in_twenty_is_an_audit_that_looks_like_the_rest_and_counts_as_one(ho
     assert all(one["action"] == "same" for one in asks(home) if one["purpose"] == "audit")
 
 
+def test_an_audit_that_is_taken_back_and_answered_anew_counts_as_it_was_answered_last(home: Home) -> None:
+    kim = client_of(home, "kim", "reviewer")
+    shown = items(kim, 40)
+    drawn = next(one for one in asks(home) if one["purpose"] == "audit")
+    item = next(one for one in shown if one["offer_id"] == drawn["offer_id"])
+    first, then, last = decision(item, "same"), decision(item, "different"), decision(item, "new")
+    for sent in (first, then):
+        assert [one["state"] for one in send(kim, sent)] == ["stored"]
+        assert kim.post(UNDO, json={}).json()["count"] == 1
+    assert [one["state"] for sent in (last, first) for one in send(kim, sent)] == ["stored", "repeated"]
+    found = [(one["action"], one["key"]) for one in asks(home) if one["ask_id"] == drawn["ask_id"]]
+    assert found == [("new", last["key"])], "what is counted is the answer that stands"
+
+
 def test_filters_show_nothing_blind(home: Home) -> None:
     shown = items(client_of(home, "kim", "reviewer"), 40)
     assert shown

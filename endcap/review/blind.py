@@ -159,14 +159,18 @@ def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Giv
 
 
 def note_audits(home: Home, given: Sequence[Given], outcomes: Sequence[Outcome], actor: str) -> None:
-    """Mark the audits whose answers were stored; what met another's answer, or came under a key that was used, leaves its question open."""
+    """Mark the audits whose answers were stored, anew where the answer before was taken back.
+
+    What met another's answer, or came under a key that was used, leaves its question open.
+    """
     kept = {one.key for one in outcomes if one.state in ("stored", "repeated")}
     told = {one.offer_id: one for one in given if one.reason_code == AUDIT and one.key in kept}
     if not told:
         return
-    open_now = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose == AUDIT, OPEN, BLIND_ASKS.c.offer_id.in_(told))
+    again = BLIND_ASKS.c.key.in_(select(OVERRIDES.c.key).where(~not_undone()))
+    waiting = select(BLIND_ASKS).where(BLIND_ASKS.c.asked_of == actor, BLIND_ASKS.c.purpose == AUDIT, or_(OPEN, again), BLIND_ASKS.c.offer_id.in_(told))
     with writing(home.engine) as connection:
-        for row in connection.execute(open_now).mappings().all():
+        for row in connection.execute(waiting).mappings().all():
             _answered(connection, row, told[row["offer_id"]], None)
 
 
