@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,9 +18,12 @@ from typing import Any
 
 import pytest
 from desk import browser, desk, lookout
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import Engine, create_engine, insert, select, text
 
 from endcap import settings
+from endcap.cli import main
+from endcap.infer.known import remembered
+from endcap.ops import database
 from endcap.ops.database import open_database
 from endcap.ops.tables import METADATA
 
@@ -46,11 +51,50 @@ class Ran:
         return json.loads(self.stdout)
 
 
-def endcap(*arguments: str | Path, cwd: Path | None = None, given: str | None = None) -> Ran:
-    """Run the installed `endcap` command."""
+def installed(*arguments: str | Path, cwd: Path | None = None, given: str | None = None) -> Ran:
+    """Run the installed `endcap` command in a process of its own, which takes seconds to start."""
     command = [str(Path(sys.executable).with_name("endcap")), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, input=given, timeout=570, env={**os.environ, "COLUMNS": "120"})
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def endcap(*arguments: str | Path, cwd: Path | None = None, given: str | None = None) -> Ran:
+    """Run the `endcap` command in this process; it finds no database open and nothing remembered of a catalog, as in one of its own."""
+    said, told = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors) for errors in ("strict", "backslashreplace"))
+    opened: dict[str, Engine] = {}
+    remembered.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_opened", lambda url: opened[url] if url in opened else opened.setdefault(url, open_anew(url)))
+        patch.setattr(sys, "argv", ["endcap", *map(str, arguments)])
+        for name, stream in (("stdin", io.StringIO(given or "")), ("stdout", said), ("stderr", told)):
+            patch.setattr(sys, name, stream)
+        patch.setenv("COLUMNS", "120")
+        if cwd is not None:
+            patch.chdir(cwd)
+        code = ended()
+    for engine in opened.values():
+        engine.dispose()
+    return Ran(code, *(text_of(stream) for stream in (said, told)))
+
+
+open_anew: Callable[[str], Engine] = database._opened.__wrapped__
+
+
+def ended() -> int:
+    """The exit code of the command in `sys.argv`; what nobody foresaw is told as Python tells it."""
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def text_of(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 @dataclass(frozen=True)
@@ -65,7 +109,7 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A demo of 1,500 offers; nobody may change it (see `copy_of_demo`)."""
     folder = tmp_path_factory.mktemp("demo") / "world"
-    done = endcap("demo", "--dir", folder, "--offers", "1500", "--json")
+    done = installed("demo", "--dir", folder, "--offers", "1500", "--json")
     assert done.code == 0, done.stderr
     return Demo(folder, done.json)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy import select
 
 from endcap import settings
+from endcap.cli import main
 from endcap.ops import access
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
+
+# The servers of desks are forked from a process that has read what takes a server seconds to read; where it is not found they read it themselves.
+NURSERY = get_context("forkserver")
+NURSERY.set_forkserver_preload(["tests.nursery"])
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +52,8 @@ class Desk:
     folder: Path
     browser: Browser
     port: int
-    server: subprocess.Popen[str] | None = None
+    server: ForkServerProcess | None = None
+    said: Connection | None = None
     contexts: list[BrowserContext] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -59,23 +66,26 @@ class Desk:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [str(Path(sys.executable).with_name("endcap")), "serve", "--development", "--dir", str(self.folder), "--port", str(self.port)]
-        self.server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert self.server.stdout is not None
-        line = self.server.stdout.readline()
+        said, says = Pipe(duplex=False)
+        self.server = NURSERY.Process(target=serve, args=(says, self.folder, self.port), daemon=True)
+        self.server.start()
+        says.close()
+        with os.fdopen(os.dup(said.fileno()), encoding="utf-8") as lines:
+            line = lines.readline()
+        self.said = said
         assert line.startswith("open http://127.0.0.1:"), line
-        for _attempt in range(100):
+        for _attempt in range(500):
             with socket.socket() as asked:
                 if asked.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def kill(self) -> None:
         assert self.server is not None
-        self.server.send_signal(signal.SIGKILL)
-        self.server.wait()
-        if self.server.stdout:
-            self.server.stdout.close()
+        self.server.kill()
+        self.server.join()
+        if self.said:
+            self.said.close()
 
     def person(self, name: str = "rita", role: str = "reviewer", **given: Any) -> Page:
         """A browser of its own, come in by a link."""
@@ -100,6 +110,14 @@ class Desk:
     def stored(self) -> list[dict[str, Any]]:
         with self.home.engine.connect() as connection:
             return [dict(row) for row in connection.execute(select(OVERRIDES).order_by(OVERRIDES.c.override_id)).mappings()]
+
+
+def serve(says: Connection, folder: Path, port: int) -> None:
+    """`endcap serve`, to which this process is given over."""
+    for stream in (1, 2):
+        os.dup2(says.fileno(), stream)
+    sys.argv = ["endcap", "serve", "--development", "--dir", str(folder), "--port", str(port)]
+    main()
 
 
 def free_port() -> int:
