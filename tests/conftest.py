@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -107,11 +108,23 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """A demo of 1,500 offers; nobody may change it (see `copy_of_demo`)."""
-    folder = tmp_path_factory.mktemp("demo") / "world"
-    done = installed("demo", "--dir", folder, "--offers", "1500", "--json")
-    assert done.code == 0, done.stderr
-    return Demo(folder, done.json)
+    """A demo of 1,500 offers; nobody may change it (see `copy_of_demo`). The first worker that needs it makes it, and each has a copy."""
+    made = common_folder(tmp_path_factory) / "demo"
+    printed = made / "printed.json"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            done = installed("demo", "--dir", made / "world", "--offers", "1500", "--json")
+            assert done.code == 0, done.stderr
+            printed.write_text(done.stdout, encoding="utf-8")
+    folder = Path(shutil.copytree(made / "world", tmp_path_factory.mktemp("demo") / "world"))
+    return Demo(folder, json.loads(printed.read_text(encoding="utf-8")))
+
+
+def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the workers of this run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
 
 
 @pytest.fixture
