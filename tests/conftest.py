@@ -32,8 +32,16 @@ __all__ = ["browser", "desk", "lookout"]
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what a module makes once go to one worker; all others go to whichever is free."""
+    for item in items:
+        if isinstance(item, pytest.Function) and any(made[-1].scope == "module" for made in item._fixtureinfo.name2fixturedefs.values()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tests of one group share what is dear to make; where the workers' plugin groups nothing it is made twice, unseen but for the time."""
+    """Where the workers' plugin groups nothing, what is shared is made twice, unseen but for the time."""
     grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
     if getattr(session.config.option, "loadgroup", False) and grouped and not any("@" in item.nodeid for item in grouped):
         pytest.exit("--dist loadgroup groups no tests: this pytest-xdist does not fit this pytest", returncode=4)

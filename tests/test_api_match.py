@@ -20,7 +20,6 @@ from endcap.ops.home import Home
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 
-pytestmark = pytest.mark.xdist_group("demo")
 MATCH, SEARCH, RECONCILE = "/api/v1/match", "/api/v1/search", "/api/v1/reconcile"
 
 

@@ -91,7 +91,6 @@ def test_of_products_founded_twice_nearly_all_are_shown_beside_each_other(demo: 
 
 
 @pytest.mark.nightly
-@pytest.mark.xdist_group("demo")
 def test_truthful_audits_tell_how_often_the_machine_is_right(copy_of_demo: Path) -> None:
     """Of links and founded products alike; of two products that are one, one was founded wrongly."""
     home = Home(settings.read(copy_of_demo))

@@ -18,7 +18,6 @@ from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, BLIND_ASKS
 from endcap.review import blind
 
-pytestmark = pytest.mark.xdist_group("browser")
 UNDO = "/api/v1/review/undo"
 
 

@@ -19,8 +19,6 @@ from endcap.match import Model
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 
-pytestmark = pytest.mark.xdist_group("gate")
-
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:

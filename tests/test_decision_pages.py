@@ -18,7 +18,6 @@ from endcap.review.override import store
 from endcap.serve.app import make_app
 from endcap.serve.sample_catalog import SampleGate
 
-pytestmark = pytest.mark.xdist_group("browser")
 PAGES = ("/decisions", "/thresholds", "/models", "/loops")
 DECIDED = """
     SELECT offer_id, counterpart_offer_id, product_id, proposed_product_id, action, confidence FROM decisions WHERE kind = 'product' AND decided_by = 'machine'

@@ -33,8 +33,6 @@ from endcap.review.queue import waiting
 from endcap.serve.app import make_app
 from endcap.serve.sample_catalog import SampleGate, SampleHome
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # Commands that these tests parse but do not run, with the reason.

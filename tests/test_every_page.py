@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from endcap.ops import access
 
-pytestmark = pytest.mark.xdist_group("browser")
 PAGES = (
     "/", "/products", "/review", "/review?kind=category", "/review?kind=value", "/feeds", "/runs", "/deliveries", "/metrics", "/products?q=zzzzzz", "/p/none",
     "/style", "/nosuch",

@@ -34,7 +34,6 @@ from endcap.serve.app import make_app
 from endcap.serve.sample_catalog import SETTINGS, SampleGate, SampleHome
 from endcap.settings import Matching
 
-pytestmark = pytest.mark.xdist_group("demo")
 MATCHING = Matching(candidates=5, kept=3)
 
 

@@ -30,8 +30,6 @@ from endcap.schema import Offer
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def home_of(folder: Path) -> Home:
     return Home(settings.read(folder))

@@ -17,8 +17,6 @@ from playwright.sync_api import Browser, Page, expect
 from endcap import settings
 from endcap.ops.home import Home
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 @pytest.fixture
 def printed(copy_of_demo: Path) -> Iterator[str]:

@@ -18,8 +18,6 @@ from endcap.ops.home import Home
 from endcap.review.override import answer, undo
 from endcap.review.queue import waiting
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def test_the_demo_reports_what_happened(demo: Demo) -> None:
     report = demo.report

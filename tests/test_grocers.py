@@ -14,8 +14,6 @@ from conftest import Ran, endcap
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "grocers"
 DATES = ("2023-06-05", "2023-07-12", "2023-08-01")
 
-pytestmark = pytest.mark.xdist_group("grocers")
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:

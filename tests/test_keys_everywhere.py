@@ -6,7 +6,6 @@ import pytest
 from desk import Desk, violations
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.xdist_group("browser")
 GOES = {
     "c": "/review?kind=category", "v": "/review?kind=value", "p": "/products", "f": "/feeds", "d": "/deliveries", "r": "/runs", "s": "/metrics", "o": "/",
     "q": "/review",

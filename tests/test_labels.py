@@ -210,7 +210,6 @@ def audit_these(home: Home, items: list[audits.AuditItem], *people: str) -> None
             audits.answer_audit(home, item, same=same != (number % 4 == 3), actor=("ann", "ben")[number % 4 == 3])
 
 
-@pytest.mark.xdist_group("demo")
 def test_after_taking_back_one_persons_labels_all_is_as_if_they_had_never_answered(demo: Any, home: Home, tmp_path: Path) -> None:
     import shutil
 
@@ -249,7 +248,6 @@ def test_after_taking_back_one_persons_labels_all_is_as_if_they_had_never_answer
     assert len({learned(home)[0] for _time in range(2)}) == 1
 
 
-@pytest.mark.xdist_group("demo")
 def test_where_somebody_held_back_put_an_offer_ties_it_to_nothing(home: Home) -> None:
     items = asked(home)[:12]
     answer_these(home, items[:6], "ann")
@@ -267,7 +265,6 @@ def test_where_somebody_held_back_put_an_offer_ties_it_to_nothing(home: Home) ->
     assert after.text_of.keys() == set(offers)
 
 
-@pytest.mark.xdist_group("demo")
 def test_labels_know_who_said_them_and_contradict_each_other_openly(home: Home) -> None:
     answered(home, 30, "ann")
     with home.connect() as con:
@@ -304,7 +301,6 @@ def test_of_audits_alone_no_chance_is_made() -> None:
     assert (first.left_id, first.chance_same, second.left_id) == ("a:2", 0.95, "a:1"), "what nothing is made of comes last"
 
 
-@pytest.mark.xdist_group("demo")
 def test_a_gold_set_teaches_and_tells_who_errs(home: Home, tmp_path: Path) -> None:
     truth = truth_of(home)
     with home.connect() as con:
@@ -346,7 +342,6 @@ def test_a_gold_set_teaches_and_tells_who_errs(home: Home, tmp_path: Path) -> No
         assert next(one for one in reviewers(con) if one.person == "rex").held
 
 
-@pytest.mark.xdist_group("demo")
 def test_gold_items_look_like_the_rest_and_change_nothing(home: Home, tmp_path: Path) -> None:
     from test_review_api import client_of, decision, items, send, stored
 
@@ -373,7 +368,6 @@ def test_gold_items_look_like_the_rest_and_change_nothing(home: Home, tmp_path: 
 
 
 @pytest.mark.nightly
-@pytest.mark.xdist_group("demo")
 def test_audits_are_drawn_with_a_known_chance_and_say_how_often_the_machine_is_right(home: Home) -> None:
     with home.connect() as con:
         drawn = audits.draw_decisions(con, 10_000, seed=7)
@@ -394,7 +388,6 @@ def test_audits_are_drawn_with_a_known_chance_and_say_how_often_the_machine_is_r
     assert figures["automated_success.yield"]["value"] == pytest.approx(success["value"] * figures["automated_success.automation"]["value"])
 
 
-@pytest.mark.xdist_group("demo")
 def test_categories_and_dictionaries_learn_from_what_people_set(home: Home) -> None:
     with home.connect() as con:
         rows = con.execute("""

@@ -15,8 +15,6 @@ from endcap.ops.home import Home
 from endcap.review.override import answer
 from endcap.review.queue import waiting
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def answered(folder: Path, count: int) -> Home:
     """The catalog's home with `count` questions answered by the truth."""

@@ -30,7 +30,6 @@ from endcap.serve.gate import HomeGate
 from endcap.serve.limits import Limits
 from endcap.serve.sample_catalog import SampleGate, SampleHome
 
-pytestmark = pytest.mark.xdist_group("demo")
 OPERATIONS = {
     f"{method.upper()} {path}": told
     for path, methods in make_app(SampleHome(), SampleGate()).openapi()["paths"].items() for method, told in methods.items()

@@ -151,7 +151,6 @@ def test_who_is_locked_out_is_out_at_once_and_may_come_back(engine: Engine) -> N
     assert audit.verify(engine).broken is None
 
 
-@pytest.mark.xdist_group("demo")
 @pytest.mark.parametrize(("statement", "words"), [
     ("INSERT INTO releases VALUES ('markthalle', '2026-03-04', 'lea', 'x', '2026')", "releases markthalle 2026-03-04 was made"),
     ("INSERT INTO switches (scope, automation, actor, reason, at) VALUES ('*', true, 'lea', 'x', '2026')", "switches 2 was made"),

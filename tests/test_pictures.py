@@ -13,8 +13,6 @@ from playwright.sync_api import Browser
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
 import pictures
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 @pytest.mark.parametrize("width", [1280, pytest.param(320, marks=pytest.mark.nightly), pytest.param(768, marks=pytest.mark.nightly)])
 def test_every_page_is_taken_light_and_dark_and_none_is_blank(demo: Demo, browser: Browser, tmp_path: Path, width: int) -> None:

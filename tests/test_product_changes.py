@@ -27,7 +27,6 @@ from endcap.review.product import (
 from endcap.review.values import GivenValue, give_values
 from endcap.serve.reading import Reading
 
-pytestmark = pytest.mark.xdist_group("demo")
 KIM, LEE, LEA = Actor("kim", "reviewer"), Actor("lee", "reviewer"), Actor("lea", "lead")
 MANY = 25
 

@@ -19,7 +19,6 @@ from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 from endcap.serve.sample_catalog import SNAPSHOT, SampleGate, SampleHome
 
-pytestmark = pytest.mark.xdist_group("browser")
 SAMPLES = [20, pytest.param(200, marks=pytest.mark.nightly)]
 
 

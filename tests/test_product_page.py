@@ -12,8 +12,6 @@ from endcap import flow, settings
 from endcap.review.product import Actor, set_field, split
 from endcap.serve.reading import Reading
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def products_of(desk: Desk, least: int = 3) -> list[str]:
     with desk.home.connect() as con:

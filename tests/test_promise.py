@@ -124,7 +124,6 @@ def test_what_was_audited_before_a_feed_came_promises_nothing_for_it() -> None:
     assert set(thresholds(catalog_with([(4, True)] * 40, feeds), policy).promises) == {"everything"}, "nothing was audited before they came"
 
 
-@pytest.mark.xdist_group("demo")
 def test_audits_lead_from_no_promise_to_one(copy_of_demo: Path) -> None:
     """With a promise asked for, nothing is linked by machine until audits prove it; audits bind, and teach no model."""
     file = copy_of_demo / "endcap.yaml"

@@ -6,15 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tried import content, home_of
 from typer.testing import CliRunner
 
 from endcap.cli import app
 from endcap.infer.known import Known
 from endcap.ops.home import Home
-
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 def one(home: Home, query: str, *given: Any) -> Any:

@@ -20,7 +20,7 @@ from test_review_page import NEXT, item_of, ready, sent, served, title
 from endcap.ops import audit
 from endcap.ops.tables import BLIND_ASKS
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.nightly]
+pytestmark = pytest.mark.nightly
 WAITING, DECIDED, REPEATS, UNSENT, UNDONE, BATCH, HOSTILE_TITLES, NOTES = 1_150, 600, 20, 50, 100, 500, 600, 20
 PAYLOADS = (
     "<script>alert({n})</script>", "<img src=x onerror=alert({n})>", "'\"><svg/onload=alert({n})>", "<iframe srcdoc='<script>alert({n})</script>'></iframe>",

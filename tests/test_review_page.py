@@ -21,7 +21,6 @@ from endcap.ops.tables import BLIND_ASKS
 from endcap.review import lease
 from endcap.review.override import Given, give
 
-pytestmark = pytest.mark.xdist_group("browser")
 NEXT = "**/api/v1/review/next*"
 
 

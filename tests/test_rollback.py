@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from tried import challenger, content, home_of, places, products
 
 from endcap import flow
 from endcap.govern.promotion import break_glass as promote
 from endcap.govern.promotion import rollback
-
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 def test_after_there_and_back_decisions_pairs_and_products_are_what_they_were(copy_of_demo: Path) -> None:

@@ -24,7 +24,6 @@ from endcap.problems import BadInput, Held, in_words
 from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 
-pytestmark = pytest.mark.xdist_group("browser")
 FEED = {"file": "{date}/shop.csv", "format": "csv", "fields": {"id": "id", "title": "title"}}
 A_DAY = "2026-01-01"
 # (what happens, what the page says caused it, what it says to do)

@@ -29,7 +29,6 @@ from endcap.serve.app import make_app
 from endcap.serve.gate import HomeGate
 from endcap.serve.reading import Reading
 
-pytestmark = pytest.mark.xdist_group("demo")
 AT_ONCE, ROUNDS = 8, 12
 
 

@@ -29,7 +29,6 @@ from endcap.serve.app import make_app
 from endcap.serve.gate import LEAST_ROLE, SCOPED, HomeGate
 from endcap.serve.limits import Limits
 
-pytestmark = pytest.mark.xdist_group("demo")
 API, PASSWORD = "/api/v1", "a long enough password"
 
 

@@ -25,7 +25,6 @@ def stories() -> ModuleType:
 
 
 @pytest.mark.nightly
-@pytest.mark.xdist_group("stories")
 def test_a_supplier_moves_its_part_numbers_and_the_catalog_mends(stories: ModuleType, tmp_path: Path) -> None:
     played = list(stories.play(stories.story(1), tmp_path))
     assert [(one.command, one.printed) for one in played if not one.agrees] == []
@@ -40,7 +39,6 @@ def test_a_supplier_moves_its_part_numbers_and_the_catalog_mends(stories: Module
     assert (proposal["state"], proposal["verdict"], home.champion("mapping")) == ("promoted", "SHIP", proposal["artefact"])
 
 
-@pytest.mark.xdist_group("demo")
 def test_a_bad_promotion_goes_back_by_itself_and_its_postmortem_is_opened(stories: ModuleType, copy_of_demo: Path) -> None:
     home = home_of(copy_of_demo)
     before, changed = decisions_of(home, set()), False

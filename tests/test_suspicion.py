@@ -150,7 +150,6 @@ def test_many_variants_linked_to_few_offers_are_not_nearly_all() -> None:
     assert find_suspicions(con, settings.Policy()) == [], "300 links reach 30 of the 200 offers"
 
 
-@pytest.mark.xdist_group("demo")
 def test_the_demo_raises_no_suspicion(demo: Demo) -> None:
     given = settings.read(demo.folder)
     with Home(given).connect() as con:

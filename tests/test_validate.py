@@ -23,8 +23,6 @@ from endcap.ops.home import Home
 from endcap.ops.tables import LOOPS
 from endcap.problems import BadInput
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo: Path) -> None:
     home = home_of(copy_of_demo)

@@ -23,7 +23,6 @@ from endcap.review.values import GivenValue, Question, give_values, questions, s
 from endcap.serve.asking_changes import said_of, suggestions
 from endcap.serve.reading import Reading
 
-pytestmark = pytest.mark.xdist_group("browser")
 KIM, LEE, LEA = Actor("kim", "reviewer"), Actor("lee", "reviewer"), Actor("lea", "lead")
 STRICT = "policy:\n  accept_category: 1.0\n"
 

@@ -22,8 +22,6 @@ from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES, PROMOTIONS
 from endcap.settings import Policy
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def promoted(home: Home, kind: str, artefact: str) -> None:
     """A row of the record of promotions, as the gate writes it."""
