@@ -43,6 +43,8 @@ NIGHTLY = {
     r"endcap sandbox\b": "a whole world",
     r"endcap .*examples/grocers\b": "half a minute for each date of real deliveries",
     r"endcap evaluate cluster .*pricerunner": "306 shops: half a minute and more",
+    r"endcap evaluate promise\b": "two whole fits on real data; tests/test_promise.py asks the same of a small world",
+    r"endcap evaluate loop\b": "two rounds on real data; tests/test_evaluate_loop.py plays them on a small file",
 }
 # Pages that another test plays whole.
 PLAYED = {"stories.md": "tests/test_stories.py"}

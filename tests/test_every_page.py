@@ -32,7 +32,7 @@ def settled(page: Page, address: str) -> Page:
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_finds_nothing_before_the_first_run(unfilled: Desk, scheme: str) -> None:
     page = unfilled.person(role="lead", color_scheme=scheme)
     found = {path: violations(settled(page, unfilled.address + path)) for path in PAGES}
