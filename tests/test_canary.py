@@ -105,6 +105,7 @@ def test_what_breaks_its_promise_is_taken_out_of_force_and_everything_is_as_befo
     assert flow.run(bad.home.catalog)[0].changed is False
 
 
+@pytest.mark.nightly
 def test_a_canary_with_learned_columns_decides(start: Path, tmp_path: Path) -> None:
     from endcap.match import fit_stacked
     from endcap.match.block import find_candidates

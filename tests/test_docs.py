@@ -349,12 +349,7 @@ def proposed(home: Home, model_id: str) -> None:
 
 @pytest.fixture(scope="module")
 def prepared(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepare(Path(shutil.copytree(demo.folder, tmp_path_factory.mktemp("prepared") / "demo")))
-
-
-@pytest.fixture(scope="module")
-def prepared_with_a_held_delivery(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """The same up to the day of the last held delivery, while it can still be released."""
+    """The demo up to the day of the last held delivery, while it can still be released."""
     folder = Path(shutil.copytree(demo.folder, tmp_path_factory.mktemp("held") / "demo"))
     shutil.rmtree(folder / "catalog")
     assert endcap("run", "--until", demo.report["held"][-1]["date"], "--dir", folder).code == HELD
@@ -362,19 +357,17 @@ def prepared_with_a_held_delivery(demo: Demo, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def workplaces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Prepared]]:
+def workplaces(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Prepared]]:
     """For each page a folder that looks like the repository's root after `make demo`, made when it is first needed."""
 
     class Made(dict[str, tuple[Path, Prepared]]):
         def __missing__(self, key: str) -> tuple[Path, Prepared]:
-            releases = any(command.place == key and re.match(r"endcap release .*--dir demo\b", command.line) for command in COMMANDS)
-            world: Prepared = request.getfixturevalue("prepared_with_a_held_delivery" if releases else "prepared")
             place = tmp_path_factory.mktemp("page") / "repository"
-            shutil.copytree(world.folder, place / "demo")
+            shutil.copytree(prepared.folder, place / "demo")
             shutil.copytree(ROOT / "examples", place / "examples")
             if SHARED.exists():
                 (place.parent / "shared").symlink_to(SHARED)
-            self[key] = (place, world)
+            self[key] = (place, prepared)
             return self[key]
 
     return Made()

@@ -265,7 +265,7 @@ def test_by_keys_one_comes_to_a_runs_stages_and_to_how_its_work_is_taken_up(held
     expect(page.locator("section:has(#resume) a")).to_have_text("a later run")
 
 
-@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("width", [320, pytest.param(360, marks=pytest.mark.nightly)])
 def test_why_a_delivery_is_held_is_read_whole_on_a_narrow_screen(held: Path, desk: Desk, width: int) -> None:
     page = desk.person(role="viewer", viewport={"width": width, "height": 800})
     newest = client_of(desk.home, "viewer").get("/api/v1/runs").json()["runs"][0]["attempt_id"]
@@ -310,7 +310,7 @@ def test_numbers_of_runs_and_of_the_overview_lead_to_what_they_count(held: Path,
     expect(page.locator("h1")).to_contain_text("1 delivery held")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_finds_nothing_and_360_pixels_suffice(held: Path, desk: Desk, scheme: str) -> None:
     page = desk.person(role="lead", color_scheme=scheme)
     found: dict[str, Any] = {}

@@ -174,7 +174,7 @@ def test_light_and_dark_follow_the_system_until_one_is_chosen_and_are_there_befo
     assert page.evaluate(ground) == light
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_finds_nothing_in_the_dialogs_of_every_page(lookout: Desk, page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     found = {}

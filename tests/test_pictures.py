@@ -13,7 +13,6 @@ from playwright.sync_api import Browser
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
 import pictures
 
-
 BOTH = ("light", "dark")
 NIGHTLY = [pytest.param(width, BOTH, marks=pytest.mark.nightly) for width in (320, 768, 1280)]
 

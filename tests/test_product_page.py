@@ -220,7 +220,7 @@ def test_versions_lead_back_and_forth_and_are_read_only(desk: Desk, copy_of_demo
     assert "There is no version 'nonsense'".lower() in page.locator("main").inner_text().lower()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_finds_nothing_on_the_page_and_its_dialogs(desk: Desk, scheme: str) -> None:
     page = opened(desk, products_of(desk)[0], role="lead", color_scheme=scheme)
     found = {"page": violations(page)}

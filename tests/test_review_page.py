@@ -600,7 +600,7 @@ LONG = "Ultrakompressionsgarantieverlängerungsversicherung" * 4
 SCRIPTS = [LONG, "قهوة عربية محمصة 500 غرام " * 8, "日本製ステンレス電気ケトル一・五リットル" * 8, "word " * 44]
 
 
-@pytest.mark.parametrize("width", [320, 768, 1280])
+@pytest.mark.parametrize("width", [320, pytest.param(768, marks=pytest.mark.nightly), 1280])
 def test_long_titles_in_any_script_overflow_nothing(desk: Desk, width: int) -> None:
     page = desk.person(viewport={"width": width, "height": 800})
     served(page, [item_of(text, number) for number, text in enumerate(SCRIPTS)])

@@ -47,7 +47,8 @@ SCOPES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scope", SCOPES)
+# By day one scope that is known before a run, all, and one that is known only in it.
+@pytest.mark.parametrize("scope", [one if one[0] in "*c" else pytest.param(one, marks=pytest.mark.nightly) for one in SCOPES])
 def test_off_from_the_next_decision_on_and_on_again(home: Home, scope: str) -> None:
     before = {(row["offer_id"], row["kind"]): row for row in decided(home)}
     switch(home, scope, automation=False, actor="ann", reason="prices of another shop")

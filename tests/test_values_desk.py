@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import endcap
 from desk import Desk, at_desk, violations
 from playwright.sync_api import Browser, Page, expect
 
-from endcap import flow, settings
+from endcap import flow, sandbox, settings
 from endcap.ops import audit
 from endcap.ops.home import Home
 from endcap.problems import BadInput
@@ -31,8 +30,7 @@ STRICT = "policy:\n  accept_category: 1.0\n"
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small catalog that accepts a category only where it is quite certain, so that all wait."""
     folder = tmp_path_factory.mktemp("strict") / "demo"
-    assert endcap("demo", "--dir", folder, "--offers", "600", "--days", "1", "--json").code == 0
-    shutil.rmtree(folder / "catalog")
+    sandbox.make(folder, offers=600, days=1, seed=7)
     file = folder / "endcap.yaml"
     file.write_text(file.read_text(encoding="utf-8") + STRICT, encoding="utf-8")
     flow.run(settings.read(folder))
@@ -193,7 +191,7 @@ def test_the_same_question_of_many_products_is_answered_and_undone_at_once(desk:
     assert {one["value"] for one in posted[0]["decisions"]} == {"Mugs"}
 
 
-@pytest.mark.parametrize("width", [320, 360])
+@pytest.mark.parametrize("width", [320, pytest.param(360, marks=pytest.mark.nightly)])
 def test_long_options_paths_and_titles_make_no_page_wider_than_its_screen(desk: Desk, width: int) -> None:
     page, long = desk.person(viewport={"width": width, "height": 800}), "Kitchen-and-dining-room-appliance-spare-part > " + "x" * 90
     option = {"value": long, "words": long}
@@ -305,7 +303,7 @@ def test_a_value_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_first
     assert [(row["actor"], row["value"]) for row in desk.stored()] == [("karl", other), ("rita", asked["options"][0]["value"])]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_finds_nothing_on_the_page_and_its_dialogs(desk: Desk, scheme: str) -> None:
     page = desk.person(color_scheme=scheme)
     page.goto(f"{desk.address}/review?kind=category")
