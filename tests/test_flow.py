@@ -53,24 +53,30 @@ def test_a_second_run_changes_nothing(demo: Demo) -> None:
     assert "nothing new" in endcap("run", "--dir", demo.folder).stdout
 
 
-def test_the_same_seed_gives_the_same_hash_and_another_seed_does_not(demo: Demo, tmp_path: Path) -> None:
-    same = endcap("demo", "--dir", tmp_path / "same", "--offers", "1500", "--json")
-    assert same.json["content_hash"] == demo.report["content_hash"]
-    other = endcap("demo", "--dir", tmp_path / "other", "--offers", "1500", "--days", "1", "--seed", "8", "--json")
-    first_day = endcap("snapshot", "list", "--dir", demo.folder, "--json").json["snapshots"][-1]
-    assert first_day["run"] == 1 and other.json["content_hash"] != first_day["content_hash"]
+def hashes(folder: Path) -> dict[int, str]:
+    """The content hash after each run, whose numbers are those of the days."""
+    return {row["run"]: row["content_hash"] for row in endcap("snapshot", "list", "--dir", folder, "--json").json["snapshots"]}
 
 
-@pytest.mark.parametrize("moments", [1, pytest.param(8, marks=pytest.mark.nightly)])
-def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, moments: int) -> None:
-    """kill -9 at random moments over all four days, each followed by a run to the end."""
+@pytest.mark.parametrize("days", [1, pytest.param(4, marks=pytest.mark.nightly)])
+def test_the_same_seed_gives_the_same_hash_and_another_seed_does_not(demo: Demo, tmp_path: Path, days: int) -> None:
+    same, other = (endcap("demo", "--dir", tmp_path / seed, "--offers", "1500", "--days", str(days), "--seed", seed, "--json").json for seed in "78")
+    assert hashes(demo.folder)[4] == demo.report["content_hash"]
+    assert same["content_hash"] == hashes(demo.folder)[days] != other["content_hash"]
+
+
+@pytest.mark.parametrize(("moments", "days"), [(1, 2), pytest.param(8, 4, marks=pytest.mark.nightly)])
+def test_killed_anywhere_the_next_run_ends_the_same(demo: Demo, copy_of_demo: Path, moments: int, days: int) -> None:
+    """kill -9 at random moments over all four days, or by day at one over two, each followed by a run to the end."""
     chance = random.Random(5)
-    lines = sorted(chance.sample(range(1, 50), moments))
+    lines = sorted(chance.sample(range(1, 12 * days + 2), moments))
+    for later in sorted((copy_of_demo / "inbox").iterdir())[days:]:
+        shutil.rmtree(later)
     for line in lines:
         shutil.rmtree(copy_of_demo / "catalog")
         _kill_after_lines(copy_of_demo, line, delay_s=chance.uniform(0, 0.2))
         done = endcap("run", "--dir", copy_of_demo, "--json")
-        assert done.json["content_hash"] == demo.report["content_hash"], f"killed after line {line}"
+        assert done.json["content_hash"] == hashes(demo.folder)[days], f"killed after line {line}"
         states = [row["state"] for row in _runs(copy_of_demo)]
         assert "running" not in states
         assert "died" in states, "the run was not killed while it worked"

@@ -39,6 +39,7 @@ def test_a_supplier_moves_its_part_numbers_and_the_catalog_mends(stories: Module
     assert (proposal["state"], proposal["verdict"], home.champion("mapping")) == ("promoted", "SHIP", proposal["artefact"])
 
 
+@pytest.mark.nightly
 def test_a_bad_promotion_goes_back_by_itself_and_its_postmortem_is_opened(stories: ModuleType, copy_of_demo: Path) -> None:
     home = home_of(copy_of_demo)
     before, changed = decisions_of(home, set()), False
