@@ -14,17 +14,19 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from desk import browser, desk, lookout
 from sqlalchemy import Engine, create_engine, insert, select, text
 
 from endcap import settings
 from endcap.cli import main
 from endcap.infer.known import remembered
-from endcap.ops import database
+from endcap.ops import access, database
 from endcap.ops.database import open_database
 from endcap.ops.tables import METADATA
 
@@ -112,6 +114,16 @@ class Demo:
 
     folder: Path
     report: dict[str, Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_cost_little() -> Iterator[None]:
+    """A password's hash is slow on purpose, and tests make hundreds; servers in processes of their own keep to the real one."""
+    quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "PasswordHasher", quick)
+        patch.setattr(access, "_NOBODY", quick().hash("nobody"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap import shelf
@@ -64,6 +64,7 @@ def test_target_bytes_do_not_depend_on_chunks(target: ModuleType, tmp_path: Path
     assert written[0] == written[1]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), max_size=5))
 def test_jsonl_keeps_any_title(tmp_path_factory: pytest.TempPathFactory, titles: list[str]) -> None:
     target, folder = shelf.component("targets", "jsonl"), tmp_path_factory.mktemp("titles")
@@ -102,6 +103,7 @@ def test_redirects_follow_merges_to_the_end_and_end_in_a_ring() -> None:
 ids = st.dictionaries(st.integers(0, 30), st.sampled_from(["a", "b", None]), max_size=20)
 
 
+@settings(max_examples=40, deadline=None)
 @given(ids, ids)
 def test_diff_is_the_set_difference(old: dict[int, str | None], new: dict[int, str | None]) -> None:
     def table(rows: dict[int, str | None]) -> pa.Table:
