@@ -306,7 +306,7 @@ def test_another_policy_in_the_settings_decides_everything_anew_and_the_former_o
     assert endcap("plan", "--dir", copy_of_demo, "--json").json["words"] == "a run would change nothing"
 
 
-@pytest.mark.parametrize("file", ["brands.csv", "known.json"])
+@pytest.mark.parametrize("file", ["brands.csv", pytest.param("known.json", marks=pytest.mark.nightly)])
 def test_damaged_knowledge_of_brands_and_categories_is_learnt_again_and_said(copy_of_demo: Path, file: str) -> None:
     folder = Home(settings.read(copy_of_demo)).model_folder(Home(settings.read(copy_of_demo)).manifest().models["infer"])
     with (folder / file).open("a", encoding="utf-8") as lines:

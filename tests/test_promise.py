@@ -156,6 +156,7 @@ def test_the_small_folder_keeps_its_promise(folder: Path) -> None:  # noqa: F811
         evaluate_promise(folder, precision=1.5)
 
 
+@pytest.mark.nightly
 def test_the_promise_is_kept_on_real_pairs() -> None:
     found = evaluate_promise(data("abt-buy"), splits=5)
     assert found["broken"] <= 1 and found["coverage"] >= 0.85

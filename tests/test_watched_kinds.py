@@ -48,7 +48,9 @@ def test_a_policy_under_which_the_match_rate_collapses_goes_back_and_the_model_s
     assert [row["cause"] for row in all_postmortems(home)] == ["guard_rail"] and check(home) is None and taken_in(home) == []
 
 
+@pytest.mark.nightly
 def test_knowledge_that_people_correct_goes_back(copy_of_demo: Path) -> None:
+    """Through whole runs; by day a policy goes back so, and knowledge by the tables below."""
     home = home_of(copy_of_demo)
     known = Known.load(home.model_folder(home.manifest().models["infer"]))
     paths, meanings = [category.path for category in known.categories.house], dict(known.categories.meanings or {})
