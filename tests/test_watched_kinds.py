@@ -50,7 +50,7 @@ def test_a_policy_under_which_the_match_rate_collapses_goes_back_and_the_model_s
 
 @pytest.mark.nightly
 def test_knowledge_that_people_correct_goes_back(copy_of_demo: Path) -> None:
-    """Through whole runs; by day a policy goes back so, and knowledge by the tables below."""
+    """Through whole runs; by day a policy goes back so, and tests/test_held_back.py finds the same sign in tables."""
     home = home_of(copy_of_demo)
     known = Known.load(home.model_folder(home.manifest().models["infer"]))
     paths, meanings = [category.path for category in known.categories.house], dict(known.categories.meanings or {})
