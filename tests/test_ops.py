@@ -265,6 +265,7 @@ write_many(sys.argv[1], sys.argv[3], 100_000)
 """
 
 
+@pytest.mark.parametrize("address", ["sqlite", pytest.param("postgres", marks=pytest.mark.nightly)], indirect=True)
 def test_a_writer_killed_at_any_moment_leaves_a_whole_chain(address: str) -> None:
     engine = open_database(address)
     for moment_s in (0.05, 0.2, 0.35):
