@@ -199,10 +199,10 @@ def test_copies_in_one_feed_do_not_hide_what_other_feeds_have() -> None:
     """A feed that lists a product a dozen times fills no list: the nearest of each feed stand before more of the same."""
     copies = [listing("market", number, f"KX-1200 steel kettle {number}") for number in range(12)]
     others = [
-        listing("a", 20, "kettle KX-1200 steel"),
-        listing("b", 21, "KX-1200 kettle"),
+        listing("a", 20, "KX-1200 steel kettle"),
+        listing("b", 21, "KX-1200 pro"),
         listing("b", 22, "red toaster mini"),
-        listing("c", 23, "steel KX 1200"),
+        listing("c", 23, "kettle KX 1200"),
     ]
     offers = pa.Table.from_pylist(copies + others, schema=arrow_schema(Offer))
     store = build_store(live_offers(offers))
