@@ -158,7 +158,16 @@ class Scope(Settings):
 
 
 Suspicious = Literal[
-    "source_key", "unlike_titles", "nearly_all_linked", "few_linked", "none_linked", "equal_scores", "large_cluster", "equal_titles", "placeholder_gtin"
+    "source_key",
+    "unlike_titles",
+    "nearly_all_linked",
+    "few_linked",
+    "none_linked",
+    "equal_scores",
+    "large_cluster",
+    "equal_titles",
+    "placeholder_gtin",
+    "repeated_gtin",
 ]
 
 

@@ -99,6 +99,17 @@ def test_one_title_for_all_is_noticed(tmp_path: Path) -> None:
     assert "equal_titles" in notices(done) and "150 of 150 offers of right" in notices(done)
 
 
+def test_a_feed_that_lists_products_again_is_noticed(tmp_path: Path) -> None:
+    """Two sellers of one feed have the same GTIN; the other feed lists each once."""
+    stated = [f"400638133{n:03d}" for n in range(150)]
+    checked = [code + str(-sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(code)) % 10) for code in stated]
+    names = titles(150)
+    again = [*rows(names, gtin=lambda n: checked[n]), *({**row, "id": f"y{row['id']}", "gtin": checked[n]} for n, row in enumerate(rows(names[:20])))]
+    said = notices(flow.run(catalog(tmp_path, {"market": again, "shop": rows(names, gtin=lambda n: checked[n])})))
+    assert "suspicious (repeated_gtin): 40 of 170 offers of market share their GTIN with another of market" in said
+    assert "offers of shop share" not in said
+
+
 def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:
     feeds = {name: rows(titles(150, shift=shift), gtin=lambda n: "4006381333931" if n < 30 else "") for name, shift in (("left", 0), ("right", 500))}
     assert "placeholder_gtin" in notices(flow.run(catalog(tmp_path, feeds)))

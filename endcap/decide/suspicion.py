@@ -27,6 +27,8 @@ FEW, MANY_OFFERS = 0.05, 500
 # What two offers may share instead of a title.
 KEYS = {"part number": "mpn", "GTIN": "gtin", "id": "source"}
 EQUAL_TITLES = 0.5
+# A feed of which so many offers have a GTIN that another of its offers has lists products more than once, or gives one GTIN to all sizes.
+REPEATED, LEAST_REPEATED = 0.1, 20
 # A GTIN on so many different titles of one feed stands for none of them.
 PLACEHOLDER_GTINS = """
     SELECT feed, gtin, count(*) AS offers, count(DISTINCT title) AS titles FROM offers WHERE gtin IS NOT NULL GROUP BY feed, gtin
@@ -200,8 +202,26 @@ def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterat
         yield Suspicion("placeholder_gtin", words, tuple(f"{one} in {name}" for name, one, _offers, _titles in rows))
 
 
+def _repeated_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
+    """A product has one place for each feed, so that the second offer of it in a feed founds another."""
+    rows = con.execute(f"""
+        WITH placeholders AS ({PLACEHOLDER_GTINS}), sizes AS (SELECT feed, count(*) AS every FROM offers GROUP BY feed),
+             shared AS (SELECT feed, gtin, count(*) AS offers, min(title) AS title FROM offers WHERE gtin IS NOT NULL
+                          AND gtin NOT IN (SELECT gtin FROM placeholders) GROUP BY feed, gtin HAVING count(*) > 1)
+        SELECT feed, sum(offers)::BIGINT, any_value(every), arg_min(title, (-offers, gtin)) FROM shared JOIN sizes USING (feed)
+        GROUP BY feed HAVING sum(offers) >= greatest({LEAST_REPEATED}, {REPEATED} * any_value(every)) ORDER BY feed
+    """).fetchall()
+    for feed, offers, every, title in rows:
+        words = (
+            f"{offers:,} of {every:,} offers of {feed} share their GTIN with another of {feed}: where several sellers list a product, make a feed of each, "
+            "since a product takes one offer of a feed; where all sizes have one GTIN, do not map it"
+        )
+        yield Suspicion("repeated_gtin", words, (repr(title[:60]),))
+
+
 CHECKS: tuple[Callable[[duckdb.DuckDBPyConnection, Policy], Iterator[Suspicion]], ...] = (
     _source_key, _unlike_titles, _nearly_all, _few_linked, _none_linked, _equal_scores, _large_cluster, _equal_titles, _placeholder_gtin,
+    _repeated_gtin,
 )  # fmt: skip
 
 
