@@ -26,7 +26,7 @@ from endcap.problems import BadInput
 
 def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo: Path) -> None:
     home = home_of(copy_of_demo)
-    judged = audited(home, 120)
+    judged = audited(home, 160)
     before, lay = content(home), places(home)
     worse = validate(home, "match", challenger(home, wrong=0.9, times=4), seed=7)
     better = validate(home, "match", challenger(home), seed=7)

@@ -34,6 +34,8 @@ FORMAT = "endcap pair scorer 2"
 SETTINGS_FILE, TREES_FILE, APART_FILE = "model.json", "trees_{}.txt", "apart.txt"
 # A clear nearest is nearer than its runner-up by this share of its similarity, from both sides.
 CLEAR_MARGIN = 0.1
+# And it is at least this share as near as what is nearest of any feed: of a feed of other goods something is the nearest, too.
+NEAR_ENOUGH = 0.3
 # Two views of one pair are not independent: their joint log-odds count this much (chosen on sandbox worlds without GTINs).
 JOINT_SHARE = 0.6
 # GTINs teach alone from so many of both answers on, with fewer in proportion, and with very few not at all.
@@ -353,9 +355,9 @@ def _most_sure(numbers: Mapping[str, float]) -> float:
 def _taught_by_context(features: np.ndarray, names: tuple[str, ...], seed: int) -> tuple[np.ndarray | None, dict[str, float]]:
     """(log-odds float64 [n], counts) by co-training from pairs whose context leaves little doubt; None where there are none."""
     views = np.array([shelf.component("features", name).VIEW for name in names])
-    best, worst, margin = (features[:, names.index(name)] for name in ("rank_best", "rank_worst", "margin_low"))
+    best, worst, margin, share = (features[:, names.index(name)] for name in ("rank_best", "rank_worst", "margin_low", "share_of_best"))
     nearest = (worst == 1) & ~_contradicted(features, names)
-    same = nearest & (margin >= CLEAR_MARGIN)
+    same = nearest & (margin >= CLEAR_MARGIN) & (share >= NEAR_ENOUGH)
     different = ((best >= 2) | ((worst >= 3) & (margin < -CLEAR_MARGIN)) | ((worst == 1) & ~nearest)) & ~same
     counts = {"seeds_same": float(same.sum()), "seeds_different": float(different.sum())}
     if not same.any() or not different.any():
