@@ -186,6 +186,9 @@ class Policy(Settings):
         ["source_key", "unlike_titles"], description="Signs of a false success that hold the run until a person lets it through; the others are only said."
     )
     max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
+    marketplaces: list[str] = Field(
+        [], description="Feeds in which several sellers list one product: a product may take several of their offers, through what another feed has of it."
+    )
 
 
 ProposalKind = Literal["model", "threshold", "rule", "mapping", "taxonomy", "policy", "dictionary"]
@@ -403,6 +406,8 @@ def cross_check(catalog: Catalog) -> list[str]:
     mistakes = []
     if catalog.policy.review > catalog.policy.accept:
         mistakes.append("policy.review must not be above policy.accept")
+    strangers = sorted(set(catalog.policy.marketplaces) - catalog.feeds.keys())
+    mistakes += [f"policy.marketplaces: there is no feed {name!r}{_nearest(name, tuple(sorted(catalog.feeds)))}" for name in strangers]
     urls = [hook.url for hook in catalog.webhooks]
     mistakes += [f"webhooks: {url} is named twice; give all its events in one" for url in sorted({url for url in urls if urls.count(url) > 1})]
     for name, feed in catalog.feeds.items():

@@ -116,6 +116,16 @@ def test_a_second_answer_that_agrees_changes_nothing_and_is_counted(home: Home) 
     assert again["offer_id"] not in {one["offer_id"] for one in items(lee, 40)}
 
 
+def test_a_key_that_was_used_for_another_offer_stores_no_second_answer(home: Home) -> None:
+    _kim, lee, again = double_asked(home)
+    one = next(one for one in items(lee, 40) if one["offer_id"] != again["offer_id"] and one["choices"])
+    used, second = decision(one), decision(again, "same")
+    assert [one["state"] for one in send(lee, used)] == ["stored"]
+    assert [one["state"] for one in send(lee, {**second, "key": used["key"]})] == ["reused"]
+    assert all(ask["action"] is None for ask in asks(home) if ask["offer_id"] == again["offer_id"])
+    assert [one["state"] for one in send(lee, second)] == ["stored"]
+
+
 def test_a_second_answer_that_differs_goes_to_a_lead_with_the_words_of_both(home: Home) -> None:
     kim, lee, again = double_asked(home)
     assert [one["state"] for one in send(lee, decision(again, "different", note="other pack"))] == ["stored"]

@@ -97,6 +97,14 @@ def test_best_threshold_stands_between_scores() -> None:
     assert best_threshold(np.array([]), np.array([])) == 0.5
 
 
+def test_without_labels_a_test_split_is_enough(folder: Path) -> None:
+    for split in ("train", "valid"):
+        (folder / f"{split}.csv").unlink()
+    assert evaluate_match(folder, labels="none")["f1"] > 0.9
+    with pytest.raises(BadInput, match=r"train\.csv"):
+        evaluate_match(folder, labels="all")
+
+
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
@@ -125,6 +133,8 @@ def test_wrong_options_end_in_one_sentence(folder: Path) -> None:
         evaluate_block(folder, direction="up")
     with pytest.raises(BadInput, match="labels"):
         evaluate_match(folder, labels="some")
+    with pytest.raises(BadInput, match=r"train and valid have \d+ labels, not 100,000"):
+        evaluate_match(folder, labels=100_000)
     with pytest.raises(BadInput, match="labels"):
         evaluate_link(folder, labels="100")
 

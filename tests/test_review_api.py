@@ -354,6 +354,11 @@ def test_leases_hide_items_from_others_and_come_back(home: Home) -> None:
     hers, his = ({one["offer_id"] for one in items(client, 8)} for client in (rita, karl))
     assert hers and his and not hers & his
     assert {one["offer_id"] for one in items(rita, 8)} == hers, "her own stay hers"
+    answered = items(rita, 8)[0]
+    send(rita, decision(answered))
+    assert lease.hidden(home, "karl").keys() == hers - {answered["offer_id"]}
+    assert [one["offer_id"] for one in rita.post(UNDO, json={}).json()["items"]] == [answered["offer_id"]]
+    assert lease.hidden(home, "karl").keys() == hers, "what she takes back stands before her again"
     assert rita.post("/api/v1/review/release", json={}).json()["count"] == len(hers)
     assert hers & {one["offer_id"] for one in items(karl, 100)}
     (item, *_rest) = items(karl)

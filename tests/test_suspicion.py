@@ -100,14 +100,31 @@ def test_one_title_for_all_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_feed_that_lists_products_again_is_noticed(tmp_path: Path) -> None:
-    """Two sellers of one feed have the same GTIN; the other feed lists each once."""
+    """Two sellers of one feed have the same GTIN; the other feed lists each once, and states no GTIN that would hold the three together."""
     stated = [f"400638133{n:03d}" for n in range(150)]
     checked = [code + str(-sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(code)) % 10) for code in stated]
     names = titles(150)
     again = [*rows(names, gtin=lambda n: checked[n]), *({**row, "id": f"y{row['id']}", "gtin": checked[n]} for n, row in enumerate(rows(names[:20])))]
-    said = notices(flow.run(catalog(tmp_path, {"market": again, "shop": rows(names, gtin=lambda n: checked[n])})))
+    feeds = {"market": again, "shop": rows(names)}
+    said = notices(flow.run(catalog(tmp_path, feeds)))
     assert "suspicious (repeated_gtin): 40 of 170 offers of market share their GTIN with another of market" in said
     assert "offers of shop share" not in said
+    assert offers_of_products(tmp_path) == {2: 150, 1: 20}
+    said = notices(flow.run(catalog(tmp_path, feeds, marketplaces=["market"])))
+    assert "repeated_gtin" not in said
+    assert offers_of_products(tmp_path) == {3: 20, 2: 130}
+
+
+def test_a_marketplace_that_is_no_feed_is_a_mistake_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"policy.marketplaces: there is no feed 'markt', did you mean 'market'\?"):
+        catalog(tmp_path, {"market": rows(titles(5))}, marketplaces=["markt"])
+
+
+def offers_of_products(folder: Path) -> dict[int, int]:
+    """How many products have so many offers."""
+    with Home(settings.read(folder)).connect() as con:
+        counted = con.sql("SELECT offers, count(*) FROM (SELECT count(*) AS offers FROM decisions WHERE kind = 'product' GROUP BY product_id) GROUP BY ALL")
+        return dict(counted.fetchall())
 
 
 def test_a_gtin_that_stands_for_none_is_noticed(tmp_path: Path) -> None:

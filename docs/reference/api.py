@@ -22,7 +22,7 @@ A browser comes in by the link that `endcap serve` prints, by name and password,
 
 ```
 curl -X POST -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
-  -d '{{"title": "Acme Kettle K100 1.7 l", "brand": "Acme"}}' http://localhost:8000/api/v1/match
+  -d '{{"title": "Acme Kettle K100 1.7 l", "brand": "Acme"}}' http://localhost:8321/api/v1/match
 ```
 
 A program that keeps answers back and sends them later may name whose they are in the header `{person}`: under another name they are refused (401)."""

@@ -1,7 +1,7 @@
 """Greedy clustering of offers under constraints: best edges first, and every refusal has its reason in words.
 
 Agglomerative linking in the order of scores, with must-link and cannot-link constraints (Davidson and Ravi 2005), one offer of a
-feed per product, a minimum mean support, and no link between two clusters that hangs on a single edge (a bridge).
+feed per product (but of a marketplace), a minimum mean support, and no link between two clusters that hangs on a single edge (a bridge).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Clusters:
             return Refusal("two_products", "it would make one of two products")
         if held_apart(left, right):
             return Refusal("person_apart", "a person said it is another product")
-        shared = sorted(left.feeds.keys() & right.feeds.keys())
+        shared = sorted((left.feeds.keys() & right.feeds.keys()) - set(self._policy.marketplaces))
         if shared and not edge.same_gtin:
             return Refusal("same_feed", f"{shared[0]} already has another offer of this product")
         if left.size + right.size > self._policy.max_cluster:

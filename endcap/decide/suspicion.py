@@ -202,8 +202,8 @@ def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterat
         yield Suspicion("placeholder_gtin", words, tuple(f"{one} in {name}" for name, one, _offers, _titles in rows))
 
 
-def _repeated_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
-    """A product has one place for each feed, so that the second offer of it in a feed founds another."""
+def _repeated_gtin(con: duckdb.DuckDBPyConnection, policy: Policy) -> Iterator[Suspicion]:
+    """A product has one place for each feed, so that the second offer of it in a feed founds another, unless another feed states its GTIN."""
     rows = con.execute(f"""
         WITH placeholders AS ({PLACEHOLDER_GTINS}), sizes AS (SELECT feed, count(*) AS every FROM offers GROUP BY feed),
              shared AS (SELECT feed, gtin, count(*) AS offers, min(title) AS title FROM offers WHERE gtin IS NOT NULL
@@ -212,9 +212,11 @@ def _repeated_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[
         GROUP BY feed HAVING sum(offers) >= greatest({LEAST_REPEATED}, {REPEATED} * any_value(every)) ORDER BY feed
     """).fetchall()
     for feed, offers, every, title in rows:
+        if feed in policy.marketplaces:
+            continue
         words = (
-            f"{offers:,} of {every:,} offers of {feed} share their GTIN with another of {feed}: where several sellers list a product, make a feed of each, "
-            "since a product takes one offer of a feed; where all sizes have one GTIN, do not map it"
+            f"{offers:,} of {every:,} offers of {feed} share their GTIN with another of {feed}: where several sellers list a product, name {feed} under "
+            "policy.marketplaces, else a product takes only one of them without a GTIN from another feed; where all sizes have one GTIN, do not map it"
         )
         yield Suspicion("repeated_gtin", words, (repr(title[:60]),))
 

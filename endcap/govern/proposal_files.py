@@ -29,7 +29,7 @@ ARTEFACT = {
     "threshold": "policy", "rule": "policy", "policy": "policy", "mapping": "mapping", "taxonomy": "taxonomy", "model": "match", "dictionary": "infer",
 }  # fmt: skip
 SETTINGS_OF = {
-    "threshold": {"accept", "review", "accept_category", "promise", "scopes"}, "rule": {"max_price_ratio", "hold_on", "max_cluster"},
+    "threshold": {"accept", "review", "accept_category", "promise", "scopes"}, "rule": {"max_price_ratio", "hold_on", "max_cluster", "marketplaces"},
 }  # fmt: skip
 
 

@@ -295,10 +295,12 @@ def _choose(order: np.ndarray, values: np.ndarray, feeds: np.ndarray, near: np.n
     """Fill a list, nearest first, with the first few of each feed among the rows in `order`, and then with the nearest of the rest."""
     chosen, count = np.zeros(order.size, np.bool_), 0
     for place in range(order.size):
+        if count == near.size:
+            break
         alike = 0
         for before in range(place):
             alike += int(chosen[before] & (feeds[order[before]] == feeds[order[place]]))
-        if count < near.size and alike < FIRST_OF_FEED:
+        if alike < FIRST_OF_FEED:
             chosen[place] = True
             count += 1
     at = 0

@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, or_, select, union_all, update
 
 from endcap.decide.promised import AUDIT
 from endcap.ops import audit
@@ -150,6 +150,10 @@ def give_blind(home: Home, given: Sequence[Given], actor: str) -> tuple[list[Giv
         asked = {row["offer_id"]: row for row in connection.execute(mine).mappings()}
         for one in given:
             row = asked.get(one.offer_id)
+            used = None if row is None else _used_elsewhere(connection, one)
+            if used is not None:
+                outcomes.append(Outcome(one.key, "reused", None, used, actor))
+                continue
             outcome = _second(connection, home, one, row, actor) if row is not None and row["purpose"] != AUDIT else None
             if outcome is not None:
                 outcomes.append(outcome)
@@ -337,6 +341,12 @@ def _as_audit(one: Given) -> Given:
         return one
     note = ": ".join(part for part in (one.reason_code, one.note) if part)
     return replace(one, reason_code=AUDIT, note=note)
+
+
+def _used_elsewhere(connection: Connection, one: Given) -> str | None:
+    """What was answered about another offer under this answer's key; None where nothing was."""
+    said = (select(table.c.action).where(table.c.key == one.key, table.c.offer_id != one.offer_id) for table in (BLIND_ASKS, OVERRIDES))
+    return connection.execute(union_all(*said)).scalar()
 
 
 def _second(connection: Connection, home: Home, one: Given, row: RowMapping, actor: str) -> Outcome | None:

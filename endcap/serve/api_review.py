@@ -128,10 +128,14 @@ def decide(request: Request, reading: Pinned, home: Writing, given: answers.Deci
 
 @ROUTER.post("/undo", response_model=answers.Undone)
 def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBack | None = None) -> Response:
-    """Take back this person's last answer, or their last one on a named offer, with all that were given as one with it; under a `key`, once."""
+    """Take back this person's last answer, or their last one on a named offer, with all that were given as one with it; under a `key`, once.
+
+    The offers are leased to this person again.
+    """
     given, person = given or answers.TakeBack(), person_of(request)
     done = take_back(home, person.name, key=given.key, offer_id=given.offer_id, about=given.about, reach=_reach(reading, home, person))
     shown = done.offers[:MOST_AT_ONCE]
+    lease.take(home, shown, person.name, limit=MOST_AT_ONCE)  # they stand before this person again
     left = gone_for(reading, home, person)[1]
     items = _told(look_at(reading, shown, left_beside(left, shown) | _linked(reading, blind.asked_of(home, person.name, shown))), left)
     values = [{"product_id": product_id, "field": field} for product_id, field in done.values]

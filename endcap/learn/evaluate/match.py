@@ -12,7 +12,7 @@ from endcap.learn.choose import choose
 from endcap.learn.crossing import cross_fitted_scores
 from endcap.learn.evaluate.encoded import blended_scores
 from endcap.learn.evaluate.figures import FIXED_THRESHOLD, best_threshold, cost, quality
-from endcap.learn.evaluate.tables import SPLITS, Judged, judge_all, read_split, read_tables
+from endcap.learn.evaluate.tables import SPLITS, Judged, Labelled, Tables, judge_all, read_split, read_tables
 from endcap.match.score import STACK_LABELS, Model, fit_labelled, fit_stacked
 from endcap.problems import BadInput
 from endcap.settings import Matching
@@ -38,7 +38,7 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
         raise BadInput(f"there is no choice {choice!r}", where="--choose", todo=f"give {' or '.join(CHOICES)}")
     clock = time.process_time()
     tables = read_tables(folder)
-    given = {split: read_split(folder, split, tables) for split in SPLITS}
+    given = {split: _read(folder, split, tables, labels) for split in SPLITS}
     judged = judge_all(tables, Matching.model_validate({"seed": seed}), [pair for split in SPLITS for pair in given[split].pairs])
     places = {split: judged.places(tables.rows(given[split].pairs)) for split in SPLITS}
     same = {split: given[split].labels for split in SPLITS}
@@ -63,6 +63,13 @@ def evaluate_match(folder: Path, *, labels: str | int = "all", choice: str = "ac
     return {**head, "pairs": len(given["test"].pairs), "contradictions": np.unique(places["train"][weights < 1]).size, **cost(clock)}
 
 
+def _read(folder: Path, split: str, tables: Tables, labels: str | int) -> Labelled:
+    """A split's pairs; without labels only test is needed, and what else there is counts among the pairs."""
+    if labels == "none" and split != "test" and not (folder / f"{split}.csv").exists():
+        return Labelled([], np.zeros(0))
+    return read_split(folder, split, tables)
+
+
 def fit(judged: Judged, places: np.ndarray, labels: np.ndarray, weights: np.ndarray, seed: int) -> tuple[Model, np.ndarray]:
     """(model, its columns of all pairs); what is learned depends on how many labels there are."""
     if labels.size >= STACK_LABELS:
@@ -71,7 +78,9 @@ def fit(judged: Judged, places: np.ndarray, labels: np.ndarray, weights: np.ndar
 
 
 def _fit_few(judged: Judged, pool: np.ndarray, known: np.ndarray, count: int, choice: str, seed: int) -> tuple[Model, np.ndarray, float, str]:
-    """(model, its columns, threshold, where it came from) from `count` labels out of the pool."""
+    """(model, its columns, threshold, where it came from) from `count` labels out of the pool. Raises BadInput where the pool has fewer."""
+    if count > known.size:
+        raise BadInput(f"train and valid have {known.size:,} labels, not {count:,}", where="--labels", todo=f"give at most {known.size}")
     if choice == "active":
         chosen = np.sort(choose(judged.features[pool], lambda asked: known[asked], count, base=judged.base, seed=seed))
     else:
