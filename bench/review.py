@@ -445,7 +445,7 @@ steady rate is timed from when it was due.
 
 LIMITS = """
 Where a goal is missed on two cores: what one request costs the server in CPU is in the api part, counted in its process; a busy machine
-makes a CPU second slower too, but less than the clock. One match is half search (mostly the lists of its ten neighbours), a seventh the
+makes a CPU second slower too, but less than the clock. One match is half search (mostly the lists of its twenty neighbours), a tenth the
 trees' contributions, the rest words; one product is mostly the framework. A load of 2 or more shows in p95 and p99 at once.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -357,7 +358,7 @@ def parse(given: Any, *, where: str, overrides: dict[str, Any] | None = None) ->
         catalog = Catalog.model_validate({**given, **(overrides or {})})
     except ValidationError as error:
         raise BadSettings(mistakes_of(error, Catalog), where=where) from None
-    mistakes = cross_check(catalog)
+    mistakes = cross_check(catalog) + [f"policy.marketplaces: {one}" for one in unknown_feeds(catalog, catalog.policy.marketplaces)]
     if mistakes:
         raise BadSettings(mistakes, where=where)
     return catalog
@@ -406,8 +407,6 @@ def cross_check(catalog: Catalog) -> list[str]:
     mistakes = []
     if catalog.policy.review > catalog.policy.accept:
         mistakes.append("policy.review must not be above policy.accept")
-    strangers = sorted(set(catalog.policy.marketplaces) - catalog.feeds.keys())
-    mistakes += [f"policy.marketplaces: there is no feed {name!r}{_nearest(name, tuple(sorted(catalog.feeds)))}" for name in strangers]
     urls = [hook.url for hook in catalog.webhooks]
     mistakes += [f"webhooks: {url} is named twice; give all its events in one" for url in sorted({url for url in urls if urls.count(url) > 1})]
     for name, feed in catalog.feeds.items():
@@ -418,6 +417,11 @@ def cross_check(catalog: Catalog) -> list[str]:
         if feed.numbers.decimal == feed.numbers.thousands:
             mistakes.append(f"feeds.{name}.numbers: decimal and thousands marks are the same")
     return mistakes
+
+
+def unknown_feeds(catalog: Catalog, names: Iterable[str]) -> list[str]:
+    """For each name that is no feed of the catalog, words that say so and name the nearest."""
+    return [f"there is no feed {name!r}{_nearest(name, tuple(sorted(catalog.feeds)))}" for name in sorted(set(names) - catalog.feeds.keys())]
 
 
 def _nearest(given: str, known: tuple[str, ...]) -> str:

@@ -103,6 +103,26 @@ def test_a_feed_that_nobody_knows_is_refused_and_one_that_is_known_is_not(client
         assert client.post(MATCH, json={"title": "Kettle", "feed": feed}).status_code == 200, feed
 
 
+def test_how_many_candidates_are_shown_changes_nothing_of_what_is_decided(client: TestClient, linked: list[dict[str, Any]]) -> None:
+    decided = ("action", "product_id", "confidence", "reason_code", "reason")
+    seen = 0
+    for row in linked[:20]:
+        asked = {name: row[name] for name in ("title", "brand", "price", "currency", "feed")}
+        left_out, one, many = (client.post(MATCH, json=asked | more).json() for more in ({}, {"k": 1}, {"k": 20}))
+        assert [one[name] for name in decided] == [many[name] for name in decided] == [left_out[name] for name in decided]
+        assert len(one["candidates"]) <= 2 and len(left_out["candidates"]) <= 6
+        assert [each["offer_id"] for each in many["candidates"]][:1] == [one["candidates"][0]["offer_id"]]
+        assert many["product_id"] in {None, *(each["product_id"] for each in one["candidates"])}
+        assert all(math.isclose(_log_odds(each["probability"]), sum(bar["contribution"] for bar in each["evidence"]), abs_tol=0.01)
+                   for each in left_out["candidates"] if 0.001 < each["probability"] < 0.999)  # fmt: skip
+        seen += len(many["candidates"]) > 6
+    assert seen > 5, "some have more than are shown"
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
 def test_an_offer_of_the_same_gtin_is_compared_however_little_its_title_says(client: TestClient, linked: list[dict[str, Any]]) -> None:
     row = next(one for one in linked if one["gtin"])
     answer = client.post(MATCH, json={"title": "Zzyzx quantum gravel", "gtin": row["gtin"], "k": 1}).json()

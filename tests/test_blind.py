@@ -72,6 +72,35 @@ def test_an_audit_that_is_taken_back_and_answered_anew_counts_as_it_was_answered
     assert found == [("new", last["key"])], "what is counted is the answer that stands"
 
 
+def test_an_audit_of_what_waits_too_is_one_persons_at_a_time_and_waits_while_anothers_answer_stands(home: Home) -> None:
+    kim, lee = client_of(home, "kim", "reviewer"), client_of(home, "lee", "reviewer")
+    waiting = {row[0] for row in home.connect().execute("SELECT offer_id FROM decisions WHERE kind = 'product' AND action = 'to_review'").fetchall()}
+    both: list[str] = []
+    for _round in range(40):
+        shown = items(kim, 40, checks="true")
+        both = [one["offer_id"] for one in shown if one["offer_id"] in waiting]
+        if both or not shown:
+            break
+        send(kim, *[decision(one, "same") for one in shown if one["choices"]])
+    assert both, "some of what is drawn waits"
+
+    def ids(client: Any, **asked: Any) -> set[str]:
+        return {one["offer_id"] for one in items(client, 100, **asked)}
+
+    assert both[0] not in ids(lee), "kim has it"
+    for client in (kim, lee):
+        client.post("/api/v1/review/release")
+    mine = next(one for one in items(lee, 100, first=both[0]) if one["offer_id"] == both[0])
+    assert both[0] not in ids(kim, checks="true")
+    assert [one["state"] for one in send(lee, decision(mine, "new"))] == ["stored"]
+    assert both[0] not in ids(kim, checks="true") | ids(kim), "it would only meet lee's answer"
+    lee.post(UNDO, json={})
+    assert both[0] not in ids(kim, checks="true"), "it stands before lee again"
+    lee.post("/api/v1/review/release")
+    again = next(one for one in items(kim, 40, checks="true") if one["offer_id"] == both[0])
+    assert [one["state"] for one in send(kim, decision(again, "new"))] == ["stored"]
+
+
 def test_filters_show_nothing_blind(home: Home) -> None:
     shown = items(client_of(home, "kim", "reviewer"), 40)
     assert shown

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from endcap import flow, settings
 from endcap.cli import app
-from endcap.decide.in_force import in_force, said
+from endcap.decide.in_force import in_force, overlaid, said, store
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.follow_up import promises_due
@@ -128,6 +128,8 @@ def test_what_is_no_proposal_is_refused_in_one_sentence(untouched: Home, tmp_pat
     [({"set": {"accept": 1.5}}, "accept"), ({"scope": "feed:one", "set": {"review": 0.5}}, "review is one setting for all offers"),
      ({"set": {"review": 0.99}}, "review must not be above"), ({"set": {"max_cluster": 9}}, "propose a policy"),
      ({"kind": "policy", "set": {"acept": 1}}, "did you mean 'accept'"), ({"kind": "mapping", "set": {"none": {"title": "x"}}}, "no feed 'none'"),
+     ({"kind": "policy", "set": {"marketplaces": ["ones"]}}, "no feed 'ones', did you mean 'one'"),
+     ({"kind": "policy", "set": {"marketplaces": 5}}, "marketplaces"),
      ({"kind": "mapping", "set": {"one": {"titel": "x"}}}, "did you mean 'title'"), ({"kind": "taxonomy", "set": None, "file": "none.csv"}, "no taxonomy file"),
      ({"kind": "model", "set": None, "artefact": "0" * 12}, "cannot be read"), ({"kind": "model", "set": None}, "artefact: missing")],
 )  # fmt: skip
@@ -136,6 +138,15 @@ def test_what_cannot_be_in_force_cannot_be_proposed(untouched: Home, changed: di
     with pytest.raises(BadInput, match=words):
         proposed(untouched, **changed)
     assert proposals.all_proposals(untouched) == [] and sorted(untouched.models_folder.iterdir()) == kept
+
+
+def test_what_is_said_of_a_feed_that_left_the_settings_since_stops_nothing(home: Home) -> None:
+    stored = {kind: store(home, kind, overlay) for kind, overlay in (("policy", {"marketplaces": ["one"]}), ("mapping", {"one": {"title": "words"}}))}
+    assert overlaid(home, stored).feeds["one"].fields.title.path == "words"
+    left = {name: feed for name, feed in home.catalog.feeds.items() if name != "one"}
+    home.catalog = home.catalog.model_copy(update={"feeds": left})
+    found = overlaid(home, stored)
+    assert found.feeds == left and found.policy.marketplaces == ["one"]
 
 
 def test_an_artefact_of_another_kind_is_called_what_it_is(home: Home) -> None:

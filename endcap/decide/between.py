@@ -30,7 +30,7 @@ NEXT_STEPS = {
     "linked": "nothing; where it is wrong, the bars show what speaks for it",
     "person": "nothing; a person's word holds until it is taken back with the undo key of `endcap review`",
     "not_live": "wait for the next delivery; its last decision is in `endcap explain OFFER`",
-    "same_feed": "nothing; two offers of one feed become one product through an offer of another feed that shares their GTIN, or by a person's answer",
+    "same_feed": "name the feed under `policy.marketplaces` if several sellers list a product there; else another feed's GTIN or a person joins them",
     "no_scorer": "run `endcap run` with offers of two feeds",
     "not_candidates": "a GTIN, or brand and part number, stated by both feeds has them compared; so may a larger `matching.candidates`",
     "not_kept": "a larger `matching.kept` keeps more pairs of each offer",

@@ -18,7 +18,7 @@ from endcap.lake import Manifest
 from endcap.lake.tables import write_synced
 from endcap.ops.home import Home
 from endcap.problems import BadInput, BadSettings
-from endcap.settings import Catalog, Fields, Policy, cross_check, mistakes_of
+from endcap.settings import Catalog, Fields, Policy, cross_check, mistakes_of, unknown_feeds
 
 KINDS = ("policy", "mapping", "taxonomy")
 FILE, TAXONOMY_FILE = "overlay.json", "taxonomy.csv"
@@ -47,7 +47,10 @@ def at_snapshot(home: Kept) -> Catalog:
 
 
 def overlaid(home: Kept, artefacts: Mapping[str, str]) -> Catalog:
-    """The settings of the file under given artefacts, by kind; kinds without one are as the file says."""
+    """The settings of the file under given artefacts, by kind; kinds without one are as the file says.
+
+    What is told of a feed that has left the settings since waits there for its return.
+    """
     catalog, changed = home.catalog, dict[str, Any]()
     if "policy" in artefacts:
         changed["policy"] = _policy(catalog.policy, said(home, "policy", artefacts["policy"]), artefacts["policy"])
@@ -79,6 +82,10 @@ def store(home: Kept, kind: str, overlay: Mapping[str, Any], *, taxonomy: bytes 
     write_synced(folder / FILE, text.encode())
     try:
         overlaid(home, {kind: artefact})
+        named = {"mapping": overlay, "policy": overlay.get("marketplaces", ())}.get(kind, ())
+        mistakes = unknown_feeds(home.catalog, named)
+        if mistakes:
+            raise BadSettings(mistakes, where=f"the {kind} {artefact}")
     except BadInput:
         if is_new:  # what does not fit leaves nothing behind
             shutil.rmtree(folder)
@@ -126,7 +133,6 @@ def _feeds(catalog: Catalog, overlay: Mapping[str, Any], artefact: str) -> dict[
     feeds, mistakes = dict(catalog.feeds), []
     for name, changed in overlay.items():
         if name not in feeds:
-            mistakes.append(f"there is no feed {name!r}")
             continue
         try:
             fields = Fields.model_validate({**feeds[name].fields.model_dump(exclude_none=True), **dict(changed)})

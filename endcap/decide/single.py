@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from endcap import match, schema
 from endcap.decide.answers import Answers
-from endcap.decide.deciding import rule
+from endcap.decide.deciding import Ruling, rule
 from endcap.decide.inputs import Inputs, OpenOffer, contradiction
 from endcap.decide.policy import Edge, judge
 from endcap.decide.promised import Thresholds
@@ -30,7 +30,7 @@ SHOWN_FIELDS = ("offer_id", "feed", "supplier", "title", "brand", "gtin", "mpn",
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A live offer that may be the same product, with the bars that sum to its log-odds."""
+    """A live offer that may be the same product, with the bars that sum to its log-odds where they were asked for."""
 
     offer_id: str
     product_id: str | None
@@ -73,12 +73,13 @@ def offer_of(given: Mapping[str, Any]) -> pa.Table:
 
 def decide_single(
     store: Store, model: match.Model, offer: pa.Table, policy: Policy, thresholds: Thresholds, look: Callable[[Sequence[str]], Around], *, k: int = 10,
-    kept: int = 5, stated: Mapping[str, str] | None = None,
+    kept: int = 5, stated: Mapping[str, str] | None = None, explained: int = 50,
 ) -> Single:  # fmt: skip
     """Decide one row of schema Offer by the very rules of a run. `look` gives what the catalog holds around live offers, by id.
 
     `k` offers are compared, and the `kept` most likely ones and those of the same GTIN decide, as a run keeps so many pairs an offer; `stated` is what
-    was read from the offer.
+    was read from the offer. The `explained` most likely of what is near have bars, and so has the product that was decided on: bars cost more than
+    the decision.
     """
     asked = offer.to_pylist()[0]
     hits = search_one(store, offer, model, k)
@@ -89,10 +90,13 @@ def decide_single(
     chosen: dict[str, tuple[Hit, Edge]] = {}
     for hit, edge in zip(hits, edges, strict=True):
         chosen.setdefault(around.offers[hit.offer_id]["product_id"] or hit.offer_id, (hit, edge))
-    others = [{name: around.offers[hit.offer_id][name] for name in SHOWN_FIELDS} for hit, _ in chosen.values()]
-    bars = explain_beside(asked, others, model, [hit.features for hit, _ in chosen.values()])
-    near = [_near(hit, edge, around, told, policy, thresholds) for (hit, edge), told in zip(chosen.values(), bars, strict=True)]
-    return _ruled(asked, [edge for place, edge in enumerate(edges) if place < kept or edge.same_gtin], around, said, policy, thresholds, near)
+    ruling = _ruling(asked, [edge for place, edge in enumerate(edges) if place < kept or edge.same_gtin], around, said, policy, thresholds)
+    product_id = {"linked": ruling.product_id, "to_review": ruling.proposed_product_id}.get(ruling.action)
+    shown = [name for place, name in enumerate(chosen) if place < explained or (explained and name == product_id)]
+    others = [{field: around.offers[chosen[name][0].offer_id][field] for field in SHOWN_FIELDS} for name in shown]
+    bars = dict(zip(shown, explain_beside(asked, others, model, [chosen[name][0].features for name in shown]), strict=True))
+    near = [_near(hit, edge, around, bars.get(name, ()), policy, thresholds) for name, (hit, edge) in chosen.items()]
+    return Single(ruling.action, product_id, ruling.confidence, ruling.reason_code, ruling.reason, tuple(near))
 
 
 def find_by_text(store: Store, text: str, k: int) -> list[tuple[str, float]]:
@@ -119,10 +123,9 @@ def _price_ratio(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | No
     return float(max(prices[0] / prices[1], prices[1] / prices[0]))
 
 
-def _ruled(
+def _ruling(
     asked: Mapping[str, Any], edges: Sequence[Edge], around: Around, said: Mapping[str, Mapping[str, str]], policy: Policy, thresholds: Thresholds,
-    near: Sequence[Near],
-) -> Single:  # fmt: skip
+) -> Ruling:  # fmt: skip
     """The ruling of a run in which this offer alone is open."""
     offer_id, feed = str(asked["offer_id"]), str(asked["feed"])
     # Offers of its own feed are passed over: where the offer is in the catalog already, it is decided as if it were not.
@@ -139,6 +142,4 @@ def _ruled(
         states={},
         taken=frozenset(settled),
     )
-    ruling = rule(inputs, policy, thresholds)[offer_id]
-    product_id = {"linked": ruling.product_id, "to_review": ruling.proposed_product_id}.get(ruling.action)
-    return Single(ruling.action, product_id, ruling.confidence, ruling.reason_code, ruling.reason, tuple(near))
+    return rule(inputs, policy, thresholds)[offer_id]

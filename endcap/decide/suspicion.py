@@ -215,8 +215,8 @@ def _repeated_gtin(con: duckdb.DuckDBPyConnection, policy: Policy) -> Iterator[S
         if feed in policy.marketplaces:
             continue
         words = (
-            f"{offers:,} of {every:,} offers of {feed} share their GTIN with another of {feed}: where several sellers list a product, name {feed} under "
-            "policy.marketplaces, else a product takes only one of them without a GTIN from another feed; where all sizes have one GTIN, do not map it"
+            f"{offers:,} of {every:,} offers of {feed} share their GTIN with another offer of {feed}. If several sellers list one product there, name {feed} "
+            "under policy.marketplaces: else a product takes one offer of it alone. If one GTIN stands for all sizes of an article, do not map it"
         )
         yield Suspicion("repeated_gtin", words, (repr(title[:60]),))
 

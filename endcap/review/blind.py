@@ -78,7 +78,8 @@ class Agreement:
 def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, mine: Mine | None = None) -> list[Asked]:
     """What to mix into `shown` items for this person, and note that it was asked: what still lies open for them first.
 
-    `mine` leaves those of the offers that are within the person's reach. Whoever does not reach everything is asked no audits: drawn from a part
+    An audit waits while another's answer on its offer does, which it would only meet. `mine` leaves those of the offers that are within the person's
+    reach. Whoever does not reach everything is asked no audits: drawn from a part
     of the catalog they would no longer be a random sample of it.
     """
     most = round(shown * SHARE_AUDIT)
@@ -89,12 +90,15 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
         names = names_of(connection, person)  # what one of them said, or was asked, the same person did
         of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of.in_(names))).scalars())
-    seconds = _to_check(said_since(home, taken_in).answers, names, asked)
+    said = said_since(home, taken_in).answers
+    answered = {one.offer_id for one in said if one.action in PLACED and one.field is None and one.actor not in names}
+    open_now = [row for row in open_now if row["purpose"] != AUDIT or row["offer_id"] not in answered]
+    seconds = _to_check(said, names, asked)
     if mine is not None:
         reached = mine([*(row["offer_id"] for row in open_now), *(one.offer_id for one in seconds)])
         open_now, seconds = [row for row in open_now if row["offer_id"] in reached], [one for one in seconds if one.offer_id in reached]
     kept = [_asked(row) for row in open_now][: 3 * most]
-    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(home, draws, most, asked)
+    audits = [] if mine is not None or any(one.purpose == AUDIT for one in kept) else _audits(home, draws, most, asked | answered)
     gold = [] if mine is not None or any(one.purpose == GOLD for one in kept) else _gold(draws, person, most, of_me)
     fresh = [*([] if any(one.purpose in (SECOND, BATCH) for one in kept) else seconds[:most]), *audits, *gold]
     if fresh:

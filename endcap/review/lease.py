@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from endcap.ops.database import writing
 from endcap.ops.home import Home
@@ -24,13 +24,18 @@ def hidden(home: Home, holder: str) -> dict[str, str]:
 def take(home: Home, offer_ids: Sequence[str], holder: str, *, limit: int, seconds: float = LEASE_S) -> list[str]:
     """Lease the first `limit` of the offers that nobody else holds, in their order, and return them."""
     with writing(home.engine) as connection:
-        moment = time.time()
-        connection.execute(delete(LEASES).where(LEASES.c.until <= moment))
-        held = {row.offer_id: row.holder for row in connection.execute(select(LEASES.c.offer_id, LEASES.c.holder))}
-        taken = [offer_id for offer_id in offer_ids if held.get(offer_id, holder) == holder][:limit]
-        if taken:
-            connection.execute(delete(LEASES).where(LEASES.c.offer_id.in_(taken)))
-            connection.execute(insert(LEASES), [{"offer_id": offer_id, "holder": holder, "until": moment + seconds} for offer_id in taken])
+        return take_within(connection, offer_ids, holder, limit=limit, seconds=seconds)
+
+
+def take_within(connection: Connection, offer_ids: Sequence[str], holder: str, *, limit: int, seconds: float = LEASE_S) -> list[str]:
+    """The same as part of a deed, so that nobody sees the offers free between the two."""
+    moment = time.time()
+    connection.execute(delete(LEASES).where(LEASES.c.until <= moment))
+    held = {row.offer_id: row.holder for row in connection.execute(select(LEASES.c.offer_id, LEASES.c.holder))}
+    taken = [offer_id for offer_id in offer_ids if held.get(offer_id, holder) == holder][:limit]
+    if taken:
+        connection.execute(delete(LEASES).where(LEASES.c.offer_id.in_(taken)))
+        connection.execute(insert(LEASES), [{"offer_id": offer_id, "holder": holder, "until": moment + seconds} for offer_id in taken])
     return taken
 
 

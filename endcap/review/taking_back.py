@@ -12,10 +12,12 @@ from endcap.ops.database import writing
 from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review import blind
+from endcap.review.lease import take_within
 from endcap.review.override import undo_last
 
 # The audit's word for it. Its rows are where a key is known from.
 VERB = "take_back"
+SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Reach:
 def take_back(home: Home, actor: str, *, key: str = "", offer_id: str | None = None, about: str = "", reach: Reach | None = None) -> TakenBack:
     """Take back the person's last answer, or their last one on a named offer, with all that were given as one with it.
 
-    Sent again under its key it takes nothing more back and says the same. Raises BadInput for a key of something else.
+    The first `SHOWN` of its offers are leased to the person, before whom they stand again. Sent again under its key it takes nothing more back
+    and says the same. Raises BadInput for a key of something else.
     """
     asked = {"offer": offer_id, "about": about}
     with writing(home.engine) as connection:
@@ -48,6 +51,7 @@ def take_back(home: Home, actor: str, *, key: str = "", offer_id: str | None = N
         if known is not None:
             return TakenBack(**known["done"])
         done = _take_back(connection, home, actor, offer_id, about, reach)
+        take_within(connection, done.offers, actor, limit=SHOWN)
         if key:
             audit.record(connection, actor, VERB, key, {"asked": asked, "done": asdict(done)})
         return done

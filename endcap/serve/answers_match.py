@@ -21,7 +21,7 @@ class Asked(Taken):
     price: float | None = Field(None, ge=0, le=1e9)
     currency: str | None = Field(None, min_length=3, max_length=3)
     feed: str | None = Field(None, min_length=1, max_length=120, description="Where it comes from, one of /api/v1/feeds: offers of that feed are passed over.")
-    k: int | None = Field(None, ge=1, le=50, description="How many offers are compared; left out, as many as in a run.")
+    k: int = Field(5, ge=1, le=50, description="How many candidates are shown, the most likely first, and the one decided on; at least so many are compared.")
 
 
 class Evidence(BaseModel):

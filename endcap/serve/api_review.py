@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from endcap.decide.promised import AUDIT
 from endcap.ops.access import Person
 from endcap.ops.home import Home
 from endcap.problems import BadInput
@@ -19,7 +20,7 @@ from endcap.review.nearest import Nearest
 from endcap.review.override import Given, Left, Outcome, give, given_by
 from endcap.review.reach import chosen, role_for_answer, roles_for
 from endcap.review.shown import Linked, Shown, Waiting, look_at, stand_for
-from endcap.review.taking_back import Reach, take_back
+from endcap.review.taking_back import SHOWN, Reach, take_back
 from endcap.serve import answers_review as answers
 from endcap.serve.answering import Answering, written
 from endcap.serve.api import Pinned
@@ -62,14 +63,9 @@ def next_items(
     waiting, said = waiting_for(reading, home, person)
     shown = [] if checks else sorted((one for one in waiting if _fits(one, supplier, category, reason)), key=lambda one: one.offer_id != first)
     elsewhere = lease.hidden(home, person.name)
-    free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
-    # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
-    taken = lease.take(home, free, person.name, limit=n)
-    gone = gone_for(reading, home, person)[0]
-    lease.release(home, person.name, [one for one in taken if one in gone])
-    taken = [one for one in taken if one not in gone]
     asked = [] if supplier or category or reason else _to_ask(reading, home, person, OF_CHECKS if checks else n)
-    asked = [one for one in asked if one.offer_id not in had and one.offer_id not in taken]
+    free = [one.offer_id for one in shown if one.offer_id not in elsewhere and one.offer_id not in had]
+    taken, asked = _take(reading, home, person, free, [one for one in asked if one.offer_id not in had], n)
     in_order = sorted(blind.mixed(taken, [one.offer_id for one in asked]), key=lambda one: one != first)
     items = _told(look_at(reading, in_order, left_beside(said, in_order) | _linked(reading, asked)), said)
     return written(
@@ -78,6 +74,21 @@ def next_items(
         suppliers=_counted(one.supplier for one in waiting), categories=_counted(one.category or "" for one in waiting),
         reasons=_counted(one.reason_code for one in waiting), items=items,
     )  # fmt: skip
+
+
+def _take(reading: Reading, home: Home, person: Person, free: Sequence[str], asked: Sequence[blind.Asked], n: int) -> tuple[list[str], list[blind.Asked]]:
+    """(offers of the queue, at most `n`, and blind questions) that are this person's now.
+
+    An audit is leased as well, since its offer may be one that waits for others, too.
+    """
+    audits = [one.offer_id for one in asked if one.purpose == AUDIT]
+    leased = lease.take(home, [*audits, *(one for one in free if one not in audits)], person.name, limit=n + len(audits))
+    # What another answered since we looked is free again, so that its lease could be taken: an answer is stored before its lease is given back.
+    gone = gone_for(reading, home, person)[0]
+    taken = [one for one in leased if one not in gone and one not in audits][:n]
+    asked = [one for one in asked if (one.offer_id in leased and one.offer_id not in gone if one.offer_id in audits else one.offer_id not in taken)]
+    lease.release(home, person.name, sorted(set(leased).difference(taken, (one.offer_id for one in asked))))
+    return taken, asked
 
 
 @ROUTER.get("/items", response_model=answers.Items)
@@ -134,8 +145,7 @@ def undo(request: Request, reading: Pinned, home: Writing, given: answers.TakeBa
     """
     given, person = given or answers.TakeBack(), person_of(request)
     done = take_back(home, person.name, key=given.key, offer_id=given.offer_id, about=given.about, reach=_reach(reading, home, person))
-    shown = done.offers[:MOST_AT_ONCE]
-    lease.take(home, shown, person.name, limit=MOST_AT_ONCE)  # they stand before this person again
+    shown = done.offers[:SHOWN]
     left = gone_for(reading, home, person)[1]
     items = _told(look_at(reading, shown, left_beside(left, shown) | _linked(reading, blind.asked_of(home, person.name, shown))), left)
     values = [{"product_id": product_id, "field": field} for product_id, field in done.values]

@@ -65,22 +65,23 @@ def prepare(reading: Reading) -> None:
 
 
 def match_one(reading: Reading, given: answers.Asked) -> answers.Match:
-    """What would be decided of an offer now, with up to `k` candidates. Raises BadInput for a feed that nobody knows."""
+    """What would be decided of an offer now, with the `k` most likely candidates and the one decided on. Raises BadInput for a feed that nobody knows."""
     check_feed(reading, given.feed)
-    found, titles = decide_of(reading, given)
-    told = {"snapshot": reading.snapshot_id, "model": finder_of(reading).model.model_id, "candidates": [_candidate(one, titles) for one in found.near]}
+    found, titles = decide_of(reading, given, explained=given.k)
+    shown = [_candidate(one, titles) for one in found.near if one.bars]
+    told = {"snapshot": reading.snapshot_id, "model": finder_of(reading).model.model_id, "candidates": shown}
     decided = {name: getattr(found, name) for name in ("action", "product_id", "confidence", "reason_code", "reason")}
     return answers.Match.model_validate(told | decided)
 
 
-def decide_of(reading: Reading, given: answers.Asked) -> tuple[Single, dict[str, dict[str, Any]]]:
-    """The same as `match_one`, not yet as an answer, with the products named."""
+def decide_of(reading: Reading, given: answers.Asked, *, explained: int = 0) -> tuple[Single, dict[str, dict[str, Any]]]:
+    """The same as `match_one`, not yet as an answer, with the products named and bars for the first few; compared are as many as in a run, or `k`."""
     finder = finder_of(reading)
     fields = _fields(given)
     offer = offer_of(fields | {"gtin": None if fields["gtin"] in finder.placeholder_gtins else fields["gtin"]})
     found = decide_single(
-        finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=given.k or finder.candidates, kept=finder.kept,
-        stated=_read_from(offer, finder),
+        finder.store, finder.model, offer, finder.policy, finder.allowed, lambda ids: _around(reading, ids), k=max(given.k, finder.candidates),
+        kept=finder.kept, stated=_read_from(offer, finder), explained=explained,
     )  # fmt: skip
     why_off = _why_off(reading, given.feed)
     if why_off and found.action != "to_review":
@@ -97,7 +98,7 @@ def check_feed(reading: Reading, feed: str | None) -> None:
 
 def _why_off(reading: Reading, feed: str | None) -> str | None:
     """Why the machine may not decide of an offer of this feed now; None where it may. Scopes of a category hold at the run, which knows the category."""
-    off = scopes_off(reading.bring_up().rows("SELECT scope, automation, reason FROM switches ORDER BY switch_id"))
+    off = reading.keep_while("scopes off", lambda given: scopes_off(given.rows("SELECT scope, automation, reason FROM switches ORDER BY switch_id")))
     known = reading.home.catalog.feeds.get(feed or "")
     names = ["*", *([f"feed:{feed}", f"supplier:{known.supplier or feed}"] if known else [])]
     return next((off[name] for name in names if name in off), None)

@@ -181,6 +181,11 @@ class Reading:
         answer: Answer = kept[1]
         return answer
 
+    def keep_while(self, name: str, make: Callable[[Reading], Answer]) -> Answer:
+        """As `keep`, made again whenever something was written to the operational tables."""
+        mark = self.bring_up()._mark
+        return self.keep(name, make, until=object() if mark is None else mark)
+
 
 def _as_dicts(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     names = [column[0] for column in found.description or ()]
