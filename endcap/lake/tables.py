@@ -123,7 +123,7 @@ class Lake:
     def pinned(self, *, parent: str | None, run: int, models: Mapping[str, str], override_sequence: int) -> Manifest:
         """The manifest of what the tables hold now; row counts and content hashes are carried on from the last manifest by what was added since."""
         tables = {}
-        with self.connect() as con:
+        with _opened() as con:
             for noun in schema.NOUNS:
                 pin, before = self._pins.get(noun.TABLE, TablePin()), self.manifest.tables.get(noun.TABLE, TablePin())
                 rows, content = pin.rows, pin.content
@@ -135,15 +135,15 @@ class Lake:
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with each table as a view of its current rows, `<table>_last` with gone ones too, and `<table>_log` as all that was written."""
-        con = duckdb.connect(":memory:")
-        con.execute("SET TimeZone = 'UTC'")
+        con = _opened()
         for noun in schema.NOUNS:
             self._create_views(con, noun)
         return con
 
     def current(self, noun: type[schema.Row], where: str = "true", columns: str = "*") -> pa.Table:
-        """Current rows of one table. `where` and `columns` are SQL of ours, never a user's text."""
-        with self.connect() as con:
+        """Current rows of one table. `where` and `columns` are SQL of ours, which names no other table, and never a user's text."""
+        with _opened() as con:
+            self._create_views(con, noun)
             return con.sql(f"SELECT {columns} FROM {noun.TABLE} WHERE {where} ORDER BY {', '.join(noun.KEY)}").to_arrow_table()
 
     def verify(self) -> list[str]:
@@ -288,6 +288,12 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _opened() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect(":memory:")
+    con.execute("SET TimeZone = 'UTC'")
+    return con
 
 
 def _quoted(text: str) -> str:
