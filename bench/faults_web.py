@@ -93,8 +93,9 @@ def others_objects(world: World, tally: Tally, wanted: int) -> None:
 
     for path in ("products/P0", "products/P0/answers", "products/P0/history?field=brand", "offers/nobody:1", "runs/999999", "feeds/nobody",
                  "deliveries/nobody@2024-01-01/quarantine", f"pairs?left={item['offer_id']}&right=nobody:1", "products/P0?version=s9", "values?field=password",
-                 f"products/{item['offer_id']}", f"offers/{rows[0]['product_id']}", "products?cursor=WyJzOSIsIDBd"):  # fmt: skip
+                 f"products/{item['offer_id']}", f"offers/{rows[0]['product_id']}"):  # fmt: skip
         refused(f"GET {path}", client.get(f"/api/v1/{path}"), 404)
+    refused("a cursor of another's making", client.get("/api/v1/products?cursor=WyJzOSIsIDBd"), 422)
     for deed, body in _deeds(foreign, rows).items():
         for beginning in ("/api/v1/products/P0", f"/api/v1/products/{item['offer_id']}"):
             refused(f"{beginning}{deed}", client.post(f"{beginning}{deed}", json=body, headers=version), 404)
@@ -131,7 +132,8 @@ def _anothers_word(world: World, tally: Tally, product: str) -> None:
     answer = client.post(f"{product}/values", json={"key": uuid.uuid4().hex, "field": "brand", "value": "Eve"}, headers={"if-match": version})
     tally.check(answer.status_code == 409, "a lead's word overwritten")
     reviewer = world.client(name="mallory")
-    tally.check(reviewer.post(UNDO, json={"actor": "one lead"}).json().get("count") == 0, "another's last answer taken back")
+    tally.check(reviewer.post(UNDO, json={"actor": "one lead"}).status_code == 422, "another's last answer taken back by name")
+    tally.check(reviewer.post(UNDO, json={}).json().get("count") == 0, "another's last answer taken back")
     lead.post(f"/api/v1/overrides/{set_by_lead['override_ids'][0]}/undo")
 
 

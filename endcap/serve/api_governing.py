@@ -88,7 +88,8 @@ def propose_threshold(request: Request, reading: Pinned, home: Writing, given: a
 def report(request: Request, reading: Pinned, home: Writing, given: answers.Report) -> answers.Done:
     """Report a problem; where the case was reported before, the oldest report goes on."""
     told = given.model_dump(exclude={"title", "counterpart_offer_id"})
-    row = loops.report(home, title=given.title, reporter=_name(request), source="page", other=given.counterpart_offer_id, **told)
+    source = "api" if request.headers.get("authorization") else "page"
+    row = loops.report(home, title=given.title, reporter=_name(request), source=source, other=given.counterpart_offer_id, **told)
     return _looped(reading, row)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from markupsafe import Markup, escape
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
+CODE = re.compile(r"`(\S|\S[^`]*\S)`")
 
 
 def page_of(request: Request, template: str, *, status: int = 200, **given: Any) -> Response:
@@ -61,10 +63,9 @@ def initials(title: str | None) -> str:
 
 
 def coded(text: str | None) -> Markup:
-    """A sentence in which what stands between two backticks is shown as code; everything is escaped."""
-    *pieces, last = (text or "").split("`")
-    told = [Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces)]
-    return Markup().join([*told, escape("`" * (len(pieces) % 2) + last)])
+    """A sentence in which what stands closely between two backticks, as `endcap run` does, is shown as code; everything is escaped."""
+    pieces = CODE.split(text or "")
+    return Markup().join(Markup("<code>{}</code>").format(piece) if place % 2 else escape(piece) for place, piece in enumerate(pieces))
 
 
 def moment(text: str | None) -> str:
