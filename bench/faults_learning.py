@@ -32,7 +32,7 @@ from endcap.review.override import Given, give
 from endcap.review.quota import OWN_GOODS
 
 KINDS = ("kettle", "toaster", "desk lamp", "mixer", "grill", "fan")
-GOODS = 40
+GOODS = 120
 PASSWORD = "a long enough password"
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from desk import Desk
 from playwright.sync_api import expect
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from test_review_api import client_of, decision, items, send, stored
 
 from endcap import flow, settings
 from endcap.ops import access, audit
 from endcap.ops.home import Home
-from endcap.ops.tables import AUDIT, BLIND_ASKS
+from endcap.ops.tables import AUDIT, BLIND_ASKS, OVERRIDES
 from endcap.review import blind
 
 UNDO = "/api/v1/review/undo"
@@ -143,6 +143,45 @@ def test_a_second_answer_that_agrees_changes_nothing_and_is_counted(home: Home) 
     told = lee.get("/api/v1/review/agreement").json()["agreements"]
     assert [(one["purpose"], one["n"], one["agreed"]) for one in told] == [("batch", 1, 1)]
     assert again["offer_id"] not in {one["offer_id"] for one in items(lee, 40)}
+
+
+def test_a_second_question_outlives_a_run_and_blocks_no_other(home: Home) -> None:
+    _kim, lee, again = double_asked(home)
+    flow.run(home.catalog)
+    later = client_of(Home(settings.read(home.catalog.root)), "lee", "reviewer")
+    shown = next((one for one in items(later, 100) if one["offer_id"] == again["offer_id"]), None)
+    assert shown is not None, "the run has taken the first answer in, and the question is asked all the same"
+    assert [one["state"] for one in send(later, decision(shown, "same"))] == ["stored"]
+    assert [(one["n"], one["agreed"]) for one in later.get("/api/v1/review/agreement").json()["agreements"]] == [(1, 1)]
+    assert lee.get("/api/v1/me").status_code == 200
+
+
+def test_a_second_answer_to_what_the_supplier_changed_since_is_an_answer_as_any(home: Home) -> None:
+    _kim, lee, again = double_asked(home)
+    with home.engine.begin() as connection:  # as if the first answer had been to another version of the offer
+        first = dict(connection.execute(select(OVERRIDES).where(OVERRIDES.c.offer_id == again["offer_id"])).mappings().one())
+        older = {name: value for name, value in first.items() if name != "override_id"} | {"identity_hash": first["identity_hash"] + 1, "key": "older"}
+        made = connection.execute(insert(OVERRIDES).values(older)).inserted_primary_key
+        asked = BLIND_ASKS.c.offer_id == again["offer_id"]
+        connection.execute(update(BLIND_ASKS).where(asked).values(override_id=made[0] if made else None))
+    count = len(stored(home))
+    [told] = send(lee, decision(again, "same"))
+    assert (told["state"], told["actor"]) == ("conflict", "kim") and len(stored(home)) == count, "it meets what stands, as any does"
+    assert lee.get("/api/v1/review/agreement").json()["agreements"] == [], "what was said of two versions neither agrees nor differs"
+    assert not {one["offer_id"] for one in items(lee, 40)} & {again["offer_id"]}
+
+
+@pytest.mark.parametrize(("altered", "words"), [
+    ("UPDATE blind_asks SET action = 'different', agrees = false WHERE action IS NOT NULL", "altered"), ("DELETE FROM blind_asks", "removed"),
+    ("INSERT INTO blind_asks (offer_id, asked_of, purpose, asked_at) VALUES ('x:1', 'kim', 'audit', '2026-01-01')", "made"),
+])  # fmt: skip
+def test_what_was_asked_and_answered_blind_is_sealed(home: Home, altered: str, words: str) -> None:
+    _kim, lee, again = double_asked(home)
+    send(lee, decision(again, "same"))
+    assert audit.verify(home.engine).broken is None
+    with home.engine.begin() as connection:
+        connection.exec_driver_sql(altered)
+    assert f"was {words} past the product" in audit.verify(home.engine).words
 
 
 def test_a_key_that_was_used_for_another_offer_stores_no_second_answer(home: Home) -> None:

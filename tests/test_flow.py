@@ -166,6 +166,28 @@ def test_answers_hold_through_later_runs_and_can_be_undone(copy_of_demo: Path) -
     assert (again["action"], again["decided_by"]) == ("to_review", "machine"), "after undo it is as it was"
 
 
+def test_a_different_that_is_taken_back_leaves_no_product_behind(copy_of_demo: Path) -> None:
+    home = Home(settings.read(copy_of_demo))
+
+    def stands(offer_ids: list[str]) -> tuple[dict[str, tuple[object, ...]], set[str]]:
+        with home.connect() as con:
+            live = {row[0] for row in con.execute("SELECT product_id FROM products WHERE state = 'live'").fetchall()}
+        return {one: tuple(row[name] for name in ("action", "product_id", "proposed_product_id")) for one, row in _decisions(home, offer_ids).items()}, live
+
+    with home.connect() as con:
+        ids = [item.offer_id for item in waiting(con, 0) if item.reason_code == "doubtful"][:12]
+        given = [item for item in waiting(con, 0) if item.offer_id in ids]
+    before = stands(ids)
+    said = [answer(home, item, "different", actor="tester") for item in given]
+    assert endcap("run", "--dir", copy_of_demo).code == 0
+    after = stands(ids)
+    assert after[1] - before[1] and sum(after[0][one] != before[0][one] for one in ids) >= 6, "some found a product of their own"
+    for one in said:
+        undo(home, one.override_id, actor="tester")
+    assert endcap("run", "--dir", copy_of_demo).code == 0
+    assert stands(ids) == before
+
+
 def _decisions(home: Home, offer_ids: list[str]) -> dict[str, dict[str, object]]:
     return {offer_id: row for offer_id, row in _all_decisions(home).items() if offer_id in offer_ids}
 

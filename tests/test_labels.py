@@ -322,7 +322,7 @@ def test_a_gold_set_teaches_and_tells_who_errs(home: Home, tmp_path: Path) -> No
     with home.connect() as con:
         draws = blind.Draws(
             lambda count: audits.order_of_draw(con, count, seed=blind.AUDIT_SEED), lambda drawn: audits.beside(con, drawn),
-            lambda person, count: con.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall(),
+            lambda person, count: con.execute(blind.GOLD_PAIRS, {"person": person, "count": count}).fetchall(), lambda ids: {},
         )  # fmt: skip
         first = blind.to_ask(home, draws, "rex", 100, 0)
     gold = [one for one in first if one.purpose == blind.GOLD]

@@ -18,10 +18,11 @@ from endcap.learn.validate import validate
 from endcap.learn.votes import VOTES
 from endcap.learn.watch import check
 from endcap.ops import access, audit
-from endcap.ops.database import now
+from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import BLIND_ASKS, OVERRIDES, PROMOTIONS, REVIEWER_HOLDS
+from endcap.ops.tables import OVERRIDES, PROMOTIONS, REVIEWER_HOLDS
 from endcap.review import quota
+from endcap.review.audit import note_asked
 from endcap.review.override import Given, give, undo
 from endcap.review.quota import OWN_GOODS, TooMuch
 from endcap.settings import Learning
@@ -126,8 +127,8 @@ def test_who_judges_their_own_goods_is_flagged(home: Home, team: str, flagged: i
 def flagged(home: Home, *, held: bool) -> None:
     """Rex errs on every second gold item; whether that holds them back is for the settings."""
     told = {"asked_of": "rex", "purpose": "gold", "decided": "same", "action": "different", "asked_at": now()}
-    with home.engine.begin() as connection:
-        connection.execute(insert(BLIND_ASKS), [{**told, "offer_id": f"x:{n}", "agrees": n % 2 == 0} for n in range(40)])
+    with writing(home.engine) as connection:
+        note_asked(connection, [{**told, "offer_id": f"x:{n}", "agrees": n % 2 == 0} for n in range(40)], "rex")
     home.catalog = home.catalog.model_copy(update={"learning": Learning(hold_flagged=held)})
 
 

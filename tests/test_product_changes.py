@@ -15,6 +15,7 @@ from endcap.ops.home import Home
 from endcap.problems import BadInput
 from endcap.review.product import (
     Actor,
+    Outweighed,
     Shared,
     effect_of_merge,
     effect_of_split,
@@ -198,6 +199,30 @@ def test_a_gtin_of_another_product_is_set_only_where_that_is_said(copy_of_demo: 
         give_values(home, reading, [GivenValue("another key", other, "gtin", "set", code)], KIM, 0)
     kept = GivenValue("a third key", other, "gtin", "set", code, override_id=stored.override_ids[0])
     assert [one.state for one in give_values(home, reading, [kept], KIM, 0)] == ["stored"], "a person's own word is kept without being asked again"
+
+
+def test_a_split_takes_nothing_along_that_a_lead_brought_since_the_last_run(copy_of_demo: Path) -> None:
+    """All that a merge moves hangs on one offer: whoever split that off would reverse the merge."""
+    home, reading = opened(copy_of_demo)
+    (into, there), (moved, moving) = list(products(reading, 2, 4).items())[:2]
+    merge(home, reading, moved, into, LEA, key="merge")
+    with pytest.raises(Outweighed, match=r"lea .lead. brought .* ask one whose word counts as much"):
+        split(home, reading, into, there[:1], KIM, key="split")
+    reading = rerun(copy_of_demo)
+    assert {membership(reading)[one] for one in (*there, *moving)} == {into}
+    with pytest.raises(Outweighed):
+        split(home, reading, into, there[:1], KIM, key="split")
+
+
+def test_a_value_beside_a_lock_is_refused_with_what_to_do(copy_of_demo: Path) -> None:
+    home, reading = opened(copy_of_demo)
+    product_id = next(iter(products(reading)))
+    locked = set_field(home, reading, product_id, "brand", "Acme", LEA, key="lock", lock=True)
+    for by in (LEA, KIM):
+        with pytest.raises(Outweighed):
+            set_field(home, reading, product_id, "brand", "Apex", by, key=f"set by {by.name}")
+    assert set_field(home, reading, product_id, "brand", "Apex", LEA, key="lock again", lock=True)
+    take_back(home, locked.override_ids[0], LEA)
 
 
 # --- who outweighs whom (THREATS D4) --------------------------------------------------------------------------------

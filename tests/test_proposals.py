@@ -24,11 +24,12 @@ from endcap.govern.follow_up import promises_due
 from endcap.govern.proposal_files import BadProposal, as_text, checked, read_text
 from endcap.learn.promote import deciding, history, last_kind
 from endcap.learn.watch import Breach
-from endcap.ops import audit
+from endcap.ops import access, audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import BLIND_ASKS, OVERRIDES, REVIEWER_HOLDS
+from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput, Held
+from endcap.review.audit import note_asked
 
 __all__ = ["replay"]
 
@@ -250,6 +251,24 @@ def test_two_people_where_the_settings_say_so(home: Home, replay: Replay) -> Non
     assert proposals.accept(home, number, actor="ben")["approver"] == "ben"
     other = proposed(home, kind="policy")
     assert proposals.accept(home, other, actor="ann")["state"] == "accepted", "of other kinds nothing was said"
+
+
+def test_programs_of_one_user_are_one_person(home: Home, replay: Replay) -> None:
+    governed(home, second_person=["threshold", "overrule"])
+    access.add_user(home.engine, "lea", "lead", team="t", password=None, actor="test")
+    for program in ("p-lea", "q-lea"):
+        access.make_token(home.engine, program, "lead", days=1, actor="test", owner="lea")
+    number = int(proposals.propose(home, checked(head_of(owner="p-lea"), where="test"), actor="p-lea")["proposal_id"])
+    for actor in ("p-lea", "q-lea", "lea"):
+        with pytest.raises(BadInput, match="'s own"):
+            proposals.accept(home, number, actor=actor)
+    proposals.accept(home, number, actor="ben")
+    replay.verdict = "HOLD"
+    proposals.validate(home, number, actor="ann")
+    for actor in ("p-lea", "q-lea", "lea"):
+        with pytest.raises(Held, match="two people"):
+            promotion.promote(home, number, actor=actor, reason="we know better", overrule=True)
+    assert promotion.promote(home, number, actor="ben", reason="we know better", overrule=True)
 
 
 def test_who_wrote_it_cannot_make_another_its_owner_and_accept_it(home: Home, replay: Replay) -> None:
@@ -757,12 +776,12 @@ def audits_of(home: Home, right: int, wrong: int) -> None:
     snapshot = str((home.snapshot() or {})["snapshot_id"])
     shared = {"actor": "kim", "team": "", "reason_code": "audit", "note": "", "identity_hash": 0, "at": now(), "snapshot_id": snapshot}
     asked = {"asked_of": "kim", "purpose": "audit", "asked_at": now(), "stratum": "linked", "probability": 0.5, "run": 1, "decided": "linked"}
-    with home.engine.begin() as connection:
+    with writing(home.engine) as connection:
         for n in range(right + wrong):
             key, action = f"{snapshot}-{right}-{n}", "same" if n < right else "different"
             given = connection.execute(insert(OVERRIDES).values(**shared, offer_id=f"one:x{n % 40}", action=action, key=key)).inserted_primary_key
             audit.record(connection, "kim", action, key, {"override": given[0] if given else 0})
-            connection.execute(insert(BLIND_ASKS).values(**asked, offer_id=f"one:x{n % 40}", action=action, key=key))
+            note_asked(connection, [{**asked, "offer_id": f"one:x{n % 40}", "action": action, "key": key}], "kim")
 
 
 def test_a_promise_is_compared_with_what_was_audited_since_and_the_day_of_the_promotion(home: Home, replay: Replay) -> None:

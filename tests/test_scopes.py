@@ -358,6 +358,7 @@ def test_grants_are_given_and_listed_by_command(shop: Shop) -> None:
         (("grant", "rosa", "--supplier", "nobody"), no_supplier), (("grant", "rosa", "--category", "Toy"), no_category),
         (("token", "sync", "--supplier", "nobody"), no_supplier), (("token", "sync", "--category", "Toy"), no_category),
         (("token", "sync", "--of", "rosa", "--role", "admin"), "rosa is lead, so that no program of theirs can be admin"),
+        (("token", "rosa", "--role", "reviewer"), "'rosa' is known already"), (("token", "two\nlines"), "names no program"),
     ]  # fmt: skip
     before = passes(shop.home)
     for words, sentence in refused:
@@ -367,6 +368,9 @@ def test_grants_are_given_and_listed_by_command(shop: Shop) -> None:
     made = run("token", "sync", "--of", "rosa", "--role", "reviewer")
     assert made.exit_code == 0 and f"as reviewer of supplier {supplier} in category Toys; end it with" in made.stderr
     assert "as viewer of everything; end it" in run("token", "sync", "--of", "rosa", "--role", "reviewer", "--supplier", shop.suppliers()[1]).stderr
+    assert run("user", "olga", "--team", "home", given=f"{PASSWORD}\n").exit_code == 0
+    error = run("token", "sync", "--of", "olga").exception
+    assert isinstance(error, BadInput) and "'sync' is known already, as rosa" in str(error), "what it did would be told as what rosa's did"
     assert run("grant", "rosa", "--supplier", supplier, "--category", "Toys", "--end").exit_code == 0
     assert "rosa: viewer of everything; team home" in run("users").stdout
     assert audit.verify(shop.home.engine).broken is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,20 @@ def test_sent_twice_it_is_stored_once_and_another_persons_word_stands_until_it_i
     [lead] = give_values(home, reading, [given(question, three, "key of lea", over=over.override_id)], LEA, taken_in)
     [weaker] = give_values(home, reading, [given(question, four, "key of kim 2", over=lead.override_id)], KIM, taken_in)
     assert (lead.state, weaker.state) == ("stored", "outweighed")
+
+
+def test_a_key_is_one_answers_whether_a_value_or_the_suppliers_word(folder: Path) -> None:
+    home, reading, taken_in = opened(folder)
+    question = questions(reading, "category")[0]
+    value = house_categories(home)[0]
+    [own] = give_values(home, reading, [given(question, value, "key of mine")], KIM, taken_in)
+    suppliers = GivenValue("key of mine", question.product_id, "category", "suppliers", None, own.override_id)
+    with pytest.raises(BadInput, match="this key was used for something else"):
+        give_values(home, reading, [suppliers], KIM, taken_in)
+    withdrawn = replace(suppliers, key="another key")
+    assert [one.state for _time in range(2) for one in give_values(home, reading, [withdrawn], KIM, taken_in)] == ["stored", "repeated"]
+    with pytest.raises(BadInput, match="this key was used for something else"):
+        give_values(home, reading, [given(question, value, "another key")], KIM, taken_in)
 
 
 @pytest.mark.parametrize("wrong", [

@@ -13,6 +13,7 @@ from endcap.decide.answers import Answers, standing
 from endcap.decide.policy import Edge
 from endcap.decide.stated import agree
 from endcap.decide.suspicion import PLACEHOLDER_GTINS
+from endcap.ops.home import run_of
 from endcap.settings import Policy
 
 
@@ -174,11 +175,16 @@ _OPEN_OFFERS = """
 """
 
 
-# The decision before the first one that an answer made, for answers that were taken in and taken back since.
+_TAKEN_BACK = pa.schema([("override_id", pa.int64()), ("offer_id", pa.string()), ("action", pa.string()), ("given_in", pa.int64())])
+# The decision before the first one that an answer made, for answers that were taken in and taken back since. What a 'different' led to bears the
+# answer's number nowhere: it is what the next run after it decided of its offer.
 _RESTORED = """
-    WITH made AS (
-        SELECT l.offer_id, min(l.run) AS run FROM decisions_log l SEMI JOIN taken_back t ON t.override_id = l.override_id
-        SEMI JOIN open_ids USING (offer_id) WHERE l.kind = 'product' GROUP BY l.offer_id)
+    WITH parted AS (
+        SELECT t.offer_id, (SELECT min(run) FROM decisions_log WHERE run > t.given_in) AS run FROM taken_back t WHERE t.action = 'different'),
+    led AS (
+        SELECT l.offer_id, l.run FROM decisions_log l SEMI JOIN taken_back t ON t.override_id = l.override_id WHERE l.kind = 'product'
+        UNION ALL SELECT l.offer_id, l.run FROM decisions_log l SEMI JOIN parted USING (offer_id, run) WHERE l.kind = 'product'),
+    made AS (SELECT offer_id, min(run) AS run FROM led SEMI JOIN open_ids USING (offer_id) GROUP BY offer_id)
     SELECT l.offer_id, l.identity_hash, l.model, l.decided_by, m.run, l.action, l.product_id, l.confidence, l.reason_code, l.reason, l.proposed_product_id,
            l.counterpart_offer_id
     FROM decisions_log l JOIN made m ON m.offer_id = l.offer_id AND l.run < m.run WHERE l.kind = 'product'
@@ -225,11 +231,12 @@ def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy, answers: Answers) 
 def _restored(
     con: duckdb.DuckDBPyConnection, overrides: pa.Table, offers: Mapping[str, OpenOffer], answers: Answers, after: int, model_of: Callable[[str], str]
 ) -> dict[str, Restored]:
-    rows = overrides.select(["override_id", "undoes"]).to_pylist()
-    taken_back = [row["undoes"] for row in rows if row["undoes"] is not None and row["override_id"] > after >= row["undoes"]]
-    if not taken_back:
+    rows = overrides.select(["override_id", "undoes", "offer_id", "action", "snapshot_id"]).to_pylist()
+    undone = {row["undoes"] for row in rows if row["undoes"] is not None and row["override_id"] > after >= row["undoes"]}
+    if not undone:
         return {}
-    con.register("taken_back", pa.table({"override_id": pa.array(taken_back, pa.int64())}))
+    given = [row | {"given_in": run_of(row["snapshot_id"])} for row in rows if row["override_id"] in undone]
+    con.register("taken_back", pa.Table.from_pylist(given, schema=_TAKEN_BACK))
     found: dict[str, Restored] = {}
     for offer_id, identity_hash, model, decided_by, *was in con.execute(_RESTORED).fetchall():
         unchanged = identity_hash == offers[offer_id].identity_hash and decided_by == "machine" and model == model_of(offer_id)

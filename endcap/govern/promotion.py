@@ -23,6 +23,7 @@ from endcap.govern.proposals import (
     check_unedited,
     is_on_top,
     note,
+    people,
     person,
     proposal,
     put_on_top,
@@ -200,7 +201,7 @@ def _check(home: Home, row: dict[str, Any]) -> None:
     accepted, validated = evidence.last_of(sealed, "accepted"), evidence.last_of(sealed, "validated")
     if accepted is None or validated is None:
         raise BadInput("it was never accepted and validated", where=where, todo=f"`endcap proposals accept {number}`, then `endcap validate {number}`")
-    if row["kind"] in home.catalog.govern.second_person and person(accepted["actor"]) in behind(row, sealed):
+    if row["kind"] in home.catalog.govern.second_person and people(home, [accepted["actor"]]) & behind(home, row, sealed):
         raise BadInput(f"{accepted['actor']} accepted a proposal of their own", where=where, todo="let another person accept it")
     check_unedited(home, row)
     _check_evidence(home, row, validated, where)
@@ -279,13 +280,13 @@ def _overruled(home: Home, row: dict[str, Any], stage: str, scope: str | None, *
     if row["verdict"] == "INVALID":
         raise BadInput(f"the verdict on proposal {number} is INVALID: nothing was measured that could be overruled", where=stage, todo="validate it again")
     told = {"overruled": row["verdict"], "trial": row["trial_id"], "stage": stage, "scope": scope}
-    before = overruled_by(row["steps"], row["trial_id"], stage, scope)
-    if "overrule" in home.catalog.govern.second_person and not set(before) - {person(actor)}:
+    before, now_is = people(home, overruled_by(row["steps"], row["trial_id"], stage, scope)), people(home, [actor])
+    if "overrule" in home.catalog.govern.second_person and not before - now_is:
         if not before:  # who says it again is one person
             with writing(home.engine) as connection:
                 note(connection, row, actor, reason, told)
         raise Held(f"{actor} overrules the verdict; it takes two people", where="govern.second_person", todo="let another person give the same command")
-    return {} if person(actor) in before else told
+    return {} if now_is & before else told
 
 
 def overruled_by(steps: list[dict[str, Any]], trial_id: str | None, stage: str = "promote", scope: str | None = None) -> list[str]:

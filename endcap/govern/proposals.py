@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake.tables import write_synced
 from endcap.learn.promote import check_readable
 from endcap.ops import audit
+from endcap.ops.access import owner_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import PROPOSAL_EVENTS, PROPOSALS
@@ -97,7 +99,7 @@ def accept(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> dic
 
 def _accept(home: Home, proposal_id: int, *, actor: str, reason: str) -> dict[str, Any]:
     row = _taken_from_file(home, proposal(home, proposal_id), actor)
-    if row["kind"] in home.catalog.govern.second_person and person(actor) in behind(row, row["steps"]):
+    if row["kind"] in home.catalog.govern.second_person and people(home, [actor]) & behind(home, row, row["steps"]):
         raise BadInput(
             f"proposal {proposal_id} is {actor}'s own", where="govern.second_person", todo=f"let another person accept it: a {row['kind']} takes two people"
         )
@@ -166,9 +168,15 @@ def note(connection: Connection, row: dict[str, Any], actor: str, reason: str, d
     _seal(connection, row["proposal_id"], row["state"], actor, reason, {**details, "note": True})
 
 
-def behind(row: dict[str, Any], steps: list[dict[str, Any]]) -> set[str]:
-    """Whose own a proposal is, as `person` tells them: its owner, and whoever wrote it down, who may have named another owner in its file."""
-    return {person(row["owner"]), *(person(one["actor"]) for one in steps[:1])}
+def behind(home: Home, row: dict[str, Any], steps: list[dict[str, Any]]) -> set[str]:
+    """Whose own a proposal is, as `people` tells them: its owner's, and whoever's wrote it down, who may have named another owner in its file."""
+    return people(home, [row["owner"], *(one["actor"] for one in steps[:1])])
+
+
+def people(home: Home, names: Iterable[object]) -> set[str]:
+    """The persons behind some names, each as `person` writes it: what a program does under a token is done by its user."""
+    with home.engine.connect() as connection:
+        return {person(owner_of(connection, str(name))) for name in names}
 
 
 def person(name: object) -> str:

@@ -180,9 +180,14 @@ def team_of(connection: Connection, name: str) -> str | None:
     return None
 
 
+def owner_of(connection: Connection, name: str) -> str:
+    """The user behind a program's name; any other name is its own."""
+    return connection.execute(select(PASSES.c.owner).where(PASSES.c.name == name, PASSES.c.owner.is_not(None)).limit(1)).scalar() or name
+
+
 def names_of(connection: Connection, actor: str) -> set[str]:
     """The actor's own name, that of the user behind it, and those of every program of that user."""
-    owner = connection.execute(select(PASSES.c.owner).where(PASSES.c.name == actor, PASSES.c.owner.is_not(None)).limit(1)).scalar() or actor
+    owner = owner_of(connection, actor)
     return {actor, owner, *connection.execute(select(PASSES.c.name).where(PASSES.c.owner == owner)).scalars()}
 
 
@@ -251,15 +256,28 @@ def make_token(
 ) -> str:
     """A program's token for `days` days, shown this once; it reaches as far as its owner, where it has one, and at most the supplier and category.
 
-    Raises BadInput on an unknown role or owner, or no days.
+    What is done is told by the program's name, so that it is nobody else's: neither another user's nor that of another owner's program. Raises BadInput
+    where it is, or is no name, and on an unknown role or owner, or no days.
     """
     _check_role(role)
+    if not name.strip() or len(name) > 120 or not name.isprintable():
+        raise BadInput(f"{name!r} names no program", where="tokens", todo="use letters on one line, at most 120")
     if not 0 < days <= 366:
         raise BadInput(f"a token cannot hold {days:g} days", where="tokens", todo="give 1 to 366")
     with writing(engine) as connection:
         if owner is not None:
             _check_user(connection, owner)
+        _check_free(connection, name, owner)
         return _make(connection, "token", name, role, days * DAY_S, actor=actor, owner=owner, supplier=supplier, category=category)
+
+
+def _check_free(connection: Connection, name: str, owner: str | None) -> None:
+    """Raise BadInput where somebody else is known by a program's name."""
+    users = set(connection.execute(select(USERS.c.name).where(USERS.c.name == name)).scalars())
+    owners = set(connection.execute(select(PASSES.c.owner).where(PASSES.c.name == name)).scalars())
+    others = sorted(str(one or "nobody's") for one in (users | owners) - {owner})
+    if others:
+        raise BadInput(f"{name!r} is known already, as {others[0]}", where="tokens", todo="name the program otherwise: what it does is told by its name")
 
 
 def end(engine: Engine, pass_id: str, *, actor: str) -> bool:

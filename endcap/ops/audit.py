@@ -1,8 +1,8 @@
 """The audit: what was done by whom, append-only, each row sealed with the one before (a hash chain; Schneier and Kelsey 1998).
 
-A row about a person's answer seals the answer as well, and one about users, grants, passes, releases, switches, promotions and holds what these are from
-then on. So that what is cut off at the end is seen too, the number and seal of the last row are noted in a file beside the database by every run;
-whoever can write both can still cut both, so keep a copy of that file elsewhere.
+A row about a person's answer seals the answer as well, and one about users, grants, passes, releases, switches, promotions, holds and blind
+questions what these are from then on. So that what is cut off at the end is seen too, the number and seal of the last row are noted in a file
+beside the database by every run; whoever can write both can still cut both, so keep a copy of that file elsewhere.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, fun
 
 from endcap.lake.tables import write_synced
 from endcap.ops.database import now
-from endcap.ops.tables import AUDIT, GRANTS, OVERRIDES, PASSES, PROMOTIONS, RELEASES, REVIEWER_HOLDS, SWITCHES, USERS
+from endcap.ops.tables import AUDIT, BLIND_ASKS, GRANTS, OVERRIDES, PASSES, PROMOTIONS, RELEASES, REVIEWER_HOLDS, SWITCHES, USERS
 
 # What the first row is sealed with.
 BEGINNING = "0" * 64
 HEADS = "audit-heads.txt"
 # So many rows back a key is known: far more than come while a page tries again.
 KNOWN_FOR = 100_000
-# Who may do what, and what people let through, switched, put in force and held back, with what names a row: the last row of the audit that speaks of it
-# seals it.
+# Who may do what, and what people let through, switched, put in force, held back and answered blind, with what names a row: the last row of the audit that
+# speaks of it seals it.
 SEALED: dict[Table, tuple[str, ...]] = {
     USERS: ("name",), GRANTS: ("name", "supplier", "category"), PASSES: ("pass_id",), RELEASES: ("feed", "date"), SWITCHES: ("switch_id",),
-    PROMOTIONS: ("promotion_id",), REVIEWER_HOLDS: ("hold_id",),
+    PROMOTIONS: ("promotion_id",), REVIEWER_HOLDS: ("hold_id",), BLIND_ASKS: ("ask_id",),
 }  # fmt: skip
 
 

@@ -189,6 +189,12 @@ def snapshot_id_of(manifest: Manifest) -> str:
     return f"s{manifest.run:04d}-{manifest.content_hash[:12]}"
 
 
+def run_of(snapshot_id: str) -> int:
+    """The run that published a snapshot, 0 where the id names none."""
+    digits = snapshot_id.removeprefix("s").partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0
+
+
 def _decides(kind: str) -> tuple[ColumnElement[bool], ...]:
     """The condition that a promotion's artefact decides everywhere; shadows and canaries do not."""
     return PROMOTIONS.c.kind == kind, PROMOTIONS.c.action.in_(("promote", "rollback"))

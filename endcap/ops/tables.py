@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "009"
+HEAD = "010"
 
 METADATA = MetaData()
 

@@ -9,14 +9,15 @@ tail) gets its share. The order is fixed by a hash of the offer's id, and each a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
-from sqlalchemy import insert
+from sqlalchemy import Connection, func, insert, select
 
 from endcap.decide.promised import AUDIT
+from endcap.ops.audit import record, seals_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS
@@ -169,5 +170,12 @@ def answer_audit(home: Home, item: AuditItem, *, same: int, actor: str) -> Overr
     asked = {"offer_id": item.offer.offer_id, "asked_of": actor, "purpose": AUDIT, "product_id": item.product_id, "asked_at": now(), "answered_at": now()}
     told = {"counterpart_offer_id": item.counterpart.offer_id, "action": action, "chosen": product_id, "after_override": stored.override_id, "key": key}
     with writing(home.engine) as connection:
-        connection.execute(insert(BLIND_ASKS).values(asked | told | item.drawn.noted()))
+        note_asked(connection, [asked | told | item.drawn.noted()], actor)
     return stored
+
+
+def note_asked(connection: Connection, rows: Sequence[Mapping[str, Any]], person: str) -> None:
+    """Note what a person was asked blind, sealed by the log of what was done: nobody draws, or answers, otherwise afterwards."""
+    last = connection.execute(select(func.max(BLIND_ASKS.c.ask_id))).scalar() or 0
+    connection.execute(insert(BLIND_ASKS), [dict(row) for row in rows])
+    record(connection, person, "ask", "blind", {"access": seals_of(connection, BLIND_ASKS, BLIND_ASKS.c.ask_id > last)})

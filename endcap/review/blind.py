@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, union_all, update
+from sqlalchemy import Connection, RowMapping, func, or_, select, union_all, update
 
 from endcap.decide.promised import AUDIT
 from endcap.ops import audit
@@ -25,7 +25,7 @@ from endcap.ops.access import names_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES
-from endcap.review.audit import Drawn
+from endcap.review.audit import Drawn, note_asked
 from endcap.review.override import ACTIONS, ESCALATE, PLACED, SKIP, Given, Outcome, about_these, append, check_answers, not_undone
 from endcap.review.said import Said, said_since
 from endcap.review.shown import Linked
@@ -63,6 +63,7 @@ class Draws:
     order: Callable[[int], Sequence[Drawn]]
     beside: Callable[[Drawn], Drawn | None]
     gold: Callable[[str, int], Sequence[tuple[str, str, str, bool]]]  # of a person, so many: (offer, product, counterpart, whether they are the same)
+    now_are: Callable[[Sequence[str]], Mapping[str, int]]  # the identity of each live offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
         asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
         names = names_of(connection, person)  # what one of them said, or was asked, the same person did
         of_me = set(connection.execute(select(BLIND_ASKS.c.offer_id).where(BLIND_ASKS.c.asked_of.in_(names))).scalars())
+        open_now = _standing(connection, open_now, draws)
     said = said_since(home, taken_in).answers
     answered = {one.offer_id for one in said if one.action in PLACED and one.field is None and one.actor not in names}
     open_now = [row for row in open_now if row["purpose"] != AUDIT or row["offer_id"] not in answered]
@@ -106,15 +108,26 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
             asked = set(connection.execute(select(BLIND_ASKS.c.offer_id)).scalars())
             fresh = [one for one in fresh if one.offer_id not in asked or one.purpose == GOLD]
             if fresh:
-                connection.execute(insert(BLIND_ASKS), [_row(one, person) for one in fresh])
+                note_asked(connection, [_row(one, person) for one in fresh], person)
     return [*kept, *fresh]
 
 
+def _standing(connection: Connection, rows: Sequence[RowMapping], draws: Draws) -> list[RowMapping]:
+    """Open questions without those of a second answer whose first was taken back, or given to the offer as it no longer is."""
+    given = select(OVERRIDES.c.override_id, OVERRIDES.c.identity_hash).where(OVERRIDES.c.override_id.in_([row["override_id"] for row in rows]), not_undone())
+    first = {row.override_id: row.identity_hash for row in connection.execute(given)}
+    now_are = draws.now_are([row["offer_id"] for row in rows if row["override_id"] is not None])
+    return [row for row in rows if row["override_id"] is None or first.get(row["override_id"], -1) == now_are.get(row["offer_id"])]
+
+
 def linked_of(asked: Sequence[Asked], nearest: Callable[[str], Sequence[tuple[str, str]]]) -> dict[str, Linked]:
-    """Of audits and gold items what they compare, for `shown.look_at`; `nearest` tells what else an offer that founded a product may be the same as."""
+    """Of what is asked blind what it compares, for `shown.look_at`, since a run may have decided it by now.
+
+    `nearest` tells what else an offer that founded a product may be the same as.
+    """
     found = {}
     for one in asked:
-        if one.purpose in (AUDIT, GOLD):
+        if one.counterpart_offer_id is not None or one.purpose in (AUDIT, GOLD):
             founded = one.purpose == AUDIT and one.noted.get("decided") == "new_product"
             more = [(other, product) for other, product in nearest(one.offer_id) if product != one.product_id] if founded else []
             found[one.offer_id] = Linked(one.product_id, one.counterpart_offer_id, tuple(other for other, _product in more))
@@ -204,9 +217,9 @@ def undo_blind(connection: Connection, home: Home, actor: str, offer_id: str | N
         more = {"action": "undo", "actor": actor, "reason_code": "", "note": "", "undoes": left["override_id"]}
         append(connection, home.catalog, str(left["snapshot_id"]), undoing | more)
     was = {"ask": last["ask_id"], "offer": last["offer_id"], "action": last["action"], "chosen": last["chosen"], "at": last["answered_at"]}
-    audit.record(connection, actor, OPENED, str(last["key"]), was | {"undoes": left["override_id"] if left is not None else None})
     opened = {"action": None, "chosen": None, "agrees": None, "answered_at": None, "after_override": None, "key": None}
-    connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == last["ask_id"]).values(opened))
+    sealed = _changed(connection, last["ask_id"], opened)
+    audit.record(connection, actor, OPENED, str(last["key"]), was | sealed | {"undoes": left["override_id"] if left is not None else None})
     return _asked(last)
 
 
@@ -354,7 +367,7 @@ def _used_elsewhere(connection: Connection, one: Given) -> str | None:
 
 
 def _second(connection: Connection, home: Home, one: Given, row: RowMapping, actor: str) -> Outcome | None:
-    """Keep a second answer beside the first; None where the first no longer stands, so that this one is an answer as any."""
+    """Keep a second answer beside the first; None where that no longer stands, or was given to another version of the offer: it is an answer as any then."""
     if row["key"] == one.key:
         return Outcome(one.key, "repeated", None, str(row["action"]), actor)
     taken = audit.lately(connection, actor, OPENED, one.key)
@@ -367,7 +380,7 @@ def _second(connection: Connection, home: Home, one: Given, row: RowMapping, act
         _answered(connection, row, one, None if one.action in (SKIP, ESCALATE) else said == (row["decided"] == "same"))
         return Outcome(one.key, "stored", None, one.action, actor)
     first = connection.execute(select(OVERRIDES).where(OVERRIDES.c.override_id == row["override_id"], not_undone())).mappings().first()
-    if first is None:
+    if first is None or first["identity_hash"] != one.identity_hash:
         return None
     agrees = None if one.action in (SKIP, ESCALATE) else _agree(first, one)
     _answered(connection, row, one, agrees)
@@ -382,7 +395,14 @@ def _second(connection: Connection, home: Home, one: Given, row: RowMapping, act
 def _answered(connection: Connection, row: RowMapping, one: Given, agrees: bool | None) -> None:
     last = connection.execute(select(func.max(OVERRIDES.c.override_id))).scalar() or 0
     told = {"action": one.action, "chosen": one.product_id, "agrees": agrees, "answered_at": now(), "after_override": last, "key": one.key}
-    connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == row["ask_id"]).values(told))
+    sealed = _changed(connection, row["ask_id"], told)
+    audit.record(connection, row["asked_of"], f"answer {row['purpose']}", one.offer_id, {"key": one.key, "action": one.action} | sealed)
+
+
+def _changed(connection: Connection, ask_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Change a question; out: what seals it from then on, for the audit."""
+    connection.execute(update(BLIND_ASKS).where(BLIND_ASKS.c.ask_id == ask_id).values(**values))
+    return {"access": audit.seals_of(connection, BLIND_ASKS, BLIND_ASKS.c.ask_id == ask_id)}
 
 
 def _agree(first: RowMapping, one: Given) -> bool:

@@ -19,7 +19,7 @@ from rapidfuzz import fuzz, process
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from endcap import gtin, shelf
-from endcap.decide.answers import APART, LOCK, PLACED, SET, WEIGHT, outweighs
+from endcap.decide.answers import APART, LOCK, PLACED, SET, TOGETHER, WEIGHT, outweighs
 from endcap.decide.identity import new_product_id
 from endcap.decide.in_force import Kept, at_snapshot
 from endcap.infer.taxonomy import read_taxonomy
@@ -129,7 +129,7 @@ def set_field(
         "offer_id": row["founded_by"], "action": LOCK if lock else SET, "product_id": product_id, "counterpart_offer_id": None, "reason_code": "", "note": note,
         "undoes": None, "identity_hash": 0, "field": field, "value": value, "said": said, "until": until,
     }  # fmt: skip
-    checks = [*_given(only_if), _not_outweighed(product_id, field, by)]
+    checks = [*_given(only_if), _not_outweighed(product_id, field, by, lock=lock)]
     if field == "gtin" and not shared:
         checks.append(_not_shared(tables, product_id, value))
     return _store(home, [stored], by, key, checks, together, within)
@@ -147,7 +147,8 @@ def split(home: Home, tables: Tables, product_id: str, offer_ids: Sequence[str],
     rows = [_row("different", one, other, product_id, identity, note) for one, other in apart if (one, other) != (leaving[0], staying[0])]
     rows.append(_row("new", leaving[0], staying[0], product_id, identity, note))
     rows += [_row("same", one, leaving[0], own, identity, note) for one in leaving[1:]]
-    return _store(home, rows, by, key, [*_given(only_if), _nothing_heavier(rows, by)])
+    brought = _nothing_brought(leaving, product_id, by, home.manifest(tables.snapshot_id).override_sequence)
+    return _store(home, rows, by, key, [*_given(only_if), _nothing_heavier(rows, by), brought])
 
 
 def merge(home: Home, tables: Tables, product_id: str, into: str, by: Actor, *, key: str, note: str = "", only_if: Check | None = None) -> Deed:
@@ -267,13 +268,16 @@ def _given(check: Check | None) -> list[Check]:
     return [] if check is None else [check]
 
 
-def _not_outweighed(product_id: str, field: str, by: Actor) -> Check:
+def _not_outweighed(product_id: str, field: str, by: Actor, *, lock: bool) -> Check:
+    """The check that nobody of a higher role set the field, and that no lock holds it, which a value set beside it would not change."""
     said = select(OVERRIDES).where(OVERRIDES.c.product_id == product_id, OVERRIDES.c.field == field, OVERRIDES.c.action.in_((SET, LOCK)), not_undone())
 
     def check(connection: Connection) -> None:
         for row in connection.execute(said).mappings():
             if WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
                 raise Outweighed(f"{row['actor']} ({row['role']}) set the {field} of {product_id}; ask one whose word counts as much")
+            if row["action"] == LOCK and not lock:
+                raise Outweighed(f"{row['actor']} locked the {field} of {product_id} as {row['value']!r}; take that back first, or lock the other value")
 
     return check
 
@@ -289,6 +293,23 @@ def _nothing_heavier(rows: Sequence[Mapping[str, Any]], by: Actor) -> Check:
         for row in connection.execute(said.where(not_undone(), OVERRIDES.c.role.in_([role for role, weight in WEIGHT.items() if weight > 1]))).mappings():
             if any(outweighs(dict(row), {**answer, "role": by.role}) for answer in rows):
                 raise Outweighed(f"{row['actor']} ({row['role']}) decided of {row['offer_id']} otherwise; ask one whose word counts as much")
+
+    return check
+
+
+def _nothing_brought(leaving: Sequence[str], product_id: str, by: Actor, taken_in: int) -> Check:
+    """The check that nobody of a higher role, since `taken_in`, brings offers into the product through one that leaves it: they would go with that one.
+
+    It raises Outweighed.
+    """
+    through = (OVERRIDES.c.product_id == product_id, OVERRIDES.c.counterpart_offer_id.in_(leaving), OVERRIDES.c.offer_id.not_in(leaving))
+    since = select(OVERRIDES).where(*through, OVERRIDES.c.override_id > taken_in, OVERRIDES.c.action.in_(TOGETHER), not_undone())
+
+    def check(connection: Connection) -> None:
+        for row in connection.execute(since).mappings():
+            if WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
+                words = f"{row['actor']} ({row['role']}) brought {row['offer_id']} here, to {row['counterpart_offer_id']}"
+                raise Outweighed(f"{words}; ask one whose word counts as much, or let a run take that in first")
 
     return check
 

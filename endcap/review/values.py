@@ -16,6 +16,7 @@ from sqlalchemy import Connection, null, select
 
 from endcap.decide.answers import ABOUT_FIELDS
 from endcap.decide.fields import KIND
+from endcap.ops import audit
 from endcap.ops.database import writing
 from endcap.ops.home import Home
 from endcap.ops.tables import OVERRIDES
@@ -150,6 +151,7 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int,
         return _gone(one, by.name)
 
     def free(connection: Connection) -> None:
+        _refuse_used(connection, one, by)
         check_group(connection, one.group_id, by.name, one.field, one.value)
         check_over(connection, one.over, product_id=one.product_id, field=one.field)
         _refuse_other(connection, one, by, taken_in)
@@ -158,6 +160,7 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int,
     try:
         if one.action == SUPPLIERS:
             deed = take_back(home, int(one.override_id or 0), by, only_if=free, reason_code=SUPPLIERS, within=within)
+            audit.record(within, by.name, SUPPLIERS, one.key, {"of": one.override_id})
         else:
             deed = set_field(
                 home, tables, one.product_id, one.field, one.value or "", by, key=one.key, note=one.note, together=one.group_id, only_if=free,
@@ -185,6 +188,15 @@ class _Met(Exception):
 
     def __init__(self, state: str, override_id: int, value: str | None = None, actor: str = "") -> None:
         self.state, self.override_id, self.value, self.actor = state, override_id, value, actor
+
+
+def _refuse_used(connection: Connection, one: GivenValue, by: Actor) -> None:
+    """Raise BadInput where the key is another answer's: what lets the suppliers' word stand is stored under none, and known from the audit."""
+    known = audit.lately(connection, by.name, SUPPLIERS, one.key)
+    mine = known is not None and one.action == SUPPLIERS and known["of"] == one.override_id
+    stored = one.action == SUPPLIERS and connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.key == one.key)).first() is not None
+    if stored or (known is not None and not mine):
+        raise BadInput("this key was used for something else", where="key", todo="make a new key for every answer")
 
 
 def _refuse_withdrawn(connection: Connection, tables: Tables, one: GivenValue) -> None:

@@ -221,13 +221,17 @@ def _gone_offers(reading: Reading, missing: Sequence[str]) -> set[str]:
 def _check_versions(reading: Reading, decisions: Sequence[answers.Decision], gone: set[str]) -> dict[str, int]:
     """The identity of each offer as it is now. Raises BadInput where an answer is to a version of an offer that never was."""
     ids = sorted({one.offer_id for one in decisions} - gone)
-    now_are = {row["offer_id"]: int(row["identity_hash"]) for row in reading.find("offers", "offer_id", ids, ("offer_id", "identity_hash"))}
+    now_are = _identities(reading, ids)
     for one in decisions:
         if one.offer_id in gone or int(one.identity) == now_are.get(one.offer_id):
             continue
         if not reading.rows("SELECT 1 AS one FROM offers_log WHERE offer_id = ? AND identity_hash = ? LIMIT 1", [one.offer_id, int(one.identity)]):
             raise BadInput(f"{one.offer_id} was never as it is said to have been shown", where="review", todo="send the identity of the item back as it came")
     return now_are
+
+
+def _identities(reading: Reading, offer_ids: Sequence[str]) -> dict[str, int]:
+    return {row["offer_id"]: int(row["identity_hash"]) for row in reading.find("offers", "offer_id", offer_ids, ("offer_id", "identity_hash"))}
 
 
 def _check_named(reading: Reading, decisions: Sequence[answers.Decision]) -> None:
@@ -298,7 +302,7 @@ def _draws(reading: Reading) -> blind.Draws:
     def beside(drawn: audit.Drawn) -> audit.Drawn | None:
         return reading.keep(f"beside {drawn.offer_id}", lambda reading: _with(reading, audit.beside, drawn, _nearest(reading)))
 
-    return blind.Draws(order, beside, gold)
+    return blind.Draws(order, beside, gold, lambda ids: _identities(reading, ids))
 
 
 def _nearest(reading: Reading) -> Nearest:

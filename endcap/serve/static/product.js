@@ -281,6 +281,12 @@ document.addEventListener("click", (event) => {
 });
 $("edit-field").addEventListener("change", chosen);
 $("edit-value").addEventListener("input", suggest);
-$("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("edit-save").click(); } });
+for (const [field, button] of [["edit-value", "edit-save"], ["edit-note", "edit-save"], ["change-note", "change-do"]]) {
+  $(field).addEventListener("keydown", (event) => { // else Enter presses the dialog's first button, which cancels
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    $(button).click();
+  });
+}
 $("edit-save").addEventListener("click", () => save($("edit-field").value, $("edit-value").value, { lock: $("edit-lock").checked, note: $("edit-note").value }));
 load();
