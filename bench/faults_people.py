@@ -132,6 +132,8 @@ def other_teams(world: World, tally: Tally) -> None:
     """What is another team's answers a lead of one supplier as what is not there: same status, same words; and it is in no list."""
     teams = Teams(world)
     cora = teams.person("cora", Scope("lead", teams.a))
+    for role in access.ROLES:  # what the classes before looked at
+        lease.release(world.home, f"one {role}")
     for (what, method, path, body, headers), (_w, _m, guessed_path, guessed_body, _h) in zip(
         _writes(world, teams, teams.b), _guesses(world, teams), strict=True
     ):

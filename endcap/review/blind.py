@@ -113,11 +113,13 @@ def to_ask(home: Home, draws: Draws, person: str, shown: int, taken_in: int, min
 
 
 def _standing(connection: Connection, rows: Sequence[RowMapping], draws: Draws) -> list[RowMapping]:
-    """Open questions without those of a second answer whose first was taken back, or given to the offer as it no longer is."""
+    """Open questions that can be answered still: both offers are there, and a first answer stands and was given to the offer as it is."""
     given = select(OVERRIDES.c.override_id, OVERRIDES.c.identity_hash).where(OVERRIDES.c.override_id.in_([row["override_id"] for row in rows]), not_undone())
     first = {row.override_id: row.identity_hash for row in connection.execute(given)}
-    now_are = draws.now_are([row["offer_id"] for row in rows if row["override_id"] is not None])
-    return [row for row in rows if row["override_id"] is None or first.get(row["override_id"], -1) == now_are.get(row["offer_id"])]
+    named = {row[name] for row in rows for name in ("offer_id", "counterpart_offer_id")} - {None}
+    now_are = draws.now_are(sorted(named))
+    there = [row for row in rows if {row["offer_id"], row["counterpart_offer_id"] or row["offer_id"]} <= now_are.keys()]
+    return [row for row in there if row["override_id"] is None or first.get(row["override_id"]) == now_are[row["offer_id"]]]
 
 
 def linked_of(asked: Sequence[Asked], nearest: Callable[[str], Sequence[tuple[str, str]]]) -> dict[str, Linked]:
