@@ -255,7 +255,7 @@ class Shop:
 OVERRIDE = pa.schema(
     [("override_id", pa.int64()), ("offer_id", pa.string()), ("action", pa.string()), ("product_id", pa.string()), ("counterpart_offer_id", pa.string()),
      ("actor", pa.string()), ("undoes", pa.int64()), ("identity_hash", pa.int64()),
-     *((name, pa.string()) for name in ("field", "value", "said", "role", "until"))]
+     *((name, pa.string()) for name in ("field", "value", "said", "role", "until", "snapshot_id"))]
 )  # fmt: skip
 NAMES = [f"{feed}:{number}" for feed in "abcd" for number in (1, 2)]
 CATALOG = Catalog.model_construct(policy=POLICY, feeds={})
@@ -286,7 +286,7 @@ def one_run(shop: Shop, dice: random.Random, live: dict[str, int], run: int) -> 
     shop.append(schema.Offer, rows + [offer_row(name, live[name], run) for name in changed])
     retrained = dice.random() < 0.3
     shop.append(schema.Pair, pair_rows(dice, live, set(live) if retrained else set(changed), run))
-    answered = answer_something(shop, dice, live)
+    answered = answer_something(shop, dice, live, run)
     open_ids = sorted(live if retrained else {*changed, *(answered & live.keys())})
     with shop.connect() as con:
         ids = [pa.array(found, pa.string()) for found in (open_ids, sorted(changed), vanished)]
@@ -296,7 +296,7 @@ def one_run(shop: Shop, dice: random.Random, live: dict[str, int], run: int) -> 
     shop.append(schema.Product, decided.products)
 
 
-def answer_something(shop: Shop, dice: random.Random, live: Mapping[str, int]) -> set[str]:
+def answer_something(shop: Shop, dice: random.Random, live: Mapping[str, int], run: int) -> set[str]:
     """Answers as the review stores them: about a live offer, another one and the product that one is in; sometimes an undo."""
     placed = {row["offer_id"]: row["product_id"] for row in shop.current(schema.Decision) if row["product_id"] is not None}
     about = set()
@@ -307,7 +307,7 @@ def answer_something(shop: Shop, dice: random.Random, live: Mapping[str, int]) -
         about.add(name)
         action = dice.choice(("same", "same", "different", "new"))
         row = {"override_id": len(shop.overrides) + 1, "offer_id": name, "action": action, "product_id": placed[other], "counterpart_offer_id": other,
-               "actor": "kim", "undoes": None, "identity_hash": live[name]}  # fmt: skip
+               "actor": "kim", "undoes": None, "identity_hash": live[name], "snapshot_id": f"s{run - 1:04d}-0"}  # fmt: skip
         standing_ids = [one["override_id"] for one in shop.overrides if one["offer_id"] == name and one["action"] != "undo"]
         undone = {one["undoes"] for one in shop.overrides}
         if standing_ids and standing_ids[-1] not in undone and dice.random() < 0.3:

@@ -70,7 +70,8 @@ class Small:
         before = len(self.shop.overrides)
         nothing = dict.fromkeys(OVERRIDE.names)
         for row in rows:
-            self.shop.overrides.append(nothing | {"override_id": len(self.shop.overrides) + 1, "actor": "kim", "identity_hash": 1} | row)
+            given = {"override_id": len(self.shop.overrides) + 1, "actor": "kim", "identity_hash": 1, "snapshot_id": f"s{self.run:04d}-0"}
+            self.shop.overrides.append(nothing | given | row)
         self.run += 1
         self.decide(opened, answered_after=before)
 
