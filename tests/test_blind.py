@@ -132,6 +132,7 @@ def test_a_person_and_their_programs_are_one_and_judge_themselves_never(home: Ho
     assert shown and not shown & {one["offer_id"] for one in first}
     own.post("/api/v1/review/release")
     assert {one["offer_id"] for one in items(lee, 40)} & {one["offer_id"] for one in first}, "another is asked"
+    assert [one["state"] for one in send(own, decision(first[0], "different"))] == ["stored"], "what the program says later is the person's own second thought"
 
 
 def test_a_second_answer_that_agrees_changes_nothing_and_is_counted(home: Home) -> None:

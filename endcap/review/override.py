@@ -217,7 +217,9 @@ def _standing(connection: Connection, one: Given, actor: str, taken_in: int) -> 
     said = [row for row in _said(connection, one) if row["offer_id"] == one.offer_id]
     overruled = {row["override_id"] for place, row in enumerate(said) if any(contrary(dict(row), dict(later)) for later in said[place + 1 :])}
     unseen = (row for row in reversed(said) if row["override_id"] > taken_in or contrary(dict(row), asdict(one)))
-    return next((row for row in unseen if row["actor"] != actor and row["override_id"] not in overruled), None)
+    others = [row for row in unseen if row["actor"] != actor and row["override_id"] not in overruled]
+    own = access.names_of(connection, actor) if others else set()  # what a person's program said they said themselves
+    return next((row for row in others if row["actor"] not in own), None)
 
 
 def _said(connection: Connection, one: Given) -> list[RowMapping]:
