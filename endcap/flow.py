@@ -185,7 +185,7 @@ def read_feeds(journey: Journey) -> Rows:
             feed = journey.catalog.feeds[arrival.feed]
             reading = read_delivery(
                 arrival.feed, feed, arrival.file, arrival.date, known_offers(con, arrival.feed), run=journey.run,
-                released=(arrival.feed, arrival.date) in released, engine=journey.catalog.engine,
+                released=(arrival.feed, arrival.date, arrival.sha256) in released, engine=journey.catalog.engine,
                 cores=journey.catalog.cores, batch_rows=journey.catalog.batch_rows,
             )  # fmt: skip
             delivery = reading.delivery

@@ -373,9 +373,10 @@ def arrivals_now(home: Home, dates: list[str] | None, until: str | None, say: Sa
         raise BadInput(
             "there is no inbox", where=str(home.catalog.inbox_path), todo="make that folder, correct `inbox` in the settings, or name one with --inbox"
         )
-    released = {(row["feed"], row["date"]) for row in home.rows(RELEASES).to_pylist()}
+    released = {(row["feed"], row["date"], row["sha256"]) for row in home.rows(RELEASES).to_pylist()}
     rows = home.lake().current(schema.Delivery, columns="delivery_id, feed, date, sha256, state").to_pylist()
-    done = {(row["feed"], row["date"], row["sha256"]) for row in rows if not (row["state"] == "held" and (row["feed"], row["date"]) in released)}
+    named = [((row["feed"], row["date"], row["sha256"]), row["state"]) for row in rows]
+    done = {one for one, state in named if not (state == "held" and one in released)}
     newest = {row["feed"]: row["date"] for row in sorted(rows, key=lambda row: row["date"]) if row["state"] == "accepted"}
     arrivals = pending(home.catalog, done, dates=dates, until=until)
     for arrival in arrivals:

@@ -100,7 +100,7 @@ def test_what_was_there_before_it_was_sealed_is_sealed_as_it_is(address: str) ->
     old.dispose()
     engine = open_database(address)
     access.grant(engine, "ana", Scope("lead", "seller"), actor="test")
-    assert audit.verify(engine) == audit.Verified(3)
+    assert audit.verify(engine) == audit.Verified(4)
     with engine.begin() as connection:
         connection.execute(text("UPDATE switches SET automation = true"))
     assert "switches 1 was altered" in audit.verify(engine).words
@@ -152,7 +152,7 @@ def test_who_is_locked_out_is_out_at_once_and_may_come_back(engine: Engine) -> N
 
 
 @pytest.mark.parametrize(("statement", "words"), [
-    ("INSERT INTO releases VALUES ('markthalle', '2026-03-04', 'lea', 'x', '2026')", "releases markthalle 2026-03-04 was made"),
+    ("INSERT INTO releases VALUES ('markthalle', '2026-03-04', 'lea', 'x', '2026', NULL)", "releases markthalle 2026-03-04 was made"),
     ("INSERT INTO switches (scope, automation, actor, reason, at) VALUES ('*', true, 'lea', 'x', '2026')", "switches 2 was made"),
     ("UPDATE switches SET automation = true", "switches 1 was altered"),
     ("DELETE FROM switches", "switches 1 was removed"),

@@ -15,7 +15,7 @@ import pytest
 from conftest import Demo, endcap
 from fastapi.testclient import TestClient
 
-from endcap import settings
+from endcap import flow, settings
 from endcap.feeds import release
 from endcap.feeds.release import hold_again, release_delivery
 from endcap.ops import access, audit
@@ -158,6 +158,31 @@ def test_nothing_is_held_again_while_a_run_may_be_taking_it_in(held_world: Path,
     release_delivery(home, "bazaar-one", "2026-04-01", actor="kim", reason="a clearance sale")
     with home.writer(), pytest.raises(BadInput, match="a run is under way"):
         hold_again(home, "bazaar-one", "2026-04-01", actor="kim", reason="not yet")
-    assert release.released_now(home) == {("bazaar-one", "2026-04-01")}
+    assert {one[:2] for one in release.released_now(home)} == {("bazaar-one", "2026-04-01")}
     hold_again(home, "bazaar-one", "2026-04-01", actor="kim", reason="not yet")
     assert release.released_now(home) == set()
+
+
+def test_a_release_lets_one_file_through_and_no_other_of_its_date(held_world: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(held_world, tmp_path / "world"))
+    file = folder / "inbox" / "2026-04-01" / "bazaar-one.csv"
+    lines = (sorted((folder / "inbox").iterdir())[-2] / "bazaar-one.csv").read_bytes().splitlines(keepends=True)
+
+    def run_with(count: int) -> tuple[str, int]:
+        """The delivery's state after a run with the file's first lines, and how many offers of the feed are live."""
+        file.write_bytes(b"".join(lines[:count]))
+        flow.run(settings.read(folder))
+        with Home(settings.read(folder)).connect() as con:
+            (state,) = con.execute("SELECT state FROM deliveries WHERE feed = 'bazaar-one' AND date = '2026-04-01'").fetchone() or ("",)
+            (live,) = con.execute("SELECT count(*) FROM offers WHERE feed = 'bazaar-one'").fetchone() or (0,)
+        return state, live
+
+    home = Home(settings.read(folder))
+    live = home.connect().execute("SELECT count(*) FROM offers WHERE feed = 'bazaar-one'").fetchall()[0][0]
+    release_delivery(home, "bazaar-one", "2026-04-01", actor="kim", reason="a clearance sale")
+    assert run_with(len(lines) // 2) == ("held", live), "what was let through was another file"
+    release_delivery(Home(settings.read(folder)), "bazaar-one", "2026-04-01", actor="kim", reason="so it is")
+    assert audit.verify(home.engine).broken is None
+    state, now_live = run_with(len(lines) // 2)
+    assert state == "accepted" and now_live < live
+    assert run_with(len(lines) // 5) == ("held", now_live), "a release ends with what it let through"

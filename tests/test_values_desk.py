@@ -267,6 +267,26 @@ def test_a_word_that_suppliers_contradict_is_asked_and_kept_or_withdrawn(desk: D
     assert [one.product_id for one in questions(opened(folder)[1], "value")] == [kept]
 
 
+def test_the_suppliers_word_over_anothers_answer_lets_neither_word_stand(folder: Path) -> None:
+    home, reading, _taken_in = opened(folder)
+    [row] = reading.rows("SELECT product_id, founded_by, brand FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 1")
+    told = {"counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0, "said": "Former", "role": "reviewer"}
+    store(home, **told, offer_id=row["founded_by"], action="set", product_id=row["product_id"], actor="ann", field="brand", value="Otherwise")
+    flow.run(settings.read(folder))
+    home, reading, taken_in = opened(folder)
+    [question] = questions(reading, "value")
+    mine = GivenValue("of kim", question.product_id, "brand", "set", "Otherwise", question.override_id)
+    [own] = give_values(home, reading, [mine], KIM, taken_in)
+    suppliers = GivenValue("of lee", question.product_id, "brand", "suppliers", None, question.override_id)
+    [met] = give_values(home, reading, [suppliers], LEE, taken_in)
+    assert (met.state, met.override_id) == ("conflict", own.override_id)
+    over = replace(suppliers, over=own.override_id)
+    assert [one.state for _time in range(2) for one in give_values(home, reading, [over], LEE, taken_in)] == ["stored", "repeated"]
+    flow.run(settings.read(folder))
+    [now_is] = opened(folder)[1].rows("SELECT brand FROM products WHERE product_id = ?", [question.product_id])
+    assert now_is["brand"] == row["brand"] and questions(opened(folder)[1], "value") == []
+
+
 def test_undo_takes_back_what_was_stored_and_no_answer_that_met_anothers(desk: Desk) -> None:
     page = desk.person()
     page.goto(f"{desk.address}/review?kind=category")

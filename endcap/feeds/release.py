@@ -24,7 +24,7 @@ def takes_two(home: Home, row: dict[str, Any]) -> bool:
 
 
 def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:
-    """Record that a held delivery may pass; the next run reads it again without the guards that compare shares.
+    """Record that a held delivery may pass, byte for byte; the next run reads it again without the guards that compare shares.
 
     Raises BadInput when no such delivery is held, when nothing in it could be read as an offer, when it was released before, when a
     later one of the feed is in already, or when it takes two people and this is the first: that one is noted.
@@ -40,12 +40,15 @@ def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: st
     if not reason.strip():
         raise BadInput("a release needs a reason", where="--reason", todo="say why the delivery is right after all")
     with writing(home.engine) as connection:
-        if connection.execute(select(RELEASES.c.feed).where(RELEASES.c.feed == feed, RELEASES.c.date == date)).first() is not None:
+        mine = (RELEASES.c.feed == feed, RELEASES.c.date == date)
+        before = connection.execute(select(RELEASES.c.sha256).where(*mine)).first()
+        if before is not None and before.sha256 == row["sha256"]:
             raise BadInput(f"{feed} {date} was released before", where=here, todo="run `endcap run`")
         alone = takes_two(home, row) and not _seconded(connection, row, actor, reason)
         if not alone:
-            connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now()))
-            sealed = audit.seals_of(connection, RELEASES, RELEASES.c.feed == feed, RELEASES.c.date == date)
+            connection.execute(delete(RELEASES).where(*mine))  # of another file under this date
+            connection.execute(insert(RELEASES).values(feed=feed, date=date, actor=actor, reason=reason, at=now(), sha256=row["sha256"]))
+            sealed = audit.seals_of(connection, RELEASES, *mine)
             audit.record(connection, actor, RELEASE, f"{feed} {date}", {"reason": reason, "access": sealed})
     if alone:
         what = f"{row['changed'] + row['vanished']:,} offers that change or vanish at once take two people"
@@ -75,10 +78,10 @@ def _seconded(connection: Connection, row: dict[str, Any], actor: str, reason: s
     return False
 
 
-def released_now(home: Home) -> set[tuple[str, str]]:
-    """(feed, date) of every delivery that was let through. Read in a writer's turn: who takes a release back is either seen or sees the run."""
+def released_now(home: Home) -> set[tuple[str, str, str | None]]:
+    """(feed, date, sha256) of every delivery that was let through. Read in a writer's turn: who takes a release back is either seen or sees the run."""
     with writing(home.engine) as connection:
-        return {(row.feed, row.date) for row in connection.execute(select(RELEASES.c.feed, RELEASES.c.date))}
+        return {(row.feed, row.date, row.sha256) for row in connection.execute(select(RELEASES))}
 
 
 def hold_again(home: Home, feed: str, date: str, *, actor: str, reason: str) -> None:

@@ -23,7 +23,7 @@ OPERATIONAL: dict[str, str] = {
     "overrides": "override_id offer_id action product_id counterpart_offer_id actor team reason_code note undoes identity_hash snapshot_id at group_id "
     "evidence model seconds key field value said role until",
     "promotions": "promotion_id kind model_id previous action actor reason data_version at proposal_id scope",
-    "releases": "feed date actor reason at",
+    "releases": "feed date actor reason at sha256",
     "teams": "team scope since",
     "loops": "loop_id title source offer_id counterpart_offer_id product_id expected field value reporter owner duplicate_of "
     "override_id opened_at acknowledged_at decided_at released_at in_snapshot_at verified_at closed_at reopened cause comment "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 # The newest step of the migrations.
-HEAD = "010"
+HEAD = "011"
 
 METADATA = MetaData()
 
@@ -99,6 +99,7 @@ RELEASES = _table(
     Column("actor", String(120), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", String(32), nullable=False),
+    Column("sha256", String(64)),  # of the file that may pass, and no other; none of releases from before this was noted
 )  # fmt: skip
 
 # Which team owns which scope, since when.

@@ -190,8 +190,10 @@ def nothing_to_take_back(override_id: int) -> BadInput:
     return BadInput(f"answer {override_id} cannot be taken back: it is taken back already, or not there", where="review", todo="see the history")
 
 
-def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None = None, reason_code: str = "", within: Connection | None = None) -> Deed:
-    """Undo an answer, with all that were given as one with it; the code says what for, `within` is as `set_field` has it.
+def take_back(
+    home: Home, override_id: int, by: Actor, *, only_if: Check | None = None, reason_code: str = "", alone: bool = False, within: Connection | None = None
+) -> Deed:
+    """Undo an answer, with all that were given as one with it or `alone`; the code says what for, `within` is as `set_field` has it.
 
     Raises BadInput where there is nothing to undo, Outweighed as `set_field`.
     """
@@ -204,7 +206,7 @@ def take_back(home: Home, override_id: int, by: Actor, *, only_if: Check | None 
             raise nothing_to_take_back(override_id)
         if row["actor"] != by.name and WEIGHT.get(row["role"] or "", 0) > WEIGHT.get(by.role, 0):
             raise Outweighed(f"{row['actor']} ({row['role']}) said this; {by.name} is {by.role}")
-        together = OVERRIDES.c.override_id == override_id if row["group_id"] is None else OVERRIDES.c.group_id == row["group_id"]
+        together = OVERRIDES.c.override_id == override_id if alone or row["group_id"] is None else OVERRIDES.c.group_id == row["group_id"]
         rows = connection.execute(select(OVERRIDES).where(together, OVERRIDES.c.action != "undo", not_undone())).mappings().all()
         kept = ("offer_id", "product_id", "counterpart_offer_id", "identity_hash", "group_id", "field", "value")
         group, ids = str(row["group_id"] or override_id), []

@@ -159,6 +159,8 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int,
 
     try:
         if one.action == SUPPLIERS:
+            if one.over is not None and one.over != one.override_id and _stands(within, one.over):  # else the word overruled would hold in its stead
+                take_back(home, one.over, by, only_if=free, reason_code=SUPPLIERS, alone=True, within=within)
             deed = take_back(home, int(one.override_id or 0), by, only_if=free, reason_code=SUPPLIERS, within=within)
             audit.record(within, by.name, SUPPLIERS, one.key, {"of": one.override_id})
         else:
@@ -173,6 +175,10 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int,
     except Outweighed:
         return ValueOutcome(one.key, "outweighed", one.override_id, one.value, by.name)
     return ValueOutcome(one.key, "repeated" if deed.repeated else "stored", deed.override_ids[-1], one.value if one.action == SET else None, by.name)
+
+
+def _stands(connection: Connection, override_id: int) -> bool:
+    return connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.override_id == override_id, not_undone())).first() is not None
 
 
 def _was_said(connection: Connection, one: GivenValue) -> bool:

@@ -135,7 +135,7 @@ def _difference(home: Home | None, before: str | None, after: str | None) -> ans
 
 def _feeds(reading: Reading) -> list[answers.Feed]:
     states = {state.feed: state for state in feed_states(reading)}
-    released = {(row["feed"], row["date"]) for row in reading.rows("SELECT feed, date FROM releases")}
+    released = {(row["feed"], row["date"]) for row in reading.rows("SELECT feed, date FROM releases SEMI JOIN deliveries USING (feed, date, sha256)")}
     newest = max((state.served.date for state in states.values() if state.served), default=None)
     alarms = {row["scope"]: row["words"] for row in reading.rows("SELECT scope, words FROM alarms WHERE closed_at IS NULL ORDER BY alarm_id DESC")}
     found = []
