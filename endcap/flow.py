@@ -230,7 +230,7 @@ def compare(journey: Journey) -> Rows:
         if len(changed):
             cache = journey.home.path / "cache"
             matched = match_offers(
-                live_in(con), changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache,
+                live_in(con, journey.catalog.policy.marketplaces), changed, matching=journey.catalog.matching, model=model, run=journey.run, cache=cache,
                 former=former_pairs(con, journey),
             )  # fmt: skip
             pairs, model = matched.pairs, matched.model

@@ -204,12 +204,13 @@ def note_changes(journey: Journey) -> None:
 
 
 def _note_growth(journey: Journey) -> None:
-    """Where the catalog has outgrown what was learnt from it (or the taxonomy is another), all of it counts as changed and is compared anew."""
+    """Where the catalog has outgrown what was learnt from it (or the taxonomy, or what is a marketplace), all of it counts as changed and is compared anew."""
     with journey.lake.connect() as con:
         ((offers, feeds),) = con.execute("SELECT count(*), coalesce(string_agg(DISTINCT feed, ' ' ORDER BY feed), '') FROM offers").fetchall()
         learnt, known_feeds = int(journey.models.get("learnt_offers", "0")), set(journey.models.get("learnt_feeds", "").split())
-        taxonomy = taxonomy_id(journey.catalog)
+        taxonomy, often = taxonomy_id(journey.catalog), " ".join(sorted(set(journey.catalog.policy.marketplaces)))
         same_house = set(feeds.split()) <= known_feeds and taxonomy == journey.models.get("learnt_taxonomy", "")
+        same_house = same_house and often == journey.models.get("learnt_marketplaces", "")
         journey.other_house = taxonomy != journey.models.get("learnt_taxonomy", taxonomy)
         journey.models["learnt_taxonomy"] = taxonomy
         enough = OUTGROWN_SMALL if offers < SMALL_OFFERS else OUTGROWN
@@ -218,6 +219,9 @@ def _note_growth(journey: Journey) -> None:
         journey.outgrown = True
         journey.changed = all_offers(con)
     journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds}
+    journey.models.pop("learnt_marketplaces", None)
+    if often:
+        journey.models["learnt_marketplaces"] = often
 
 
 def changed_or_vanished(journey: Journey) -> pa.Array:
@@ -253,7 +257,7 @@ def all_pairs(con: duckdb.DuckDBPyConnection, journey: Journey, fresh: pa.Table,
         fresh, ended = pa.concat_tables([fresh, then]), pa.concat_tables([ended, since])
     if model is not None and journey.judges_anew:
         fresh = as_they_decide(
-            con, fresh, ended, model, journey.canary, matching=journey.catalog.matching, cache=journey.home.path / "cache", run=journey.run
+            con, fresh, ended, model, journey.canary, catalog=journey.catalog, cache=journey.home.path / "cache", run=journey.run
         )  # fmt: skip
     return differing(con, schema.Pair, pa.concat_tables([fresh, ended]))
 
@@ -272,7 +276,7 @@ def note_shadow(con: duckdb.DuckDBPyConnection, journey: Journey, allowed: Thres
     if journey.beside is None or journey.beside.action != SHADOW:
         return
     found = compared(
-        con, journey.beside, journey.catalog.policy, allowed, open_ids=open_ids, overrides=overrides, matching=journey.catalog.matching,
+        con, journey.beside, journey.catalog.policy, allowed, open_ids=open_ids, overrides=overrides, catalog=journey.catalog,
         cache=journey.home.path / "cache", run=journey.run, answered_after=journey.base.override_sequence,
     )  # fmt: skip
     journey.figures["shadow"] = found

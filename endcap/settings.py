@@ -188,7 +188,8 @@ class Policy(Settings):
     )
     max_cluster: int = Field(200, gt=1, description="Offers a product may gather by machine before each more is asked.")
     marketplaces: list[str] = Field(
-        [], description="Feeds in which several sellers list one product: a product may take several of their offers, through what another feed has of it."
+        [],
+        description="Feeds in which several sellers list one product: their offers are compared with each other too, and a product may take several.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from endcap.match.block import find_near
 from endcap.match.cache import opened_store, synced_store
-from endcap.match.index import LEFT_OUT, POSTINGS
+from endcap.match.index import LEFT_OUT, POSTINGS, Postings
 from endcap.match.matching import OF_MANY, OF_TWO, candidates_of, compute_features, find_pairs, fit_store, live_offers, match_offers, view_pairs
 from endcap.match.score import feature_names
 from endcap.match.search import search_one
@@ -215,7 +216,12 @@ def test_copies_in_one_feed_do_not_hide_what_other_feeds_have() -> None:
 
 
 def test_an_offer_has_more_candidates_where_more_than_two_feeds_are_compared() -> None:
-    feeds = np.array([0, 0, 3, -1, 3])
-    assert candidates_of(Matching(), feeds) == candidates_of(Matching(), np.zeros(0, dtype=np.int32)) == OF_TWO
-    assert candidates_of(Matching(), np.append(feeds, 1)) == OF_MANY
-    assert candidates_of(Matching(candidates=5), np.append(feeds, 1)) == 5
+    postings = build_store(live_offers(table(dict.fromkeys(range(5), 0)))).postings
+
+    def of(*feeds: int, often: tuple[int, ...] = ()) -> Postings:
+        return replace(postings, feeds=np.array(feeds, dtype=np.int32)).listing(often)
+
+    assert candidates_of(Matching(), of(0, 0, 3, -1, 3)) == candidates_of(Matching(), of()) == OF_TWO
+    assert candidates_of(Matching(), of(0, 0, 3, -1, 3, 1)) == OF_MANY
+    assert candidates_of(Matching(), of(0, 0, 3, -1, 3, often=(3,))) == OF_MANY
+    assert candidates_of(Matching(candidates=5), of(0, 0, 3, -1, 3, 1)) == 5

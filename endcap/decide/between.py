@@ -279,7 +279,9 @@ def _found_pair(home: Home, con: duckdb.DuckDBPyConnection, left: PairOffer, rig
         return None
     model = match.Model.stored(home.model_folder(model_id), model_id)
     offers = con.sql(f"SELECT {', '.join(match.REACH_COLUMNS)} FROM offers ORDER BY offer_id").to_arrow_table()
-    found = match.find_reach(offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model)
+    found = match.find_reach(
+        offers, (left.offer_id, right.offer_id), matching=home.catalog.matching, model=model, marketplaces=at_snapshot(home).policy.marketplaces
+    )
     return _Pair(_edge(left, right, found.score, found.conflict, inputs), found.features, model, None, model_id, found)
 
 
@@ -331,7 +333,7 @@ def _together(left: PairOffer, right: PairOffer) -> bool:
 
 def _steps(catalog: Catalog, left: PairOffer, right: PairOffer, pair: _Pair | None, verdict: Verdict | None, refusal: Refusal | None) -> list[Step]:
     """The way of the pair; after the first step that fails nothing is passed, but two offers may be together through others."""
-    found = [Step("live", True, "both are delivered"), _feeds_step(left, right)]
+    found = [Step("live", True, "both are delivered"), _feeds_step(catalog.policy, left, right)]
     if pair is None or verdict is None:
         found.append(Step("candidates", False, "this catalog has no scorer yet: nothing was compared"))
     else:
@@ -351,7 +353,9 @@ def _unreached(step: Step) -> Step:
     return Step(step.name, None, f"not reached; it would be: {step.words}" if step.name == "likeness" else "not reached")
 
 
-def _feeds_step(left: PairOffer, right: PairOffer) -> Step:
+def _feeds_step(policy: Policy, left: PairOffer, right: PairOffer) -> Step:
+    if left.feed == right.feed and left.feed in policy.marketplaces:
+        return Step("feeds", True, f"both are of {left.feed}, where several sellers list a product")
     if left.feed == right.feed:
         return Step("feeds", False, f"both are of {left.feed}, and offers of one feed are not compared with each other")
     return Step("feeds", True, f"of two feeds, {left.feed} and {right.feed}")

@@ -223,7 +223,8 @@ def _reopened(con: duckdb.DuckDBPyConnection, policy: Policy, answers: Answers) 
         largest, *others = sorted(products, key=lambda one: (-len(offers[one]), one))
         held = offers[largest]
         smaller |= {
-            one for one in others if len(offers[one]) + len(held) <= policy.max_cluster and set(offers[one].values()).isdisjoint(held.values())
+            one for one in others if len(offers[one]) + len(held) <= policy.max_cluster
+            and set(offers[one].values()).isdisjoint(set(held.values()) - set(policy.marketplaces))
         }  # fmt: skip
     return sorted(offer_id for product_id in smaller for offer_id in offers[product_id])
 

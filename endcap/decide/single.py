@@ -1,7 +1,7 @@
 """One offer that nobody delivered: what the catalog would decide of it now, with the evidence; nothing is stored.
 
 It is decided as a run decides an offer that has just come, by the same rules: likeness, contradictions, GTIN and price, the promises in force, and the
-other offers of the product. What people said of it nobody can know, and offers of its own feed are passed over.
+other offers of the product. What people said of it nobody can know, and offers of its own feed are passed over unless that is a marketplace.
 """
 
 from __future__ import annotations
@@ -128,8 +128,9 @@ def _ruling(
 ) -> Ruling:  # fmt: skip
     """The ruling of a run in which this offer alone is open."""
     offer_id, feed = str(asked["offer_id"]), str(asked["feed"])
-    # Offers of its own feed are passed over: where the offer is in the catalog already, it is decided as if it were not.
-    settled = {product: {one: of for one, of in members.items() if of != feed} for product, members in around.members.items()}
+    # Offers of its own feed are passed over, but in a marketplace: where the offer is in the catalog already, it is decided as if it were not.
+    own = None if feed in policy.marketplaces else feed
+    settled = {product: {one: of for one, of in members.items() if of != own} for product, members in around.members.items()}
     opened = OpenOffer(offer_id, feed, str(asked["title"]), asked["gtin"], 0, None, None)
     inputs = Inputs(
         offers={offer_id: opened},

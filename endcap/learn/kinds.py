@@ -57,7 +57,7 @@ def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str 
     if kind == "infer":
         return Arm(artefact, policy, stored["pairs"], _facts_by(home, con, artefact, manifest.run), learned=True)
     model = Model.stored(home.model_folder(artefact), artefact)
-    pairs = all_pairs_by(con, model, home.catalog.matching, home.path / "cache", manifest.run)
+    pairs = all_pairs_by(con, model, home.catalog, home.path / "cache", manifest.run)
     return Arm(artefact, policy, pairs, stored["facts"], learned=True)
 
 

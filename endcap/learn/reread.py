@@ -87,7 +87,8 @@ def _pairs(con: duckdb.DuckDBPyConnection, home: Home, offers: pa.Table, manifes
     with ExitStack() as within:
         within.enter_context(shown(con, "offers", offers))
         asked = con.sql("SELECT offer_id FROM offers SEMI JOIN reread_moved USING (offer_id) ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
-        found = match_offers(live_in(con), asked, matching=home.catalog.matching, model=model, run=manifest.run).pairs if len(asked) else WANTED.empty_table()
+        live, matching = live_in(con, home.catalog.policy.marketplaces), home.catalog.matching
+        found = match_offers(live, asked, matching=matching, model=model, run=manifest.run).pairs if len(asked) else WANTED.empty_table()
     con.register("reread_pairs", found)
     kept = """
         SELECT * FROM pairs WHERE left_id NOT IN (SELECT offer_id FROM reread_moved) AND right_id NOT IN (SELECT offer_id FROM reread_moved)

@@ -20,7 +20,7 @@ from endcap.learn.scoring import scored_by, shown
 from endcap.match import Model
 from endcap.ops.home import Home
 from endcap.problems import BadInput
-from endcap.settings import Matching, Policy
+from endcap.settings import Catalog, Policy
 
 SHADOW, CANARY = "shadow", "canary"
 _IN_SCOPE = {
@@ -79,7 +79,7 @@ def _query_of(scope: str) -> tuple[str, str]:
 
 
 def as_they_decide(
-    con: duckdb.DuckDBPyConnection, rows: pa.Table, ended: pa.Table, champion: Model, canary: OnTrial | None, *, matching: Matching, cache: Path, run: int
+    con: duckdb.DuckDBPyConnection, rows: pa.Table, ended: pa.Table, champion: Model, canary: OnTrial | None, *, catalog: Catalog, cache: Path, run: int
 ) -> pa.Table:
     """The rows to be written, with every stored pair beside that another model scored than the one that decides now; the canary's pairs by the canary.
 
@@ -101,15 +101,15 @@ def as_they_decide(
         return found.to_arrow_table().cast(schema.arrow_schema(schema.Pair))
 
     parts = [those(f"is_fresh AND NOT is_tried AND model = '{champion.model_id}'")]
-    parts.append(scored_by(con, those(f"NOT is_tried AND NOT (is_fresh AND model = '{champion.model_id}')"), champion, matching, cache, run))
+    parts.append(scored_by(con, those(f"NOT is_tried AND NOT (is_fresh AND model = '{champion.model_id}')"), champion, catalog, cache, run))
     if canary is not None:
         parts.append(those(f"is_tried AND is_fresh AND model = '{canary.model_id}'"))
-        parts.append(scored_by(con, those(f"is_tried AND NOT (is_fresh AND model = '{canary.model_id}')"), canary.model, matching, cache, run))
+        parts.append(scored_by(con, those(f"is_tried AND NOT (is_fresh AND model = '{canary.model_id}')"), canary.model, catalog, cache, run))
     return pa.concat_tables(parts).sort_by([("left_id", "ascending"), ("right_id", "ascending")])
 
 
 def compared(
-    con: duckdb.DuckDBPyConnection, shadow: OnTrial, policy: Policy, allowed: Thresholds, *, open_ids: pa.Array, overrides: pa.Table, matching: Matching,
+    con: duckdb.DuckDBPyConnection, shadow: OnTrial, policy: Policy, allowed: Thresholds, *, open_ids: pa.Array, overrides: pa.Table, catalog: Catalog,
     cache: Path, run: int, answered_after: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What the shadow would have made of the offers that this run decides, beside what is made of them; it decides nothing."""
@@ -117,7 +117,7 @@ def compared(
     near = "left_id IN (SELECT offer_id FROM shadowed) OR right_id IN (SELECT offer_id FROM shadowed)"
     asked = con.sql(f"SELECT * FROM pairs WHERE {near} ORDER BY left_id, right_id").to_arrow_table().cast(schema.arrow_schema(schema.Pair))
     rest = con.sql(f"SELECT * FROM pairs WHERE NOT ({near})").to_arrow_table().cast(schema.arrow_schema(schema.Pair))
-    scored = scored_by(con, asked, shadow.model, matching, cache, run)
+    scored = scored_by(con, asked, shadow.model, catalog, cache, run)
     was = replay(con, policy, allowed, open_ids=open_ids, overrides=overrides, answered_after=answered_after)
     with shown(con, "pairs", pa.concat_tables([scored, rest])):
         now = replay(con, policy, thresholds(con, policy), open_ids=open_ids, overrides=overrides, answered_after=answered_after)

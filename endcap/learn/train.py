@@ -154,7 +154,7 @@ def _train_match(home: Home, manifest: Manifest, seed: int) -> TrainResult:
 
         def shown(rows: pa.Table) -> pa.Table:
             """With the columns that labels may correct, whatever model wrote the rows."""
-            return with_first_columns(rows, champion, lambda: live_in(con), home.path / "cache")
+            return with_first_columns(rows, champion, lambda: live_in(con, home.catalog.policy.marketplaces), home.path / "cache")
 
         lessons = _lessons(con, labels, shown, manifest.run, seed, home.path)
         many = lessons.pairs.num_rows >= STACK_LABELS
@@ -307,10 +307,10 @@ def _fit_many(offers: pa.Table, lessons: Lessons, champion: Model, audited: pa.T
     labelled, taught_by = lessons.same.size, lessons.same.size + lessons.sure.num_rows
     same = np.concatenate([lessons.same, _booleans(lessons.sure, "same")]).astype(np.float64)
     weights = np.concatenate([lessons.weights, np.full(lessons.sure.num_rows, SURE_WEIGHT)])
-    read = read_catalog(offers)
+    read = read_catalog(offers, catalog.policy.marketplaces)
     sides = [np.asarray(pc.index_in(told[name], value_set=read.offer_ids).to_numpy(), dtype=np.int64) for name in ("left_id", "right_id")]
     held = np.sort(np.stack(sides, axis=1), axis=1)
-    rows, wide = np.unique(held).astype(np.int32), candidates_of(catalog.matching, read.index.feeds)
+    rows, wide = np.unique(held).astype(np.int32), candidates_of(catalog.matching, read.index.postings)
     pairs = candidate_pairs(read, find_candidates(read.index, rows, wide), rows, wide, held)
     places = places_of(pairs, held)
     first = first_features(pairs, champion)

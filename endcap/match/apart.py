@@ -31,16 +31,16 @@ BELIEF = 500.0
 
 
 def find_siblings(postings: Postings, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Rows int64 [m, 2] of offers of one feed that are nearly alike, of a sample of `rows`: the same offers whatever row they have."""
+    """Rows int64 [m, 2] of offers of one source that are nearly alike, of a sample of `rows`: the same offers whatever row they have."""
     by_key = rows[np.argsort(postings.keys[rows], kind="stable")]
     sample = np.sort(by_key[np.random.default_rng(seed).permutation(rows.size)[:SAMPLE]])
     # Each offer is taken for a feed of its own, since offers of one feed are not compared else.
     own = np.where(postings.feeds >= 0, np.arange(postings.feeds.size), -1).astype(np.int32)
-    near = find_near(replace(postings, feeds=own), sample, NEIGHBOURS, threads=1, effort=EFFORT)
+    near = find_near(replace(postings, feeds=own, sources=own), sample, NEIGHBOURS, threads=1, effort=EFFORT)
     one, other = np.repeat(near.rows, NEIGHBOURS).astype(np.int64), near.near.ravel().astype(np.int64)
     found = (other >= 0) & (near.similarity.ravel() >= ALIKE)
     one, other = one[found], other[found]
-    alike = postings.feeds[one] == postings.feeds[other]
+    alike = postings.sources[one] == postings.sources[other]
     return np.stack([one[alike], other[alike]], axis=1)
 
 

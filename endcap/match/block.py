@@ -1,4 +1,4 @@
-"""Candidates: for each offer a bounded number of offers of other feeds that could be the same product.
+"""Candidates: for each offer a bounded number of offers of other sources that could be the same product.
 
 The rarest tokens and 3-grams name possible rows until a budget of postings is spent. All those that could be among the best are
 compared by their tokens, and the best of these by their letters too: the cosines of the titles' words and codes, of their 3-grams,
@@ -50,7 +50,7 @@ FIRST_OF_FEED = 3
 
 @dataclass(frozen=True)
 class Candidates:
-    """The nearest rows of other feeds of each asked row: a sparse graph."""
+    """The nearest rows of other sources of each asked row: a sparse graph."""
 
     rows: np.ndarray  # int32 [m], ascending
     near: np.ndarray  # int32 [m, k], nearest first, -1 where there are fewer
@@ -59,25 +59,25 @@ class Candidates:
 
 
 def find_candidates(index: Index, rows: np.ndarray, k: int, effort: Effort = THOROUGH) -> Candidates:
-    """k rows of other feeds of each of `rows` of an index that was built to be searched, nearest first; ties go to the smaller key."""
+    """k rows of other sources of each of `rows` of an index that was built to be searched, nearest first; ties go to the smaller key."""
     if index.postings is None:
         raise ValueError("this index holds offers to be compared, not to be searched")
     return find_near(index.postings, rows, k, threads=1, effort=effort)
 
 
 def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int, effort: Effort = THOROUGH) -> Candidates:
-    """k live rows of other feeds of each of `rows`, nearest first: see `_choose`; the number of threads changes nothing but the time."""
+    """k live rows of other sources of each of `rows`, nearest first: see `_choose`; the number of threads changes nothing but the time."""
     rows = np.asarray(rows, dtype=np.int32)
     near, similarity = np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32)
-    asked = (nothing(), postings.feeds[:0], postings.prices[:0], postings.currencies[:0])
+    asked = (nothing(), postings.sources[:0], postings.prices[:0], postings.currencies[:0])
     firsts = range(0, rows.size, QUERIES_A_TASK)
 
     def search(first: int) -> None:
         part = slice(first, first + QUERIES_A_TASK)
         with room_for(postings.feeds.size) as room:
             _search(
-                rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.keys, postings.prices,
-                postings.currencies, postings.lengths, *asked, near[part], similarity[part], room, effort,
+                rows[part], postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds, postings.sources, postings.keys,
+                postings.prices, postings.currencies, postings.lengths, *asked, near[part], similarity[part], room, effort,
             )  # fmt: skip
 
     if threads == 1 or rows.size <= QUERIES_A_TASK:
@@ -89,14 +89,14 @@ def find_near(postings: Postings, rows: np.ndarray, k: int, *, threads: int, eff
     return Candidates(rows, near, similarity)
 
 
-def find_near_offer(postings: Postings, offer: Part, feed: int, price: float, currency: np.uint64, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """(the k nearest live rows int32, their similarity) of an offer outside the index, given as a part of one row; unknown tokens are numbered -1."""
+def find_near_offer(postings: Postings, offer: Part, source: int, price: float, currency: np.uint64, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(the k nearest live rows int32 of other sources, their similarity) of an offer outside the index, a part of one row; unknown tokens are numbered -1."""
     near, similarity = np.full((1, k), -1, np.int32), np.zeros((1, k), np.float32)
-    asked = (offer, np.array([feed], dtype=np.int32), np.array([price]), np.array([currency], dtype=np.uint64))
+    asked = (offer, np.array([source], dtype=np.int32), np.array([price]), np.array([currency], dtype=np.uint64))
     with room_for(postings.feeds.size) as room:
         _search(
             np.array([postings.feeds.size], dtype=np.int32), postings.base, postings.delta, postings.counts, postings.gram_rarity, postings.feeds,
-            postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity, room, THOROUGH,
+            postings.sources, postings.keys, postings.prices, postings.currencies, postings.lengths, *asked, near, similarity, room, THOROUGH,
         )  # fmt: skip
     found = near[0] >= 0
     return near[0][found], similarity[0][found]
@@ -108,19 +108,19 @@ def nothing() -> Part:
     return empty_part()
 
 
-def share_key(keys: np.ndarray, feeds: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray:
-    """Pairs [m, 2] of rows of different feeds that share a key (0 = no key), each of `rows` with at most `limit` of its group.
+def share_key(keys: np.ndarray, sources: np.ndarray, rows: np.ndarray, limit: int) -> np.ndarray:
+    """Pairs [m, 2] of rows of different sources that share a key (0 = no key), each of `rows` with at most `limit` of its group.
 
     A key held by too many offers would give a pair for every two of them; the first of the group, by row, stand for it.
     """
     order = np.argsort(keys, kind="stable").astype(np.int64)
     asked = np.zeros(keys.size, dtype=np.bool_)
     asked[rows] = True
-    return _group_pairs(keys[order], order, feeds, asked, limit)
+    return _group_pairs(keys[order], order, sources, asked, limit)
 
 
 @numba.njit(cache=True)
-def _group_pairs(keys: np.ndarray, order: np.ndarray, feeds: np.ndarray, asked: np.ndarray, limit: int) -> np.ndarray:
+def _group_pairs(keys: np.ndarray, order: np.ndarray, sources: np.ndarray, asked: np.ndarray, limit: int) -> np.ndarray:
     left, right = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
     first = 0
     while first < keys.size:
@@ -133,7 +133,7 @@ def _group_pairs(keys: np.ndarray, order: np.ndarray, feeds: np.ndarray, asked: 
                 for j in range(first, end):
                     if not asked[order[i]] or found >= limit:
                         break
-                    if feeds[order[i]] != feeds[order[j]]:
+                    if sources[order[i]] != sources[order[j]]:
                         left.append(min(order[i], order[j]))
                         right.append(max(order[i], order[j]))
                         found += 1
@@ -184,7 +184,7 @@ def _posting_span(start: np.ndarray, place: np.ndarray, token: int) -> tuple[int
 @numba.njit(cache=True, nogil=True)
 def _visit(
     tokens: np.ndarray, gains: np.ndarray, sizes: np.ndarray, base_place: np.ndarray, delta_place: np.ndarray, base_start: np.ndarray,
-    base_posting: np.ndarray, delta_start: np.ndarray, delta_posting: np.ndarray, base_rows: int, feeds: np.ndarray, feed: int,
+    base_posting: np.ndarray, delta_start: np.ndarray, delta_posting: np.ndarray, base_rows: int, sources: np.ndarray, source: int,
     score: np.ndarray, seen: np.ndarray, count: int, budget: int,
 ) -> tuple[int, np.float32]:  # fmt: skip
     """Add the gain of each token to the rows that hold it, rarest token first, until the budget is spent.
@@ -200,10 +200,10 @@ def _visit(
         budget -= sizes[place]
         first, end = _posting_span(base_start, base_place, tokens[place])
         for at in range(first, end):
-            count = _note(base_posting[at], gains[place], feeds, feed, score, seen, count)
+            count = _note(base_posting[at], gains[place], sources, source, score, seen, count)
         first, end = _posting_span(delta_start, delta_place, tokens[place])
         for at in range(first, end):
-            count = _note(base_rows + delta_posting[at], gains[place], feeds, feed, score, seen, count)
+            count = _note(base_rows + delta_posting[at], gains[place], sources, source, score, seen, count)
     return count, rest
 
 
@@ -227,8 +227,8 @@ def _worth_reading(score: np.ndarray, keys: np.ndarray, seen: np.ndarray, count:
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _note(row: int, gain: np.float32, feeds: np.ndarray, feed: int, score: np.ndarray, seen: np.ndarray, count: int) -> int:
-    counts = (feeds[row] != feed) & (feeds[row] >= 0)
+def _note(row: int, gain: np.float32, sources: np.ndarray, source: int, score: np.ndarray, seen: np.ndarray, count: int) -> int:
+    counts = (sources[row] != source) & (sources[row] >= 0)
     # Written whether it is new or not: which rows are cannot be foreseen, and a wrong guess costs more than to write.
     seen[count] = row
     count += int(counts & (score[row] == 0.0))
@@ -402,9 +402,9 @@ def _letters(part: Part, row: int, query: _Query, gram_rarity: np.ndarray) -> np
 
 @numba.njit(cache=True, nogil=True)
 def _search(
-    rows: np.ndarray, base: Part, delta: Part, counts: Counts, gram_rarity: np.ndarray, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray,
-    currencies: np.ndarray, lengths: np.ndarray, asked: Part, asked_feeds: np.ndarray, asked_prices: np.ndarray, asked_currencies: np.ndarray,
-    near: np.ndarray, similarity: np.ndarray, room: Room, effort: Effort,
+    rows: np.ndarray, base: Part, delta: Part, counts: Counts, gram_rarity: np.ndarray, feeds: np.ndarray, sources: np.ndarray, keys: np.ndarray,
+    prices: np.ndarray, currencies: np.ndarray, lengths: np.ndarray, asked: Part, asked_sources: np.ndarray, asked_prices: np.ndarray,
+    asked_currencies: np.ndarray, near: np.ndarray, similarity: np.ndarray, room: Room, effort: Effort,
 ) -> None:  # fmt: skip
     """Fill `near` and `similarity` for rows of the index, or for those of `asked`, whose rows follow them."""
     # By row: what visited tokens and 3-grams gave, then what all tokens give; what visited 3-grams gave, then how good a row looks.
@@ -415,10 +415,10 @@ def _search(
         row = rows[q]
         part, at = (base, row) if row < base_rows else (delta, row - base_rows)
         if row < feeds.size:
-            feed, price, currency = feeds[row], prices[row], currencies[row]
+            source, price, currency = sources[row], prices[row], currencies[row]
         else:
             part, at = asked, row - feeds.size
-            feed, price, currency = asked_feeds[at], asked_prices[at], asked_currencies[at]
+            source, price, currency = asked_sources[at], asked_prices[at], asked_currencies[at]
         ids, flags = part.ids[part.start[at] : part.start[at + 1]], part.flags[part.start[at] : part.start[at + 1]]
         own_grams = part.grams[part.gram_start[at] : part.gram_start[at + 1]]
         own = own_grams.astype(np.int32)
@@ -428,14 +428,14 @@ def _search(
         gram_squares = gram_rarity[own] * gram_rarity[own]
         count, gram_rest = _visit(
             own, gram_squares * (LETTER_SHARE / max(length[2], np.float32(1e-9))), counts.grams[own].astype(np.int64), base.place[:0], delta.place[:0],
-            base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, feeds, feed,
+            base.gram_posting_start, base.gram_posting, delta.gram_posting_start, delta.gram_posting, base_rows, sources, source,
             score, seen, 0, effort.gram_postings,
         )  # fmt: skip
         for i in range(count):
             looks[seen[i]] = score[seen[i]]
         count, rest = _visit(
             ids[searched], squares[searched] * (TITLE_SHARE / max(length[0], np.float32(1e-9))), sizes[searched], base.place, delta.place,
-            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, feeds, feed, score, seen, count, postings,
+            base.posting_start, base.posting, delta.posting_start, delta.posting, base_rows, sources, source, score, seen, count, postings,
         )  # fmt: skip
         asked_for = _Query(length, _remember(ids, squares, flags, room.tokens), room.grams, room.held)
         mark_grams(own_grams, room.grams)

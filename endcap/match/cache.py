@@ -35,8 +35,15 @@ ROW_COLUMNS = ("keys", "marks", "feeds", "prices", "currencies")
 
 def synced_store(live: Live, folder: Path | None) -> Store:
     """The index of exactly these live offers, with as little reading as the folder allows, and the folder brought up to it."""
-    if folder is None:
-        return build_store(live)
+    return (build_store(live) if folder is None else _synced(live, folder)).listing(live.marketplaces)
+
+
+def opened_store(live: Live, folder: Path) -> Store:
+    """The same for one who only reads: nothing is written, and what the folder lacks is read from the offers."""
+    return _opened(live, folder).listing(live.marketplaces)
+
+
+def _synced(live: Live, folder: Path) -> Store:
     found = _load(folder)
     if found is None:
         return _build_anew(live, folder)
@@ -56,8 +63,7 @@ def synced_store(live: Live, folder: Path | None) -> Store:
     return grown
 
 
-def opened_store(live: Live, folder: Path) -> Store:
-    """The same for one who only reads: nothing is written, and what the folder lacks is read from the offers."""
+def _opened(live: Live, folder: Path) -> Store:
     found = _load(folder)
     if found is None:
         return build_store(live)

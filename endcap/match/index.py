@@ -6,7 +6,8 @@ grew by additions and removals answers as one built at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numba
@@ -23,6 +24,8 @@ POSTINGS, GRAM_POSTINGS = 3000, 1000
 # A larger catalog needs more of them to lose no more: as many as this many offers, at least the least and at most POSTINGS.
 LEAST_POSTINGS, OFFERS_A_POSTING = 2000, 650
 LEFT_OUT = 2 * POSTINGS
+# No feed has a number so high.
+OFFERS_ALONE = 1 << 30
 
 
 class Part(NamedTuple):
@@ -57,11 +60,23 @@ class Postings:
     delta: Part
     counts: Counts
     feeds: np.ndarray  # int32 [n], -1 = no longer live
+    sources: np.ndarray  # int32 [n], who lists a product once, and is not compared with itself: the feed, or in a marketplace the offer; -1 as in `feeds`
     keys: np.ndarray  # uint64 [n], hash of the offer id: settles ties, whatever the row
     prices: np.ndarray  # float64 [n], NaN = not stated
     currencies: np.ndarray  # uint64 [n], 0 = not stated
     gram_rarity: np.ndarray  # float32 by gram bucket
     lengths: np.ndarray  # float32 [n, 3], filled when first needed; 0 = not yet
+
+    def often(self, rows: np.ndarray) -> np.ndarray:
+        """bool by row: whether its feed lists a product often."""
+        return np.asarray(self.sources[rows] != self.feeds[rows])
+
+    def listing(self, often: Collection[int]) -> Postings:
+        """The same with feeds that list a product `often`: each of their offers is a source of its own."""
+        if not often:
+            return replace(self, sources=self.feeds)
+        own = np.isin(self.feeds, list(often))
+        return replace(self, sources=np.where(own, OFFERS_ALONE + np.arange(self.feeds.size), self.feeds).astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,7 @@ class Index:
     gram_rarity: np.ndarray  # float32 by gram bucket
     norms: np.ndarray  # float32 [n], length of the offer's vector of title words and codes
     gram_norms: np.ndarray  # float32 [n]
+    often: np.ndarray  # bool [n], the offer's feed lists a product often
     postings: Postings | None = None
 
     @property
@@ -84,19 +100,21 @@ class Index:
         return self.tokens.size
 
 
-def build_index(tokens: Tokens, feeds: np.ndarray, prices: np.ndarray, currencies: np.ndarray, keys: np.ndarray | None = None) -> Index:
-    """Number, count and invert the tokens of offers. `keys` uint64 [n] settle ties; without them the order of rows does."""
+def build_index(
+    tokens: Tokens, feeds: np.ndarray, prices: np.ndarray, currencies: np.ndarray, keys: np.ndarray | None = None, *, often: Collection[int] = ()
+) -> Index:  # fmt: skip
+    """Number, count and invert the tokens of offers. `keys` uint64 [n] settle ties; without them the order of rows does. `often` as in `Postings.listing`."""
     ids, vocabulary = number_tokens(tokens.hashes.values)
     part = build_part(tokens, ids, vocabulary.size)
     counts = Counts(tokens.size, *count_tokens(ids, tokens.grams.values, vocabulary.size))
     ties = np.arange(tokens.size, dtype=np.uint64) if keys is None else keys
-    postings = open_postings(part, empty_part(), counts, feeds, ties, prices, currencies)
-    return view_index(tokens, ids, counts, feeds, prices, currencies, postings, postings.gram_rarity)
+    postings = open_postings(part, empty_part(), counts, feeds, ties, prices, currencies).listing(often)
+    return view_index(tokens, ids, counts, feeds, prices, currencies, postings, postings.gram_rarity, often=postings.often(np.arange(feeds.size)))
 
 
 def view_index(
     tokens: Tokens, ids: np.ndarray, counts: Counts, feeds: np.ndarray, prices: np.ndarray, currencies: np.ndarray, postings: Postings | None = None,
-    gram_rarity: np.ndarray | None = None,
+    gram_rarity: np.ndarray | None = None, often: np.ndarray | None = None,
 ) -> Index:  # fmt: skip
     """Offers to be compared with rarity as the whole catalog has it; `ids` are the numbers of their tokens in `counts`."""
     weights = token_rarity(ids, counts)
@@ -104,14 +122,15 @@ def view_index(
     flags = tokens.flags.values
     norms = _norms(tokens.hashes.start, weights, (flags & (WORD | CODE)) != 0)
     gram_norms = _norms(tokens.grams.start, gram_rarity[tokens.grams.values], np.ones(tokens.grams.values.size, dtype=np.bool_))
-    return Index(tokens, feeds, prices, currencies, weights, gram_rarity, norms, gram_norms, postings)
+    often = np.zeros(feeds.size, dtype=np.bool_) if often is None else often
+    return Index(tokens, feeds, prices, currencies, weights, gram_rarity, norms, gram_norms, often, postings)
 
 
 def open_postings(
     base: Part, delta: Part, counts: Counts, feeds: np.ndarray, keys: np.ndarray, prices: np.ndarray, currencies: np.ndarray
 ) -> Postings:  # fmt: skip
     """Parts with what belongs to their rows, lengths still to be found."""
-    return Postings(base, delta, counts, feeds, keys, prices, currencies, gram_rarities(counts), np.zeros((feeds.size, 3), np.float32))
+    return Postings(base, delta, counts, feeds, feeds, keys, prices, currencies, gram_rarities(counts), np.zeros((feeds.size, 3), np.float32))
 
 
 def number_tokens(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

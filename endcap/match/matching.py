@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from endcap.match.cache import synced_store
 from endcap.match.conflict import find_conflicts
 from endcap.match.details import find_own_details
 from endcap.match.difference import Difference
-from endcap.match.index import Index, build_index
+from endcap.match.index import Index, Postings, build_index
+from endcap.match.listings import Score, teach_listings
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model, feature_names, fit_unsupervised
 from endcap.match.store import THIN, Live, Store, distinct, hash_bytes, part_numbers, price_numbers
@@ -67,7 +68,7 @@ def match_offers(
     offers: pa.Table | Live, changed: pa.Array[Any], *, matching: Matching, model: Model | None, run: int, cache: Path | None = None,
     former: pa.Table | None = None,
 ) -> Matched:  # fmt: skip
-    """Pairs of the changed offers with offers of other feeds.
+    """Pairs of the changed offers with offers of other feeds, and of their own where that is a marketplace.
 
     `offers` holds all live Offer rows in any order, or says which they are and fetches what is asked (Live); `changed` the
     offer_ids whose pairs are wanted; ids that are not live are passed over. `former` (left_id, right_id) names pairs of live
@@ -78,7 +79,7 @@ def match_offers(
     clock = _Clock()
     store = synced_store(offers if isinstance(offers, Live) else live_offers(offers), cache)
     clock.note("tokens_and_index")
-    k = candidates_of(matching, store.postings.feeds)
+    k = candidates_of(matching, store.postings)
     rows = _live(store.rows_of(hash_bytes(pa.chunked_array([changed], pa.string()))))
     held = _rows_of(store, former)
     found = find_pairs(store, rows, k, held)
@@ -98,11 +99,15 @@ def match_offers(
     return Matched(table, model, {**figures, **clock.seconds})
 
 
-def candidates_of(matching: Matching, feeds: np.ndarray) -> int:
-    """How many candidates an offer has: as the settings say, else by how many feeds the rows are of (int [n], -1 where one is gone)."""
+def candidates_of(matching: Matching, postings: Postings | None) -> int:
+    """How many candidates an offer has: as the settings say, else by how many feeds, or listings of a marketplace, may have its product."""
     if matching.candidates is not None:
         return matching.candidates
-    return OF_TWO if np.count_nonzero(np.bincount(feeds[feeds >= 0])) <= 2 else OF_MANY
+    if postings is None:
+        raise ValueError("this index holds offers to be compared, not to be searched")
+    feeds = postings.feeds[postings.feeds >= 0]
+    many = np.count_nonzero(np.bincount(feeds)) > 2 or bool(postings.often(np.arange(postings.feeds.size)).any())
+    return OF_MANY if many else OF_TWO
 
 
 def live_offers(offers: pa.Table) -> Live:
@@ -146,15 +151,17 @@ def rescore(pairs: pa.Table, model: Model) -> pa.Table:
     return scored.set_column(pairs.schema.get_field_index("model"), arrow_schema(Pair).field("model"), named)
 
 
-def read_catalog(offers: pa.Table) -> Catalog:
+def read_catalog(offers: pa.Table, marketplaces: Collection[str] = ()) -> Catalog:
     """Sort, read and index offers in memory."""
     offers = offers.take(pc.sort_indices(offers["offer_id"]))
     feeds, feed_of = distinct(offers["feed"])
     currencies, currency_of = distinct(offers["currency"])
     numbers = np.argsort(np.argsort(np.array(feeds, dtype=object), kind="stable"), kind="stable").astype(np.int32)
     keys = hash_bytes(offers["offer_id"])
-    index = build_index(read_tokens(offers), numbers[feed_of], price_numbers(offers["price"]), hash_texts(currencies)[currency_of], keys)
-    return Catalog(offers["offer_id"], offers["title"], index, tuple(sorted(map(str, feeds))))
+    names = tuple(sorted(map(str, feeds)))
+    often = [number for number, name in enumerate(names) if name in marketplaces]
+    index = build_index(read_tokens(offers), numbers[feed_of], price_numbers(offers["price"]), hash_texts(currencies)[currency_of], keys, often=often)
+    return Catalog(offers["offer_id"], offers["title"], index, names)
 
 
 def asked_rows(catalog: Catalog, changed: pa.Array[Any]) -> np.ndarray:
@@ -198,7 +205,7 @@ def _grow_graph(store: Store, graph: Candidates, rows: np.ndarray, k: int) -> Ca
 
 
 def _shared(store: Store, keys: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """Pairs of `rows` with live offers of other feeds that hold the same key, at most `k` each; the smallest offer keys of a group stand for it."""
+    """Pairs of `rows` with live offers of other sources that hold the same key, at most `k` each; the smallest offer keys of a group stand for it."""
     wanted = np.unique(keys[rows])
     wanted = wanted[wanted != 0]
     if not wanted.size:
@@ -207,7 +214,7 @@ def _shared(store: Store, keys: np.ndarray, rows: np.ndarray, k: int) -> np.ndar
     group = np.flatnonzero((wanted[places] == keys) & (store.postings.feeds >= 0))
     group = group[np.argsort(store.postings.keys[group], kind="stable")]
     asked = np.flatnonzero(np.isin(group, rows))
-    return group[share_key(keys[group], store.postings.feeds[group], asked, k)]
+    return group[share_key(keys[group], store.postings.sources[group], asked, k)]
 
 
 def _merge_graphs(graph: Candidates, more: Candidates) -> Candidates:
@@ -312,15 +319,35 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
         mixed = (store.postings.keys[rows] ^ np.uint64(matching.seed)) * np.uint64(0x9E3779B97F4A7C15)
         rows = np.sort(rows[np.argsort(mixed ^ (mixed >> np.uint64(32)), kind="stable")[: matching.fit_offers]])
     if rows.size:
-        pairs, places = view_pairs(store, find_pairs(store, rows, candidates_of(matching, store.postings.feeds), known=graph))
+        seen, places = view_pairs(store, find_pairs(store, rows, candidates_of(matching, store.postings), known=graph))
+        pairs, listings = _of_two_feeds(seen)
+        places = places if pairs is seen else places[_across(seen)]
 
         def tell(scores: np.ndarray) -> Difference | None:
             siblings = find_siblings(store.postings, rows, matching.seed)
-            seen = np.unique(np.concatenate([places.ravel(), siblings.ravel()]))
-            return fit_apart(store.view(seen).tokens, np.searchsorted(seen, places), scores, np.searchsorted(seen, siblings), seed=matching.seed)
+            shown = np.unique(np.concatenate([places.ravel(), siblings.ravel()]))
+            return fit_apart(store.view(shown).tokens, np.searchsorted(shown, places), scores, np.searchsorted(shown, siblings), seed=matching.seed)
 
-        return _fit(pairs, matching, tell)
+        often = [number for number, name in enumerate(store.delta.feed_names) if name in store.marketplaces]
+        return _fit(pairs, matching, tell, listings, often)
     return fit_unsupervised(np.zeros((0, len(feature_names())), dtype=np.float32), seed=matching.seed)
+
+
+def _across(pairs: Pairs) -> np.ndarray:
+    """Places of the pairs of two feeds."""
+    left, right = pairs.both(pairs.index.feeds)
+    return np.flatnonzero(left != right)
+
+
+def _of_two_feeds(pairs: Pairs) -> tuple[Pairs, Pairs | None]:
+    """(pairs of two feeds, or all where there is none; those of one, None where there is none). In a marketplace what is nearer is no rival, so that
+    ranks mislead there.
+    """
+    across = _across(pairs)
+    if across.size in (0, pairs.size):
+        return pairs, pairs if pairs.size and not across.size else None
+    within = np.setdiff1d(np.arange(pairs.size), across)
+    return tuple(replace(pairs, left=pairs.left[some], right=pairs.right[some]) for some in (across, within))  # type: ignore[return-value]
 
 
 def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: int, held: np.ndarray | None = None) -> Pairs:
@@ -330,8 +357,9 @@ def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: in
     near = graph.near[places]
     found = np.stack([np.repeat(rows, near.shape[1]), near.ravel()], axis=1).astype(np.int64)
     found = np.sort(found[found[:, 1] >= 0], axis=1)
-    gtin = share_key(index.tokens.gtin, index.feeds, rows, k)
-    part_number = share_key(_brand_and_mpn(index.tokens), index.feeds, rows, k)
+    sources = index.feeds if index.postings is None else index.postings.sources
+    gtin = share_key(index.tokens.gtin, sources, rows, k)
+    part_number = share_key(_brand_and_mpn(index.tokens), sources, rows, k)
     pairs = _unique(np.concatenate([found, gtin, part_number, *([] if held is None else [held])]))
     met = np.setdiff1d(pairs.ravel(), graph.rows).astype(np.int32)
     if met.size:
@@ -341,7 +369,7 @@ def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: in
 
 def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None = None) -> Model:
     """The unsupervised scorer, fitted on the pairs of a sample of all offers."""
-    size, k = catalog.index.size, candidates_of(matching, catalog.index.feeds)
+    size, k = catalog.index.size, candidates_of(matching, catalog.index.postings)
     rows = np.arange(size, dtype=np.int32)
     if size > matching.fit_offers:
         rows = np.sort(np.random.default_rng(matching.seed).permutation(size)[: matching.fit_offers]).astype(np.int32)
@@ -358,14 +386,21 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
     return _fit(pairs, matching, tell)
 
 
-def _fit(pairs: Pairs, matching: Matching, tell: Callable[[np.ndarray], Difference | None]) -> Model:
-    """The unsupervised scorer of these pairs, after it is known which details of theirs say nothing."""
+def _fit(
+    pairs: Pairs, matching: Matching, tell: Callable[[np.ndarray], Difference | None], listings: Pairs | None = None, often: Collection[int] = ()
+) -> Model:  # fmt: skip
+    """The unsupervised scorer of these pairs, after it is known which details of theirs say nothing; `listings` are pairs within the feeds `often`."""
     names = feature_names()
     features = compute_features(pairs, names)
     own = find_own_details(pairs, features[:, names.index("rank_worst")] == 1)
     if own:
         features[:, names.index("detail_agreement")] = replace(pairs, own_details=own).measured("detail")
-    return fit_unsupervised(features, seed=matching.seed, tell=tell, own_details=own)
+
+    def teach(score: Score) -> tuple[np.ndarray, np.ndarray]:
+        told = replace(listings or pairs, own_details=own)
+        return teach_listings(told, compute_features(told, names), pairs, features, often, score)
+
+    return fit_unsupervised(features, seed=matching.seed, tell=tell, own_details=own, teach=teach if listings is not None else None)
 
 
 def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:

@@ -39,7 +39,7 @@ class Pairs:
 
     @cached_property
     def _ranks(self) -> np.ndarray:
-        return context.compare_ranks(self.graph, self.index.feeds, self.left, self.right, self.similarity)
+        return context.compare_ranks(self.graph, self.index.feeds, self.index.often, self.left, self.right, self.similarity)
 
     @cached_property
     def _measures(self) -> np.ndarray:

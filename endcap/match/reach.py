@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,17 +73,17 @@ class Reach:
         return self.same_key or self.left.listed or self.right.listed
 
 
-def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matching, model: Model) -> Reach:
+def find_reach(offers: pa.Table, offer_ids: tuple[str, str], *, matching: Matching, model: Model, marketplaces: Collection[str] = ()) -> Reach:
     """Look two live offers up in the catalog and score them, whether or not a run would compare them.
 
     `offers` holds all live Offer rows in any order with REACH_COLUMNS. The steps are those of `match_offers`; the pair itself is
     added to what they find, so that it has features. Raises ValueError when an id is not live or the two are one.
     """
-    catalog = read_catalog(offers)
+    catalog = read_catalog(offers, marketplaces)
     rows = asked_rows(catalog, pa.array(sorted(offer_ids), pa.string()))
     if rows.size != 2:
         raise ValueError("two different live offers are needed")
-    held, k = rows.astype(np.int64).reshape(1, 2), candidates_of(matching, catalog.index.feeds)
+    held, k = rows.astype(np.int64).reshape(1, 2), candidates_of(matching, catalog.index.postings)
     graph = find_candidates(catalog.index, rows, k)
     unaided = candidate_pairs(catalog, graph, rows, k)
     pairs = candidate_pairs(catalog, graph, rows, k, held)

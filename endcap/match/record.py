@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from endcap.match.block import LETTER_SHARE, NAMING, PRICE_SHARE, TEXT_SHARE, TITLE_SHARE, UNKNOWN_PRICE
+from endcap.match.context import COPIES
 from endcap.match.index import SEARCHED, Index
 from endcap.match.reading import CODE, FORM, WORD
 from endcap.text import TITLE_LETTERS, fold
@@ -40,6 +41,7 @@ class Record:
     price: float
     currency: int
     near: tuple[Near, ...] = ()
+    often: bool = False  # its feed lists a product often
     near_full: bool = False  # more candidates may follow than the list holds
     shown: dict[str, str] = field(default_factory=dict)  # the offer's fields as text, for words
 
@@ -83,6 +85,7 @@ def record_at(index: Index, row: int, title: str, near: tuple[np.ndarray, np.nda
         price=float(index.prices[row]),
         currency=int(index.currencies[row]),
         near=found,
+        often=bool(index.often[row]),
         near_full=near is not None and bool((near[0] >= 0).all()),
     )
 
@@ -133,7 +136,9 @@ class Standing:
 def standing(own: Record, other: Record) -> Standing:
     """As `context.compare_ranks` has it for one side of a pair."""
     value = similarity(own, other)
-    rivals = [near.similarity for near in own.near if near.feed == other.feed and near.row != other.row]
+    others = [near.similarity for near in own.near if near.feed == other.feed and near.row != other.row]
+    apart = COPIES * value if other.often and own.feed != other.feed else 0.0
+    rivals = [rival for rival in others if abs(rival - value) >= apart]
     rank = 1 + sum(rival > value for rival in rivals)
     last = own.near[-1].similarity if own.near_full else 0.0
     rival = max(rivals, default=last)

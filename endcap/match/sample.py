@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,9 @@ def sample_pairs() -> tuple[Pairs, list[tuple[Record, Record]]]:
 
 
 def compare_all(offers: Sequence[dict[str, Any]], k: int = 4) -> tuple[Pairs, list[tuple[Record, Record]]]:
-    """All pairs of the offers, as columns and as records, with lists of `k` candidates."""
+    """All pairs of the offers, as columns and as records, with lists of `k` candidates; the second feed is a marketplace."""
     index, titles = index_offers(offers)
+    index = replace(index, often=index.feeds == 1)
     graph = find_candidates(index, np.arange(index.size, dtype=np.int32), k)
     left, right = np.triu_indices(index.size, 1)
     records = [record_at(index, row, str(title), (graph.near[row], graph.similarity[row])) for row, title in enumerate(titles.to_pylist())]

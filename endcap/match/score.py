@@ -50,6 +50,8 @@ MOSTLY = 0.5
 SURE = 0.9
 # The last trees are grown so often, each from its own draws; their mean depends less on the seed.
 REPEATS = 3
+# The feature that says whether a pair is of one feed.
+ONE_FEED = "one_feed"
 # From this many labels on, they can teach more than corrections of the scorer without labels.
 STACK_LABELS = 1500
 # Numbers of a model that audits have calibrated: what its log-odds are multiplied by and moved by where people see them as a chance.
@@ -218,21 +220,25 @@ def feature_names() -> tuple[str, ...]:
 
 def fit_unsupervised(
     features: np.ndarray, names: Sequence[str] | None = None, *, seed: int, tell: Callable[[np.ndarray], Difference | None] | None = None,
-    own_details: tuple[int, ...] = (),
+    own_details: tuple[int, ...] = (), teach: Callable[[Callable[[np.ndarray], np.ndarray]], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Model:  # fmt: skip
     """Fit without labels from the features float32 [n, f] of candidate pairs; see the head of this file.
 
     `tell` says, from the scores of these pairs, what tells products apart (see `apart`); it is left out where nobody does. `own_details` are those
-    that the features leave out (see `details`).
+    that the features leave out (see `details`). `teach` gives, from a scorer, features [m, f] and chances [m] of pairs of one feed (see `listings`).
     """
-    model = replace(_fit_trees(features, tuple(names or feature_names()), seed), own_details=own_details)
+    names = tuple(names or feature_names())
+    model = _fit_trees(features, names, seed)
+    if teach is not None and features.shape[0]:
+        model = _fit_trees(features, names, seed, teach(model.score))
+    model = replace(model, own_details=own_details)
     scores = model.score(features) if tell is not None and features.shape[0] else np.zeros(0)
     apart = tell(scores) if tell is not None and teaches(scores) else None
     return model if apart is None else replace(model, names=(*model.names, TOLD_APART), apart=apart)
 
 
-def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int) -> Model:
-    """The trees without labels."""
+def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int, taught: tuple[np.ndarray, np.ndarray] | None = None) -> Model:
+    """The trees without labels; of pairs of one feed the last ones learn what is `taught`, features [m, f] and chances [m]."""
     rows = np.random.default_rng(seed).permutation(features.shape[0])[:FIT_PAIRS]
     features = features[np.sort(rows)]
     gtin = features[:, names.index("gtin")]
@@ -245,6 +251,11 @@ def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int) -> Model
         return _prior_only(names, seed)
     agree, differ = _gtin_evidence(gtin, trees.probability(together))
     target = trees.probability(together + np.where(gtin == 1, agree, np.where(gtin == 0, differ, 0.0))) * _most_sure(numbers)
+    if taught is not None:
+        rows = np.sort(np.random.default_rng(seed).permutation(taught[1].size)[:FIT_PAIRS])
+        two = features[:, names.index(ONE_FEED)] == 0
+        features, target = np.vstack([features[two], taught[0][rows]]), np.concatenate([target[two], taught[1][rows]])
+        numbers["listings"] = float(taught[1].size)
     student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, rounds=150, leaves=15)
     numbers |= {
         "pairs": float(features.shape[0]), "expected_matches": float(round(target.sum(), 1)),

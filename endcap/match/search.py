@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from endcap.match.block import Candidates, find_near, find_near_offer, nothing
 from endcap.match.conflict import find_conflicts
-from endcap.match.index import Part, view_index
+from endcap.match.index import OFFERS_ALONE, Part, view_index
 from endcap.match.matching import score_pairs
 from endcap.match.pairs import Pairs
 from endcap.match.score import Model
@@ -39,20 +39,21 @@ class _Asked:
     tokens: Tokens
     title: pa.Array[Any]  # large_string, this one
     feed: int
+    source: int  # see `index.Postings`
     feed_names: tuple[str, ...]  # of the store, and this offer's where it is new
     price: float
     currency: np.uint64
 
 
 def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list[Hit]:
-    """The k nearest live offers of other feeds of one row of schema Offer, and those that share a strong key, the most likely first; ties by offer id.
+    """The k nearest live offers of other sources of one row of schema Offer, and those that share a strong key, the most likely first; ties by offer id.
 
-    What the index has of the offer itself is of its own feed and so passed over.
+    What the index has of the offer itself is of its own feed and so passed over, but in a marketplace: there it is a listing as any.
     """
-    asked = _read(offer, store.delta.feed_names)
+    asked = _read(offer, store)
     tokens = asked.tokens
     ids, near, similarity = _near(store, asked, k)
-    rows = np.union1d(near, store.sharing(tokens, asked.feed, k)).astype(np.int32)
+    rows = np.union1d(near, store.sharing(tokens, asked.source, k)).astype(np.int32)
     if not rows.size:
         return []
     others = find_near(store.postings, rows, k, threads=1)
@@ -61,7 +62,8 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
     feeds = np.append(postings.feeds[rows], asked.feed).astype(np.int32)
     prices, currencies = np.append(postings.prices[rows], asked.price), np.append(postings.currencies[rows], asked.currency)
     both, numbers = join([found, tokens]), np.concatenate([numbers, ids])
-    index = view_index(both, numbers, postings.counts, feeds, prices, currencies, gram_rarity=postings.gram_rarity)
+    often = np.append(postings.often(rows), asked.source != asked.feed)
+    index = view_index(both, numbers, postings.counts, feeds, prices, currencies, gram_rarity=postings.gram_rarity, often=often)
     titles = pa.chunked_array([store.texts("titles", rows), asked.title])
     left, right = np.arange(rows.size, dtype=np.int64), np.full(rows.size, rows.size, dtype=np.int64)
     pairs = Pairs(index, _graph(store, others, near, similarity, k), titles, left, right, asked.feed_names, model.own_details)
@@ -78,17 +80,19 @@ def search_one(store: Store, offer: pa.Table, model: Model, k: int = 10) -> list
 
 def find_alike(store: Store, offer: pa.Table, k: int = 10) -> list[tuple[str, float]]:
     """(offer id, similarity) of the k nearest live offers of one row of schema Offer, the most alike first; no model is asked."""
-    asked = _read(offer, store.delta.feed_names)
+    asked = _read(offer, store)
     _ids, near, similarity = _near(store, asked, k)
     named = store.texts("offer_ids", near).to_pylist() if near.size else []
     return sorted(zip(map(str, named), similarity.tolist(), strict=True), key=lambda found: (-found[1], found[0]))
 
 
-def _read(offer: pa.Table, feed_names: tuple[str, ...]) -> _Asked:
-    feed, currency = str(offer["feed"][0].as_py()), offer["currency"][0].as_py()
+def _read(offer: pa.Table, store: Store) -> _Asked:
+    feed, currency, feed_names = str(offer["feed"][0].as_py()), offer["currency"][0].as_py(), store.delta.feed_names
     feed_names = feed_names if feed in feed_names else (*feed_names, feed)
+    number = feed_names.index(feed)
+    source = OFFERS_ALONE - 1 if feed in store.marketplaces else number
     title = pa.array([offer["title"][0].as_py()], pa.large_string())
-    return _Asked(read_tokens(offer), title, feed_names.index(feed), feed_names, float(price_numbers(offer["price"])[0]), hash_texts([currency])[0])
+    return _Asked(read_tokens(offer), title, number, source, feed_names, float(price_numbers(offer["price"])[0]), hash_texts([currency])[0])
 
 
 def _near(store: Store, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,7 +104,7 @@ def _near(store: Store, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarray, 
         tokens.hashes.start, ids, tokens.flags.values, tokens.grams.start, tokens.grams.values, none.place, none.posting_start, none.posting,
         none.gram_posting_start, none.gram_posting,
     )  # fmt: skip
-    near, similarity = find_near_offer(store.postings, part, asked.feed, asked.price, asked.currency, k)
+    near, similarity = find_near_offer(store.postings, part, asked.source, asked.price, asked.currency, k)
     return ids, near, similarity
 
 

@@ -29,10 +29,11 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Live:
-    """All live offers: the columns THIN of each, in any order, and how to fetch whole rows of some by their ids."""
+    """All live offers: the columns THIN of each, in any order, how to fetch whole rows of some by their ids, and which feeds list a product often."""
 
     thin: pa.Table
     fetch: Callable[[pa.Array[Any]], pa.Table]
+    marketplaces: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Store:
     base: Base
     delta: Rows
     postings: Postings
+    marketplaces: frozenset[str] = frozenset()  # feeds that list a product often
+
+    def listing(self, marketplaces: frozenset[str]) -> Store:
+        """The same with these feeds as those that list a product often: their offers are compared with each other too."""
+        often = [number for number, name in enumerate(self.delta.feed_names) if name in marketplaces]
+        return replace(self, postings=self.postings.listing(often), marketplaces=marketplaces)
 
     @property
     def size(self) -> int:
@@ -112,10 +119,10 @@ class Store:
         parts = [getattr(rows if hasattr(rows, name) else rows.tokens, name) for rows in (self.base.rows, self.delta)]
         return np.concatenate(parts) if self.delta.size else np.asarray(parts[0])
 
-    def sharing(self, tokens: Tokens, feed: int, limit: int) -> np.ndarray:
-        """Rows of live offers of other feeds with the GTIN, or the brand and part number, of an offer outside the store; `limit` of each at most."""
+    def sharing(self, tokens: Tokens, source: int, limit: int) -> np.ndarray:
+        """Rows of live offers of other sources with the GTIN, or the brand and part number, of an offer outside the store; `limit` of each at most."""
         wanted = ((self._by_gtin, tokens.gtin[0]), (self._by_part_number, part_numbers(tokens.brand, tokens.mpn)[0]))
-        return np.concatenate([_holding(order, key, self.postings.feeds, feed)[:limit] for order, key in wanted])
+        return np.concatenate([_holding(order, key, self.postings.sources, source)[:limit] for order, key in wanted])
 
     @cached_property
     def _by_gtin(self) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +163,7 @@ class Store:
         postings = self.postings
         return view_index(
             *self.tokens_of(rows), postings.counts, postings.feeds[rows], postings.prices[rows], postings.currencies[rows],
-            gram_rarity=postings.gram_rarity,
+            gram_rarity=postings.gram_rarity, often=postings.often(rows),
         )  # fmt: skip
 
     def tokens_of(self, rows: np.ndarray) -> tuple[Tokens, np.ndarray]:
@@ -287,10 +294,10 @@ def _ordered(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return keys[rows], rows
 
 
-def _holding(order: tuple[np.ndarray, np.ndarray], key: np.uint64, feeds: np.ndarray, feed: int) -> np.ndarray:
+def _holding(order: tuple[np.ndarray, np.ndarray], key: np.uint64, sources: np.ndarray, source: int) -> np.ndarray:
     keys, rows = order
     found = rows[np.searchsorted(keys, key, "left") : np.searchsorted(keys, key, "right")] if key else rows[:0]
-    return found[(feeds[found] >= 0) & (feeds[found] != feed)]
+    return found[(sources[found] >= 0) & (sources[found] != source)]
 
 
 def price_numbers(column: pa.ChunkedArray[Any]) -> np.ndarray:

@@ -136,8 +136,8 @@ def _build(reading: Reading) -> Finder:
     if model_id is None:
         raise BadInput("nothing can be matched yet", where="the catalog", todo="run it once: `endcap run`")
     with reading.cursor() as con:
-        store = opened_store(live_in(con), reading.home.path / CACHE)
         policy = at_snapshot(reading.home).policy
+        store = opened_store(live_in(con, policy.marketplaces), reading.home.path / CACHE)
         nobodys = frozenset(row[1] for row in con.execute(PLACEHOLDER_GTINS).fetchall())
         allowed = thresholds(con, policy)
     models, catalog = reading.home.manifest(reading.snapshot_id).models, reading.home.catalog
@@ -146,7 +146,7 @@ def _build(reading: Reading) -> Finder:
     except BadInput as problem:  # a run learns it again; until then titles are compared without what would be read from them
         LOG.warning("%s", problem.sentence())
         known = None
-    candidates = candidates_of(catalog.matching, store.postings.feeds)
+    candidates = candidates_of(catalog.matching, store.postings)
     return Finder(store, match.Model.load(reading.home.model_folder(model_id)), allowed, policy, candidates, catalog.matching.kept, known, nobodys)
 
 

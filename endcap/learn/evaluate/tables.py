@@ -97,7 +97,7 @@ class Judged:
 def judge_all(tables: Tables, matching: Matching, asked: Sequence[tuple[str, str]]) -> Judged:
     """Candidate pairs of all records, as a run would find them, and the `asked` pairs whether they are candidates or not."""
     index = tables.catalog.index
-    rows, k = np.arange(index.size, dtype=np.int32), candidates_of(matching, index.feeds)
+    rows, k = np.arange(index.size, dtype=np.int32), candidates_of(matching, index.postings)
     graph = find_candidates(index, rows, k)
     pairs = candidate_pairs(tables.catalog, graph, rows, k, np.stack(tables.rows(asked), axis=1))
     base = fit_catalog(tables.catalog, matching, graph)
