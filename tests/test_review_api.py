@@ -327,7 +327,7 @@ def test_an_offer_that_is_gone_takes_no_other_answer_with_it(home: Home, copy_on
 
 
 def test_the_page_gives_the_reasons_that_are_taken() -> None:
-    page = (Path(gate.__file__).parent / "static" / "review.js").read_text(encoding="utf-8")
+    page = (Path(gate.__file__).parent / "static" / "drawing.js").read_text(encoding="utf-8")
     told = page.partition("const REASONS = {")[2].partition("};")[0]
     assert sorted(re.findall(r'\["(\w+)", ', told)) == sorted(REASONS)
 

@@ -330,12 +330,41 @@ def test_a_value_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_first
     page.goto(f"{desk.address}/review?kind=category")
     expect(page.locator("#item .notice")).to_contain_text(f"karl set it to “{other}” meanwhile")
     assert ready(page) == asked["title"]
+    page.reload()
+    expect(page.locator("#item .notice")).to_contain_text(f"karl set it to “{other}” meanwhile")
+    assert ready(page) == asked["title"]
     page.keyboard.press("y")
     expect(page.locator("#left")).to_contain_text("Another's answer stands: k keeps it, a lets yours hold")
     page.keyboard.press("a")
     sent(page)
     expect(page.locator("#last li")).to_have_count(1)
     assert [(row["actor"], row["value"]) for row in desk.stored()] == [("karl", other), ("rita", asked["options"][0]["value"])]
+
+
+def test_a_word_that_met_anothers_is_asked_again_of_its_giver_after_a_reload_until_it_is_settled(desk: Desk, folder: Path) -> None:
+    home, reading, _taken_in = opened(folder)
+    [row] = reading.rows("SELECT product_id, founded_by, title FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 1")
+    told = {"counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0, "said": "Former", "role": "reviewer"}
+    store(home, **told, offer_id=row["founded_by"], action="set", product_id=row["product_id"], actor="ann", field="brand", value="Otherwise")
+    flow.run(settings.read(folder))
+    home, reading, taken_in = opened(folder)
+    [question] = questions(reading, "value")
+    page = desk.person()
+    page.goto(f"{desk.address}/review?kind=value")
+    assert ready(page) == row["title"]
+    give_values(home, reading, [given(question, "Otherwise", "of karl")], Actor("karl", "reviewer"), taken_in)
+    notice = page.locator("#item .notice.conflicts")
+    page.keyboard.press("n")
+    for _time in range(2):
+        expect(notice).to_contain_text("karl set it to “Otherwise” meanwhile")
+        assert ready(page) == row["title"]
+        page.reload()
+    expect(notice).to_be_visible()
+    page.keyboard.press("k")
+    expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
+    page.reload()
+    expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
+    assert [(one["actor"], one["action"]) for one in desk.stored()] == [("ann", "set"), ("karl", "set")], "what was kept is the other's"
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
