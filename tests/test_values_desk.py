@@ -181,6 +181,16 @@ def test_categories_are_answered_by_keys_alone(desk: Desk) -> None:
     assert ready(page) == seen[1] and desk.stored()[-1]["undoes"] == rows[1]["override_id"]
 
 
+def test_enter_that_ends_a_word_being_composed_sets_no_value(desk: Desk) -> None:
+    page = desk.person()
+    page.goto(f"{desk.address}/review?kind=category")
+    ready(page)
+    page.keyboard.press("v")
+    enter = "(box, isComposing) => box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing, bubbles: true, cancelable: true }))"
+    goes_on = [page.locator("#edit-value").evaluate(enter, composing) for composing in (True, False)]
+    assert goes_on == [True, False]
+
+
 def test_the_same_question_of_many_products_is_answered_and_undone_at_once(desk: Desk) -> None:
     page = desk.person()
     asked = [{"product_id": f"P{number}", "title": f"Thing {number}", "group": "shop · path · Cups"} for number in range(7)]

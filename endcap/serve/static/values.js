@@ -1,5 +1,6 @@
 // Questions about products' values: one at a time, its answers numbered, the next one ready before the key is pressed.
 
+import { $, enters } from "./asking.js";
 import { el } from "./drawing.js";
 import { ON_VALUES, listen, shownKey } from "./keys.js";
 import { Conflicts, Outbox } from "./outbox.js";
@@ -8,7 +9,6 @@ const AHEAD = 40;
 const LOW = 10;
 const LAST = 10;
 const NOT_TAKEN_BACK = "Nothing unsent is left to take back; what the server has can be taken back once it answers";
-const $ = (id) => document.getElementById(id);
 const kind = $("desk").dataset.kind;
 const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Conflicts("endcap.conflicts.values"), loading: null, said: "", decided: 0, refused: false };
 const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused, address: "/api/v1/review/values", stored: "endcap.outbox.values" });
@@ -333,7 +333,7 @@ $("item").addEventListener("click", (event) => {
   else if (chosen) act("choose", chosen);
 });
 $("edit-value").addEventListener("input", suggest);
-$("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); saveEdited(); } });
+enters("edit-value", "#edit-save");
 $("edit-save").addEventListener("click", saveEdited);
 $("last").addEventListener("click", (event) => {
   const name = event.target.closest("[data-reopen]")?.dataset.reopen;
