@@ -26,6 +26,7 @@ __all__ = ["ROLES", "Person", "Scope"]
 SESSION_S, LINK_S = 12 * 3600.0, 15 * 60.0
 DAY_S = 86_400.0
 MIN_PASSWORD = 12
+FIRST_WORD_DAYS = 14  # so long the first word of a deed that takes two people waits for the second
 NEW_ROLE = "reviewer"  # of a user of whom nothing else is said
 # Compared with where there is no such user, so that a guess takes as long and says as little.
 _NOBODY = PasswordHasher().hash(secrets.token_urlsafe(16))
