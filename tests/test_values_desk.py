@@ -132,6 +132,19 @@ def test_a_value_that_cannot_be_is_refused_in_a_sentence(folder: Path, wrong: di
     assert still_open(home, [question], taken_in) == [question]
 
 
+@pytest.mark.parametrize("action", ["set", "suppliers"])
+def test_an_answer_to_a_word_that_is_not_there_or_about_something_else_is_refused(folder: Path, action: str) -> None:
+    home, reading, taken_in = opened(folder)
+    question, other = questions(reading, "category")[:2]
+    one, two = house_categories(home)[:2]
+    [elsewhere] = give_values(home, reading, [given(other, one, "of another product")], KIM, taken_in)
+    for unknown in (elsewhere.override_id, 9999):
+        answer = GivenValue("of a word", question.product_id, "category", action, two if action == "set" else None, unknown)
+        with pytest.raises(BadInput, match=f"answer {unknown} is not about the category of this product"):
+            give_values(home, reading, [answer], KIM, taken_in)
+    assert still_open(home, [question, other], taken_in) == [question]
+
+
 def test_every_category_of_the_house_is_suggested_by_any_of_its_words(folder: Path) -> None:
     _home, reading, _taken_in = opened(folder)
     paths = [line.split(",")[0].strip('"') for line in (folder / "taxonomy.csv").read_text(encoding="utf-8").splitlines()[1:]]
