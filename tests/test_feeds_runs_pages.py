@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_what_a_held_delivery_would_change_is_what_it_changes(held: Path) -> Non
     assert lead.get("/api/v1/feeds/nobody/held/2026-03-02").status_code == 404
 
 
-def test_very_many_offers_take_two_people_who_are_not_one_and_the_same(held: Path) -> None:
+def test_very_many_offers_take_two_people_who_are_not_one_and_the_same(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = held / "endcap.yaml"
     file.write_text(file.read_text(encoding="utf-8") + "govern:\n  bulk: 100\n", encoding="utf-8")
     home = home_of(held)
@@ -168,6 +169,9 @@ def test_very_many_offers_take_two_people_who_are_not_one_and_the_same(held: Pat
         client.headers["authorization"] = f"Bearer {access.make_token(home.engine, name, 'lead', days=1, actor='admin', owner=owner)}"
         return client
 
+    with monkeypatch.context() as then:
+        then.setattr(audit, "now", lambda: (datetime.now(UTC) - timedelta(days=15)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        assert as_one("ken").post(f"{path}/release", json=body).status_code == 422, "the first of two, whose word lapses"
     first = as_one("lea", "lea")
     refused = first.post(f"{path}/release", json=body)
     assert refused.status_code == 422 and "take two people" in refused.json()["error"]["message"]

@@ -134,6 +134,17 @@ def test_who_may_do_what_is_sealed(engine: Engine, statement: str, words: str) -
     assert found.broken == before.rows + 1 and re.search(f"{words} past the product", found.words)
 
 
+def test_no_two_users_differ_only_in_case_or_surrounding_spaces(engine: Engine) -> None:
+    access.add_user(engine, "Ana Groß", "reviewer", team="t", password=None, actor="test")
+    for name in ("ana groß", "ANA GROSS", " Ana Groß", "Ana Groß "):
+        with pytest.raises(BadInput, match=f"'{name}' is the name of the user 'Ana Groß' but for case and surrounding spaces"):
+            access.add_user(engine, name, "reviewer", team="t", password=None, actor="test")
+        with pytest.raises(BadInput, match="'Ana Groß' may have this name"):
+            access.sign_in_outside(engine, name, "reviewer", subject="issuer 1", team="t")
+    access.add_user(engine, "Ana Groß", "lead", team="t", password=None, actor="test")
+    assert [(one.name, one.role) for one in access.users(engine)] == [("Ana Groß", "lead")] and audit.verify(engine).broken is None
+
+
 def test_who_is_locked_out_is_out_at_once_and_may_come_back(engine: Engine) -> None:
     password = "a long enough password"
     access.add_user(engine, "ana", "reviewer", team="t", password=password, actor="test")

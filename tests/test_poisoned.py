@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,19 @@ def test_a_deed_of_very_many_answers_takes_two_people(home: Home) -> None:
         give(home, answers(6, start=1, group_id="g"), actor="ben")
     assert stored(home) == 0
     assert {one.state for one in give(home, deed, actor="ben")} == {"stored"}
+    assert audit.verify(home.engine).broken is None
+
+
+def test_the_first_word_of_two_lapses_after_fourteen_days(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for days, key in ((15, "long ago"), (13, "lately")):
+        deed = answers(6, group_id=key, start=days * 10)
+        with monkeypatch.context() as then, pytest.raises(TooMuch, match="within 14 days, ann's are noted"):
+            then.setattr(audit, "now", lambda days=days: (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            give(home, deed, actor="ann")
+        if days > 14:
+            with pytest.raises(TooMuch, match="ben's are noted"):
+                give(home, deed, actor="ben")
+        assert {one.state for one in give(home, deed, actor="ben" if days < 14 else "ann")} == {"stored"}
     assert audit.verify(home.engine).broken is None
 
 

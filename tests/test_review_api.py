@@ -136,6 +136,15 @@ def test_a_program_without_a_token_is_told_to_say_who_it_is(home: Home) -> None:
     assert (answer.status_code, answer.json()["error"]["code"], answer.headers["www-authenticate"]) == (401, "not_signed_in", "Bearer")
 
 
+@pytest.mark.parametrize("body", [b'{"decisions": ', b'{"decisions": "\xff"}'])
+def test_a_body_that_cannot_be_read_tells_a_stranger_to_say_who_it_is_and_nothing_else(home: Home, body: bytes) -> None:
+    def answered(*person: str) -> int:
+        return client_of(home, *person).post(DECISIONS, content=body, headers={"content-type": "application/json"}).status_code
+
+    assert (answered(), answered("vic", "viewer")) == (401, 403)
+    assert answered("rita", "reviewer") in (400, 422)
+
+
 @pytest.mark.parametrize(("body", "words"), [
     ({"content": b'{"title": ', "headers": {"content-type": "application/json"}}, "the body is no JSON"), ({"json": [1]}, "the body must be a JSON object"),
     ({"content": b"title=x"}, "the body must be a JSON object"), ({"json": {"title": 3}}, "title: input should be a valid string"),
@@ -327,7 +336,7 @@ def test_an_offer_that_is_gone_takes_no_other_answer_with_it(home: Home, copy_on
 
 
 def test_the_page_gives_the_reasons_that_are_taken() -> None:
-    page = (Path(gate.__file__).parent / "static" / "review.js").read_text(encoding="utf-8")
+    page = (Path(gate.__file__).parent / "static" / "drawing.js").read_text(encoding="utf-8")
     told = page.partition("const REASONS = {")[2].partition("};")[0]
     assert sorted(re.findall(r'\["(\w+)", ', told)) == sorted(REASONS)
 

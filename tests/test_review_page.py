@@ -373,6 +373,38 @@ def test_an_answer_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_fir
     ]
 
 
+def test_what_met_anothers_answer_is_asked_again_of_its_giver_after_a_reload_until_it_is_settled(desk: Desk) -> None:
+    page = ready(desk.person())
+    two = page.evaluate("fetch('/api/v1/review/next?n=2').then(a => a.json()).then(a => a.items)")
+    for key, item in zip(("1" * 32, "2" * 32), two, strict=True):
+        give(desk.home, [Given(key, item["offer_id"], "new", None, None, int(item["identity"]), item["evidence"])], actor="karl")
+    page.keyboard.press("n")
+    notice = page.locator("#item .notice.conflicts")
+    expect(notice).to_contain_text("karl decided “new” meanwhile")
+    met = title(page)
+    desk.contexts[-1].new_page().goto(f"{desk.address}/enter?once={access.make_link(desk.home.engine, 'rob', 'reviewer')}")
+    page.reload()
+    assert title(ready(page)) != met and notice.count() == 0, "it is rita's, not of who signed in since"
+    desk.contexts[-1].new_page().goto(f"{desk.address}/enter?once={access.make_link(desk.home.engine, 'rita', 'reviewer')}")
+    for _time in range(2):
+        page.reload()
+        expect(notice).to_contain_text("karl decided “new” meanwhile")
+        assert title(page) == met
+    supplier = page.locator("#filters select[name=supplier] option:not([value=''])").first.get_attribute("value")
+    page.locator("#filters select[name=supplier]").select_option(supplier)
+    expect(notice).to_be_visible()
+    assert title(page) == met, "no filter hides it"
+    page.goto(f"{desk.address}/review")
+    expect(notice).to_be_visible()
+    page.keyboard.press("a")
+    expect(notice).to_have_count(0)
+    sent(page)
+    assert [(row["actor"], row["action"]) for row in desk.stored()] == [("karl", "new"), ("karl", "new"), ("rita", "different")]
+    page.reload()
+    ready(page)
+    expect(notice).to_have_count(0)
+
+
 def test_what_one_tab_is_sending_no_other_takes_back_unsent(desk: Desk) -> None:
     page = ready(desk.person())
     other = desk.contexts[-1].new_page()

@@ -390,6 +390,13 @@ def test_another_password_changes_neither_role_nor_team_and_lets_nobody_in_who_i
     user("--lock")
     assert "stays locked out" in user() and told() == ("lead", "home", True)
     assert access.sign_in(shop.home.engine, "vic", PASSWORD) is None
+    before = passes(shop.home)
+    for lock, words, named in (("--lock", ["--role", "viewer"], "--role"), ("--unlock", ["--team", "shop", "--outside"], "--team --outside")):
+        error = CliRunner().invoke(app, ["user", "vic", lock, *words, *where]).exception
+        assert isinstance(error, BadInput) and f"{lock} changes nothing else of a user ({named}); say it alone" in error.sentence()
+    error = CliRunner().invoke(app, ["token", "sync", "--of", "vic", *where]).exception
+    assert isinstance(error, BadInput) and "vic is locked out" in error.sentence() and "`endcap user vic --unlock`" in error.sentence()
+    assert passes(shop.home) == before and told() == ("lead", "home", True), "nothing was made or changed"
     user("--unlock")
     assert user("--role", "viewer", "--team", "shop") == "vic may sign in as viewer\n" and told() == ("viewer", "shop", False)
     assert audit.verify(shop.home.engine).broken is None

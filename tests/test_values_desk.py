@@ -132,6 +132,19 @@ def test_a_value_that_cannot_be_is_refused_in_a_sentence(folder: Path, wrong: di
     assert still_open(home, [question], taken_in) == [question]
 
 
+@pytest.mark.parametrize("action", ["set", "suppliers"])
+def test_an_answer_to_a_word_that_is_not_there_or_about_something_else_is_refused(folder: Path, action: str) -> None:
+    home, reading, taken_in = opened(folder)
+    question, other = questions(reading, "category")[:2]
+    one, two = house_categories(home)[:2]
+    [elsewhere] = give_values(home, reading, [given(other, one, "of another product")], KIM, taken_in)
+    for unknown in (elsewhere.override_id, 9999):
+        answer = GivenValue("of a word", question.product_id, "category", action, two if action == "set" else None, unknown)
+        with pytest.raises(BadInput, match=f"answer {unknown} is not about the category of this product"):
+            give_values(home, reading, [answer], KIM, taken_in)
+    assert still_open(home, [question, other], taken_in) == [question]
+
+
 def test_every_category_of_the_house_is_suggested_by_any_of_its_words(folder: Path) -> None:
     _home, reading, _taken_in = opened(folder)
     paths = [line.split(",")[0].strip('"') for line in (folder / "taxonomy.csv").read_text(encoding="utf-8").splitlines()[1:]]
@@ -179,6 +192,16 @@ def test_categories_are_answered_by_keys_alone(desk: Desk) -> None:
     page.keyboard.press("u")
     expect(page.locator("#left")).to_contain_text("Taken back")
     assert ready(page) == seen[1] and desk.stored()[-1]["undoes"] == rows[1]["override_id"]
+
+
+def test_enter_that_ends_a_word_being_composed_sets_no_value(desk: Desk) -> None:
+    page = desk.person()
+    page.goto(f"{desk.address}/review?kind=category")
+    ready(page)
+    page.keyboard.press("v")
+    enter = "(box, isComposing) => box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing, bubbles: true, cancelable: true }))"
+    goes_on = [page.locator("#edit-value").evaluate(enter, composing) for composing in (True, False)]
+    assert goes_on == [True, False]
 
 
 def test_the_same_question_of_many_products_is_answered_and_undone_at_once(desk: Desk) -> None:
@@ -330,12 +353,41 @@ def test_a_value_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_first
     page.goto(f"{desk.address}/review?kind=category")
     expect(page.locator("#item .notice")).to_contain_text(f"karl set it to “{other}” meanwhile")
     assert ready(page) == asked["title"]
+    page.reload()
+    expect(page.locator("#item .notice")).to_contain_text(f"karl set it to “{other}” meanwhile")
+    assert ready(page) == asked["title"]
     page.keyboard.press("y")
     expect(page.locator("#left")).to_contain_text("Another's answer stands: k keeps it, a lets yours hold")
     page.keyboard.press("a")
     sent(page)
     expect(page.locator("#last li")).to_have_count(1)
     assert [(row["actor"], row["value"]) for row in desk.stored()] == [("karl", other), ("rita", asked["options"][0]["value"])]
+
+
+def test_a_word_that_met_anothers_is_asked_again_of_its_giver_after_a_reload_until_it_is_settled(desk: Desk, folder: Path) -> None:
+    home, reading, _taken_in = opened(folder)
+    [row] = reading.rows("SELECT product_id, founded_by, title FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 1")
+    told = {"counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0, "said": "Former", "role": "reviewer"}
+    store(home, **told, offer_id=row["founded_by"], action="set", product_id=row["product_id"], actor="ann", field="brand", value="Otherwise")
+    flow.run(settings.read(folder))
+    home, reading, taken_in = opened(folder)
+    [question] = questions(reading, "value")
+    page = desk.person()
+    page.goto(f"{desk.address}/review?kind=value")
+    assert ready(page) == row["title"]
+    give_values(home, reading, [given(question, "Otherwise", "of karl")], Actor("karl", "reviewer"), taken_in)
+    notice = page.locator("#item .notice.conflicts")
+    page.keyboard.press("n")
+    for _time in range(2):
+        expect(notice).to_contain_text("karl set it to “Otherwise” meanwhile")
+        assert ready(page) == row["title"]
+        page.reload()
+    expect(notice).to_be_visible()
+    page.keyboard.press("k")
+    expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
+    page.reload()
+    expect(page.locator("#item .empty")).to_contain_text("Nothing needs you here")
+    assert [(one["actor"], one["action"]) for one in desk.stored()] == [("ann", "set"), ("karl", "set")], "what was kept is the other's"
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])

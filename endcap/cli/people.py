@@ -33,13 +33,19 @@ def user(
     """Make a user, give one another role and password, or lock one out.
 
     With --outside there is no password: the user signs in by the OpenID provider of the settings, which says the role. Else the password is asked
-    for, or read from standard input where that is no terminal. Sessions of before end; who is locked out stays so.
+    for, or read from standard input where that is no terminal. Sessions of before end; who is locked out stays so. --lock and --unlock go alone: they
+    change nothing else.
     """
     from endcap.ops import access
     from endcap.ops.home import Home
+    from endcap.problems import BadInput
 
     home_ = Home(read_catalog(folder, home=home))
     if lock is not None:
+        others = [option for option, given in (("--role", role), ("--team", team), ("--outside", outside)) if given]
+        if others:
+            what, alone = f"{'--lock' if lock else '--unlock'} changes nothing else of a user", f"endcap user {name}"
+            raise BadInput(what, where=" ".join(others), todo=f"say it alone, and what else is to change in another `{alone}`")
         access.lock(home_.engine, name, locked=lock, actor=actor(by))
         typer.echo(f"{name} is locked out; what they answered stays" if lock else f"{name} may sign in again")
         return

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, insert, select
 from endcap import schema
 from endcap.feeds.preview import held_row
 from endcap.ops import audit
-from endcap.ops.access import names_of
-from endcap.ops.database import now, writing
+from endcap.ops.access import FIRST_WORD_DAYS, names_of
+from endcap.ops.database import days_ago, now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, RELEASES
 from endcap.problems import BadInput
@@ -52,13 +52,15 @@ def release_delivery(home: Home, feed: str, date: str, *, actor: str, reason: st
             audit.record(connection, actor, RELEASE, f"{feed} {date}", {"reason": reason, "access": sealed})
     if alone:
         what = f"{row['changed'] + row['vanished']:,} offers that change or vanish at once take two people"
-        raise BadInput(what, where="govern.bulk", todo=f"let another person release {feed} {date} too, {actor}'s word is noted")
+        todo = f"let another person release {feed} {date} too within {FIRST_WORD_DAYS} days, {actor}'s word is noted"
+        raise BadInput(what, where="govern.bulk", todo=todo)
 
 
 def noted_by(connection: Connection, row: dict[str, Any]) -> list[str]:
-    """Who said of this held delivery, byte for byte, that it may pass, since it was last held again."""
+    """Who said of this held delivery, byte for byte, that it may pass, since it was last held again and within FIRST_WORD_DAYS."""
     name = f"{row['feed']} {row['date']}"
-    deeds = select(AUDIT.c.actor, AUDIT.c.verb, AUDIT.c.object).where(AUDIT.c.object.in_((name, f"{name} {row['sha256']}"))).order_by(AUDIT.c.audit_id)
+    about = (AUDIT.c.object.in_((name, f"{name} {row['sha256']}")), AUDIT.c.at >= days_ago(FIRST_WORD_DAYS))
+    deeds = select(AUDIT.c.actor, AUDIT.c.verb, AUDIT.c.object).where(*about).order_by(AUDIT.c.audit_id)
     said: list[str] = []
     for deed in connection.execute(deeds):
         if deed.verb == HOLD:

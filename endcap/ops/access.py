@@ -26,6 +26,7 @@ __all__ = ["ROLES", "Person", "Scope"]
 SESSION_S, LINK_S = 12 * 3600.0, 15 * 60.0
 DAY_S = 86_400.0
 MIN_PASSWORD = 12
+FIRST_WORD_DAYS = 14  # so long the first word of a deed that takes two people waits for the second
 NEW_ROLE = "reviewer"  # of a user of whom nothing else is said
 # Compared with where there is no such user, so that a guess takes as long and says as little.
 _NOBODY = PasswordHasher().hash(secrets.token_urlsafe(16))
@@ -68,8 +69,8 @@ class User:
 def add_user(engine: Engine, name: str, role: str | None, *, team: str | None, password: str | None, actor: str, house: str = "") -> User:
     """Make a user, or give one another password, role or team; sessions of before end.
 
-    A role or team that is not given stays what it is, of a new user reviewer and `house`; who is locked stays so. Raises BadInput on an unknown role or
-    a short password.
+    A role or team that is not given stays what it is, of a new user reviewer and `house`; who is locked stays so. Raises BadInput on an unknown role, a
+    short password, or a new name that is another user's but for its case and the spaces around it.
     """
     _check_role(role or NEW_ROLE)
     _check_names(name, team or house)
@@ -86,6 +87,10 @@ def add_user(engine: Engine, name: str, role: str | None, *, team: str | None, p
             ended = _end_all(connection, name)
         else:
             ended = {}
+            alike = _alike(connection, name)
+            if alike is not None:
+                what = f"{name!r} is the name of the user {alike!r} but for case and surrounding spaces"
+                raise BadInput(what, where="users", todo=f"name the new user otherwise, or write {alike!r} where that one is meant")
             connection.execute(insert(USERS).values(stored | {"name": name}))
         sealed = _sealed_user(connection, name) | ended
         audit.record(connection, actor, "user", name, row | {"password": password is not None, "access": sealed})
@@ -211,13 +216,15 @@ def sign_in(engine: Engine, name: str, password: str) -> str | None:
 def sign_in_outside(engine: Engine, name: str, role: str, *, subject: str, team: str) -> str:
     """A new session's secret for one whom an OpenID provider vouches for; the user is made, or takes the role that the provider now says.
 
-    `subject` is the provider's own id: a name stays its. Raises BadInput for a name that has a password, is locked, or is another's.
+    `subject` is the provider's own id: a name stays its. Raises BadInput for a name that has a password, is locked, or is another's, were it but for its
+    case and the spaces around it.
     """
     _check_role(role)
     _check_names(name, team)
     with writing(engine) as connection:
         known = connection.execute(select(USERS).where(USERS.c.name == name)).mappings().first()
-        if known is not None and (known["password"] is not None or known["locked"] or known["subject"] not in (None, subject)):
+        alike = _alike(connection, name) if known is None else None
+        if alike or (known is not None and (known["password"] is not None or known["locked"] or known["subject"] not in (None, subject))):
             audit.record(connection, "unknown", "refused", name, {"by": "provider"})
             refused = True
         else:
@@ -230,7 +237,8 @@ def sign_in_outside(engine: Engine, name: str, role: str, *, subject: str, team:
             audit.record(connection, name, "user", name, {"role": role, "by": "provider", "access": _sealed_user(connection, name)})
             secret = _make(connection, "session", name, role, SESSION_S, actor=name, owner=name)
     if refused:
-        raise BadInput(f"{name} does not sign in by the provider", where="users", todo="see `endcap users`; another user may have this name")
+        other = repr(alike) if alike else "another user"
+        raise BadInput(f"{name} does not sign in by the provider", where="users", todo=f"see `endcap users`; {other} may have this name")
     return secret
 
 
@@ -257,7 +265,7 @@ def make_token(
     """A program's token for `days` days, shown this once; it reaches as far as its owner, where it has one, and at most the supplier and category.
 
     What is done is told by the program's name, so that it is nobody else's: neither another user's nor that of another owner's program. Raises BadInput
-    where it is, or is no name, and on an unknown role or owner, or no days.
+    where it is, or is no name, on an unknown role, no days, or an owner who is locked out or unknown.
     """
     _check_role(role)
     if not name.strip() or len(name) > 120 or not name.isprintable():
@@ -267,6 +275,9 @@ def make_token(
     with writing(engine) as connection:
         if owner is not None:
             _check_user(connection, owner)
+            if connection.execute(select(USERS.c.locked).where(USERS.c.name == owner)).scalar():
+                todo = f"let them in again first: `endcap user {owner} --unlock`"
+                raise BadInput(f"{owner} is locked out, and a program of theirs would be as well", where="tokens", todo=todo)
         _check_free(connection, name, owner)
         return _make(connection, "token", name, role, days * DAY_S, actor=actor, owner=owner, supplier=supplier, category=category)
 
@@ -363,6 +374,12 @@ def _check_names(name: str, team: str) -> None:
     for what, given in (("user's", name), ("team's", team)):
         if (what == "user's" and not given.strip()) or len(given) > 120 or not given.isprintable():
             raise BadInput(f"{given[:130]!r} is no {what} name", where="users", todo="use 1 to 120 printable characters")
+
+
+def _alike(connection: Connection, name: str) -> str | None:
+    """A user whom people would take for a new one of this name: it is the same but for case and surrounding spaces."""
+    known = sorted(connection.execute(select(USERS.c.name)).scalars())
+    return next((one for one in known if one.strip().casefold() == name.strip().casefold()), None)
 
 
 def _check_user(connection: Connection, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -94,6 +94,11 @@ def mark_of(engine: Engine) -> object:
 def now() -> str:
     """The time as ISO 8601 in UTC, to the second. Used for the record only, never for order."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def days_ago(days: int) -> str:
+    """The time that many days before `now`, written alike: what happened since then is not less."""
+    return (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _begin(connection: Connection) -> None:

@@ -13,12 +13,11 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from endcap.ops.database import now, writing
+from endcap.ops.database import days_ago, now, writing
 from endcap.ops.fetching import Fetcher
 from endcap.ops.home import Home
 from endcap.ops.tables import WEBHOOK_DELIVERIES
@@ -74,8 +73,7 @@ def note(connection: Connection, catalog: Catalog, event: Event, data: Mapping[s
 
 def forget_old(connection: Connection) -> None:
     """Let go of what was noted long ago, sent or not."""
-    oldest = (datetime.now(UTC) - timedelta(days=KEPT_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    connection.execute(delete(WEBHOOK_DELIVERIES).where(WEBHOOK_DELIVERIES.c.made_at < oldest))
+    connection.execute(delete(WEBHOOK_DELIVERIES).where(WEBHOOK_DELIVERIES.c.made_at < days_ago(KEPT_DAYS)))
 
 
 def listed(home: Home, *, limit: int = 100) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from endcap.ops import audit
-from endcap.ops.access import names_of
-from endcap.ops.database import now, writing
+from endcap.ops.access import FIRST_WORD_DAYS, names_of
+from endcap.ops.database import days_ago, now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, OVERRIDES
 from endcap.problems import BadInput
@@ -38,7 +38,7 @@ def check_allowed(home: Home, actor: str, rows: Sequence[Mapping[str, Any]], gro
     """Raise TooMuch where these answers are more than the person may give: today, or as one deed without a second person.
 
     Answers are one deed where they share a group, or are said to be `as_one`. The first person's deed is noted: the second only has to give the
-    same one. What is stored under its key already is sent again, and counts once.
+    same one, within FIRST_WORD_DAYS. What is stored under its key already is sent again, and counts once.
     """
     limits = home.catalog.govern
     with home.engine.connect() as connection:
@@ -54,7 +54,8 @@ def check_allowed(home: Home, actor: str, rows: Sequence[Mapping[str, Any]], gro
             todo="go on tomorrow, or have the limit raised in the settings",
         )  # fmt: skip
     if (group_id or as_one) and together > limits.bulk and not _seconded(home, actor, names, rows):
-        raise TooMuch(f"{together:,} answers at once take two people", where="govern.bulk", todo=f"let another person give the same ones, {actor}'s are noted")
+        todo = f"let another person give the same ones within {FIRST_WORD_DAYS} days, {actor}'s are noted"
+        raise TooMuch(f"{together:,} answers at once take two people", where="govern.bulk", todo=todo)
 
 
 def _stored(connection: Connection, keys: Sequence[str]) -> set[str | None]:
@@ -73,11 +74,12 @@ def _given_as(connection: Connection, group_id: str) -> int:
 
 
 def _seconded(home: Home, actor: str, names: set[str], rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether another person gave the same deed before; where not, this person's is noted."""
+    """Whether another person gave the same deed lately; where nobody did, this person's is noted."""
     told = sorted(json.dumps([row.get(name) for name in TOLD]) for row in rows)
     deed = hashlib.sha256("\n".join(told).encode()).hexdigest()
     with writing(home.engine) as connection:
-        actors = set(connection.execute(select(AUDIT.c.actor).where(AUDIT.c.verb == BULK, AUDIT.c.object == deed)).scalars())
+        lately = (AUDIT.c.verb == BULK, AUDIT.c.object == deed, AUDIT.c.at >= days_ago(FIRST_WORD_DAYS))
+        actors = set(connection.execute(select(AUDIT.c.actor).where(*lately)).scalars())
         if actors - names:
             return True
         if not actors:

@@ -155,7 +155,8 @@ def _give(home: Home, tables: Tables, one: GivenValue, by: Actor, taken_in: int,
         check_group(connection, one.group_id, by.name, one.field, one.value)
         check_over(connection, one.over, product_id=one.product_id, field=one.field)
         _refuse_other(connection, one, by, taken_in)
-        _refuse_withdrawn(connection, tables, one)
+        _check_asked(connection, tables, one)
+        _refuse_withdrawn(connection, one)
 
     try:
         if one.action == SUPPLIERS:
@@ -205,14 +206,20 @@ def _refuse_used(connection: Connection, one: GivenValue, by: Actor) -> None:
         raise BadInput("this key was used for something else", where="key", todo="make a new key for every answer")
 
 
-def _refuse_withdrawn(connection: Connection, tables: Tables, one: GivenValue) -> None:
-    """What lets the suppliers' word stand has no key of its own: that the person's word is taken back already tells that it was sent before."""
-    if one.action != SUPPLIERS:
+def _check_asked(connection: Connection, tables: Tables, one: GivenValue) -> None:
+    """Raise BadInput where the word that was asked about is not there, or is about another field or product."""
+    if one.override_id is None:
         return
     about = connection.execute(select(OVERRIDES.c.offer_id, OVERRIDES.c.field).where(OVERRIDES.c.override_id == one.override_id)).first()
     here = "SELECT 1 AS one FROM decisions WHERE kind = 'product' AND offer_id = ? AND product_id = ?"
     if about is None or about.field != one.field or not tables.rows(here, [about.offer_id, one.product_id]):
         raise BadInput(f"answer {one.override_id} is not about the {one.field} of this product", where=one.product_id, todo="ask for the next questions again")
+
+
+def _refuse_withdrawn(connection: Connection, one: GivenValue) -> None:
+    """What lets the suppliers' word stand has no key of its own: that the person's word is taken back already tells that it was sent before."""
+    if one.action != SUPPLIERS:
+        return
     undone = connection.execute(select(OVERRIDES.c.override_id).where(OVERRIDES.c.undoes == one.override_id)).scalar()
     if undone is not None:
         raise _Met("repeated", undone)

@@ -56,7 +56,7 @@ def held(reading: Pinned, home: Writing, feed: str, date: Day) -> answers.HeldPa
 def release(request: Request, reading: Pinned, home: Writing, feed: str, given: answers.Let) -> answers.LetDone:
     """Let a held delivery through: the next run takes it in, whatever the guards that compare shares say.
 
-    Where more than `govern.bulk` offers change or vanish the first person is noted and told so by a 422; the second lets it through.
+    Where more than `govern.bulk` offers change or vanish the first person is noted and told so by a 422; the second, within 14 days, lets it through.
     """
     _check_reach(reading, request, feed)
     release_delivery(home, feed, given.date, actor=person_of(request).name, reason=given.reason)

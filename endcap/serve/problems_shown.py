@@ -21,7 +21,7 @@ from endcap.problems import BadInput, Held, Problem
 from endcap.serve import other_sites
 from endcap.serve.answers import ProblemAnswer
 from endcap.serve.asking import Conflict, NotFound
-from endcap.serve.gate import LEAST_ROLE
+from endcap.serve.gate import LEAST_ROLE, admit
 from endcap.serve.limits import MOST_BODY_BYTES, MOST_WAIT_S
 from endcap.serve.over_the_api import over_the_api
 from endcap.serve.reading import Readings
@@ -234,6 +234,8 @@ async def on_conflict(request: Request, error: Exception) -> Response:
 
 async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:
+        error = await _refused_at_the_gate(request) or error
     if error.status_code == 401 and _for_people(request):
         return to_sign_in(request)
     hint = NO_PAGE if error.status_code == 404 and _for_people(request) else HINTS.get(error.status_code, "")
@@ -256,12 +258,26 @@ def _methods_at(path: str) -> str:
 async def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     mistakes = error.errors()
+    refused = await _refused_at_the_gate(request) if any(one["type"] == "json_invalid" for one in mistakes) else None
+    if refused is not None:
+        return await on_http(request, refused)
     hint = (
         "correct what was sent and send it again; nothing was stored"
         if any(one["loc"][0] == "body" for one in mistakes)
         else "correct the address and ask again"
     )
     return shown(request, 422, CODES[422], "; ".join(_mistake(one) for one in mistakes), hint)
+
+
+async def _refused_at_the_gate(request: Request) -> HTTPException | None:
+    """What the gate says of a request whose body could not be read at all: that is found out before the gate is asked."""
+    if hasattr(request.state, "person"):
+        return None
+    try:
+        await admit(request)
+    except HTTPException as refused:
+        return refused
+    return None
 
 
 def _mistake(detail: Any) -> str:

@@ -34,10 +34,11 @@ export function ask(dialog, first, mistake, doing, address = location.href) {
   $(first).focus();
 }
 
-export function enters(dialog, field) {
+// Enter in a field presses a button, the first of this selector; else it would press the dialog's first one, which cancels. A word being composed goes on.
+export function enters(field, button) {
   $(field)?.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    $(`${dialog}-do`).click();
+    document.querySelector(button)?.click();
   });
 }

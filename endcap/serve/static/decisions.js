@@ -20,4 +20,4 @@ document.querySelectorAll("[data-verb]").forEach((button) => button.addEventList
   const deed = STAGES.includes(verb) ? "promote" : verb;
   ask("ask", "ask-reason", "ask-mistake", () => send(`/api/v1/proposals/${proposal}/${deed}`, given(verb)));
 }));
-enters("ask", "ask-reason");
+enters("ask-reason", "#ask-do");

@@ -112,3 +112,29 @@ export function draw(item, shownKey, conflict) {
       el("ol", {}, ...item.choices.map((choice, place) => choiceLine(choice, place + 1, place === 0)))) : null,
   ].filter(Boolean);
 }
+
+// Items that one answer decides, a few of them shown.
+export function drawBatch(evidence, items, shownKey) {
+  // The least sure come first: two of them, and five from over all others.
+  const rest = items.slice(2);
+  const samples = [...items.slice(0, 2), ...rest.filter((_, place) => place % Math.ceil(rest.length / 5) === 0)].slice(0, 7);
+  const left = items.length - samples.length;
+  const all = (action) => el("button", { type: "button", "data-batch": action }, `All ${items.length}: ${action} `, el("kbd", {}, shownKey(action)));
+  return [
+    el("h2", {}, `${items.length} items with the same evidence`), el("p", { class: "why" }, evidence),
+    el("ul", { class: "samples" }, ...samples.map((item) => el("li", {}, el("span", { dir: "auto" }, item.offer.title), el("span", { class: "quiet", dir: "auto" }, item.choices[0]?.nearest?.title ?? "no product")))),
+    left > 0 ? el("p", { class: "quiet" }, `and ${left} more like these`) : "",
+    el("div", { class: "verbs" }, all("same"), all("different"), all("new"), el("button", { type: "button", "data-batch": "", "data-back": "" }, "Back ", el("kbd", {}, "Esc"))),
+  ];
+}
+
+export const REASONS = {
+  p: ["pack", "pack differs"], z: ["size", "size differs"], c: ["colour", "colour differs"], m: ["model", "model differs"], b: ["bundle", "bundle or part"],
+  q: ["condition", "used or refurbished"], g: ["region", "another region"], d: ["brand", "brand differs"], k: ["category", "another kind of thing"],
+  i: ["insufficient", "too little is said"], w: ["seller_data", "the seller's data is wrong"],
+};
+
+export function drawReasons(chosen) {
+  return Object.entries(REASONS).map(([key, [code, words]]) =>
+    el("label", {}, el("input", { type: "radio", name: "reason", value: code, checked: chosen === code }), ` ${words} `, el("kbd", {}, key)));
+}

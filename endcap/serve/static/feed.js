@@ -1,9 +1,9 @@
 // A held delivery is let through, or held again, each with a reason.
 
+import { $, enters } from "./asking.js";
 import { el } from "./drawing.js";
 import { ON_FEED, listen } from "./keys.js";
 
-const $ = (id) => document.getElementById(id);
 const { feed, date } = $("feed").dataset;
 const WORDS = { release: "Let it through", hold: "Hold it again" };
 
@@ -89,4 +89,4 @@ document.addEventListener("click", (event) => {
   if (verb) ask(verb);
 });
 listen(ask, ON_FEED);
-$("let-reason").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); $("let-do").click(); } });
+enters("let-reason", "#let-do");

@@ -15,5 +15,5 @@ document.querySelectorAll("[data-verb]").forEach((button) => button.addEventList
   const given = () => (verb === "close" ? { cause: $("ask-cause").value, comment: $("ask-reason").value } : { reason: $("ask-reason").value });
   ask("ask", "ask-reason", "ask-mistake", () => send(`/api/v1/loops/${loop}/${verb}`, given()));
 }));
-enters("ask", "ask-reason");
-enters("new", "new-what");
+enters("ask-reason", "#ask-do");
+enters("new-what", "#new-do");

@@ -4,6 +4,47 @@
 const BATCH = 50;
 const LONGEST_WAIT_MS = 8000;
 
+// Answers that met another person's, by what they are about: kept until their giver settles which of the two holds.
+export class Conflicts {
+  constructor(stored) {
+    this.stored = `${stored} ${document.body.dataset.person}`;
+  }
+
+  _all() {
+    try {
+      return new Map(JSON.parse(localStorage.getItem(this.stored)) ?? []);
+    } catch {
+      return new Map();
+    }
+  }
+
+  _change(change) {
+    const all = this._all();
+    change(all);
+    localStorage.setItem(this.stored, JSON.stringify([...all]));
+  }
+
+  all() {
+    return [...this._all().values()];
+  }
+
+  has(name) {
+    return this._all().has(name);
+  }
+
+  get(name) {
+    return this._all().get(name);
+  }
+
+  set(name, conflict) {
+    this._change((all) => all.set(name, conflict));
+  }
+
+  delete(name) {
+    this._change((all) => all.delete(name));
+  }
+}
+
 export class Outbox {
   constructor({ onOutcome, onState, onRefused, address = "/api/v1/review/decisions", stored = "endcap.outbox" }) {
     this.address = address;

@@ -1,9 +1,9 @@
 // The product page's verbs: set, lock, split, merge, undo; each against the version that the person saw.
 
+import { $, enters } from "./asking.js";
 import { el, waterfall } from "./drawing.js";
 import { ON_PRODUCT, listen } from "./keys.js";
 
-const $ = (id) => document.getElementById(id);
 const id = $("product").dataset.product;
 const api = `/api/v1/products/${encodeURIComponent(id)}`;
 const state = { version: "", role: "viewer", fields: [], said: [] };
@@ -207,12 +207,8 @@ async function merge() {
     }));
   };
   box.oninput = search;
-  box.onkeydown = (event) => { // else Enter presses the dialog's first button
-    if (event.key !== "Enter" || event.isComposing) return;
-    event.preventDefault();
-    list.querySelector("button")?.click();
-  };
   $("change-body").replaceChildren(el("p", {}, box), list);
+  enters("merge-search", "#change-body li button");
   $("change-mistake").hidden = true;
   $("change-do").onclick = () => { $("change-mistake").hidden = false; $("change-mistake").textContent = "Choose a product first."; };
   $("change").showModal();
@@ -281,12 +277,6 @@ document.addEventListener("click", (event) => {
 });
 $("edit-field").addEventListener("change", chosen);
 $("edit-value").addEventListener("input", suggest);
-for (const [field, button] of [["edit-value", "edit-save"], ["edit-note", "edit-save"], ["change-note", "change-do"]]) {
-  $(field).addEventListener("keydown", (event) => { // else Enter presses the dialog's first button, which cancels
-    if (event.key !== "Enter" || event.isComposing) return;
-    event.preventDefault();
-    $(button).click();
-  });
-}
+for (const [field, button] of [["edit-value", "#edit-save"], ["edit-note", "#edit-save"], ["change-note", "#change-do"]]) enters(field, button);
 $("edit-save").addEventListener("click", () => save($("edit-field").value, $("edit-value").value, { lock: $("edit-lock").checked, note: $("edit-note").value }));
 load();

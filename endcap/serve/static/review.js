@@ -1,8 +1,8 @@
 // The review desk: one item at a time, the next one ready before the key is pressed, answers sent behind the person's back.
 
-import { Outbox } from "./outbox.js";
+import { Conflicts, Outbox } from "./outbox.js";
 import { dialog } from "./dialogs.js";
-import { draw, drawProduct, el } from "./drawing.js";
+import { REASONS, draw, drawBatch, drawProduct, drawReasons, el } from "./drawing.js";
 import { ON_REVIEW, listen, shownKey } from "./keys.js";
 
 const AHEAD = 40;
@@ -13,14 +13,9 @@ const IDLE_S = 60;
 const LEAST_GOLD = 30;
 const NOT_TAKEN_BACK = "Nothing unsent is left to take back; what the server has can be taken back once it answers";
 const DID = { same: "same", different: "different", other: "another candidate", new: "new product", skip: "put off", escalate: "to a lead" };
-const REASONS = {
-  p: ["pack", "pack differs"], z: ["size", "size differs"], c: ["colour", "colour differs"], m: ["model", "model differs"], b: ["bundle", "bundle or part"],
-  q: ["condition", "used or refurbished"], g: ["region", "another region"], d: ["brand", "brand differs"], k: ["category", "another kind of thing"],
-  i: ["insufficient", "too little is said"], w: ["seller_data", "the seller's data is wrong"],
-};
 
 const $ = (id) => document.getElementById(id);
-const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Map(), detail: false, loading: null, turn: 0, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false, barred: false };
+const state = { items: [], waiting: null, fitting: 0, leased: 0, last: [], shownAt: 0, reason: "", conflicts: new Conflicts("endcap.conflicts"), detail: false, loading: null, turn: 0, ended: false, seconds: [], undone: 0, holders: {}, checks: false, snapshot: null, said: "", gold: [0, 0], batch: null, refused: false, barred: false };
 const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused });
 
 function tell(what, words = "") {
@@ -41,16 +36,34 @@ function tell(what, words = "") {
 async function heard(outcome, decision) {
   const title = state.last.find((one) => one.item.offer_id === decision.offer_id)?.item.offer.title ?? decision.offer_id;
   if (outcome.state === "conflict") {
-    const item = forget(decision) ?? (await look([decision.offer_id]))?.[0]; // a page opened again has it from the server
-    if (!item) return notStored(null, `${outcome.actor} decided “${DID[outcome.action]}” of “${title}” before your “${DID[decision.action]}” came, which was not stored.`, decision.offer_id);
-    state.conflicts.set(decision.offer_id, { ...outcome, decision });
-    state.items = [item, ...state.items.filter((one) => one.offer_id !== decision.offer_id)];
-    show();
+    state.conflicts.set(decision.offer_id, { ...outcome, decision, title });
+    const item = forget(decision);
+    const met = item ? [item] : await metBefore();
+    putFirst(met);
+    if (met.length) show();
   } else if (outcome.state === "gone") {
     notStored(decision, `“${title}” is no longer delivered; your answer to it was not stored.`);
   } else if (outcome.state === "outweighed") {
     notStored(decision, `${outcome.actor}, whose word counts more, decided “${DID[outcome.action]}” of “${title}”; your answer was not stored.`);
   }
+}
+
+// What met another's answer and is not on this page, as items: a page opened again has them from the server. What waits no more since a run is said.
+async function metBefore() {
+  const missing = state.conflicts.all().filter(({ decision }) => !state.items.some((item) => item.offer_id === decision.offer_id));
+  const met = missing.length ? await look(missing.map(({ decision }) => decision.offer_id)) : [];
+  if (!met) return []; // kept until the server answers
+  for (const { decision, actor, action, title } of missing) {
+    if (met.some((item) => item.offer_id === decision.offer_id) || !state.conflicts.has(decision.offer_id)) continue;
+    state.conflicts.delete(decision.offer_id);
+    notStored(null, `${actor} decided “${DID[action]}” of “${title}” before your “${DID[decision.action]}” came, which was not stored.`, decision.offer_id);
+  }
+  return met;
+}
+
+function putFirst(items) {
+  const ids = new Set(items.map((item) => item.offer_id));
+  state.items = [...items, ...state.items.filter((item) => !ids.has(item.offer_id))];
 }
 
 function refused(decisions, { message }) {
@@ -95,10 +108,12 @@ async function more() {
       state.barred = answer.status === 403;
       if (!answer.ok) return tell({ 401: "signed out", 403: "forbidden" }[answer.status] ?? "failing");
       const found = await answer.json();
+      const met = await metBefore();
       if (turn !== state.turn) return;
+      const wasEmpty = !state.items.length;
+      putFirst(met);
       const known = new Set([...had, ...outbox.all().map((one) => one.offer_id), ...state.items.map((item) => item.offer_id)]);
       const fresh = found.items.filter((item) => !known.has(item.offer_id));
-      const wasEmpty = !state.items.length;
       state.items.push(...fresh);
       state.ended = fresh.length === 0;
       Object.assign(state, { waiting: Math.max(found.waiting - unsent(), 0), fitting: found.fitting, leased: found.leased, holders: found.holders });
@@ -106,9 +121,9 @@ async function more() {
       options("supplier", found.suppliers);
       options("category", found.categories);
       options("reason", found.reasons);
-      if (wasEmpty) show();
+      if (wasEmpty || met.length) show();
       else count();
-      if (first && state.items[0]?.offer_id !== first) say("The offer that was asked for waits no more, or another looks at it");
+      if (first && !state.items.some((item) => item.offer_id === first)) say("The offer that was asked for waits no more, or another looks at it");
     } catch {
       tell("offline");
       if (turn === state.turn) setTimeout(more, 1000);
@@ -382,21 +397,8 @@ async function batch() {
   const looked = await fetch(`/api/v1/review/items?${new URLSearchParams({ ids: group.offer_ids.join("\n") })}`).catch(() => null);
   if (!looked) return tell("offline");
   if (!looked.ok) return tell("failing");
-  askBatch(group, (await looked.json()).items);
-}
-
-function askBatch(group, items) {
-  // The least sure come first: two of them, and five from over all others.
-  const rest = items.slice(2);
-  const samples = [...items.slice(0, 2), ...rest.filter((_, place) => place % Math.ceil(rest.length / 5) === 0)].slice(0, 7);
-  state.batch = items;
-  const left = items.length - samples.length;
-  const all = (action) => el("button", { type: "button", "data-batch": action }, `All ${items.length}: ${action} `, el("kbd", {}, shownKey(action)));
-  $("item").replaceChildren(
-    el("h2", {}, `${items.length} items with the same evidence`), el("p", { class: "why" }, group.group),
-    el("ul", { class: "samples" }, ...samples.map((item) => el("li", {}, el("span", { dir: "auto" }, item.offer.title), el("span", { class: "quiet", dir: "auto" }, item.choices[0]?.nearest?.title ?? "no product")))),
-    left > 0 ? el("p", { class: "quiet" }, `and ${left} more like these`) : "",
-    el("div", { class: "verbs" }, all("same"), all("different"), all("new"), el("button", { type: "button", "data-batch": "", "data-back": "" }, "Back ", el("kbd", {}, "Esc"))));
+  state.batch = (await looked.json()).items;
+  $("item").replaceChildren(...drawBatch(group.group, state.batch, shownKey));
 }
 
 // While a batch is asked, a key means the whole batch or nothing: the item behind it is not on the screen.
@@ -425,24 +427,18 @@ function settleConflict(theirs) {
   const item = state.items[0];
   const conflict = item && state.conflicts.get(item.offer_id);
   if (!conflict) return;
-  if (theirs) {
-    state.conflicts.delete(item.offer_id);
-    state.items.shift();
-    show();
-    return;
-  }
-  const again = { ...conflict.decision, key: crypto.randomUUID(), over: conflict.override_id };
   state.conflicts.delete(item.offer_id);
   state.items.shift();
-  remember(item, DID[again.action]);
-  outbox.add([again]);
-  rail();
+  if (!theirs) {
+    remember(item, DID[conflict.decision.action]);
+    outbox.add([{ ...conflict.decision, key: crypto.randomUUID(), over: conflict.override_id }]);
+    rail();
+  }
   show();
 }
 
 function askReason() {
-  $("reasons").replaceChildren(...Object.entries(REASONS).map(([key, [code, words]]) =>
-    el("label", {}, el("input", { type: "radio", name: "reason", value: code, checked: state.reason === code }), ` ${words} `, el("kbd", {}, key))));
+  $("reasons").replaceChildren(...drawReasons(state.reason));
   $("note-box").showModal();
 }
 

@@ -72,7 +72,7 @@ $("propose").addEventListener("click", () => {
   const wish = () => send("/api/v1/thresholds/propose", { accept: Number(slider.value), reason: $("ask-reason").value });
   ask("ask", "ask-reason", "ask-mistake", wish, "/decisions");
 });
-enters("ask", "ask-reason");
+enters("ask-reason", "#ask-do");
 
 // A drag on the drawing moves the slider, which keys move too.
 $("by-likeness").querySelector("svg").addEventListener("pointerdown", (down) => {

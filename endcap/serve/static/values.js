@@ -1,16 +1,16 @@
 // Questions about products' values: one at a time, its answers numbered, the next one ready before the key is pressed.
 
+import { $, enters } from "./asking.js";
 import { el } from "./drawing.js";
 import { ON_VALUES, listen, shownKey } from "./keys.js";
-import { Outbox } from "./outbox.js";
+import { Conflicts, Outbox } from "./outbox.js";
 
 const AHEAD = 40;
 const LOW = 10;
 const LAST = 10;
 const NOT_TAKEN_BACK = "Nothing unsent is left to take back; what the server has can be taken back once it answers";
-const $ = (id) => document.getElementById(id);
 const kind = $("desk").dataset.kind;
-const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Map(), loading: null, said: "", decided: 0, refused: false };
+const state = { questions: [], waiting: null, last: [], putOff: new Set(), conflicts: new Conflicts("endcap.conflicts.values"), loading: null, said: "", decided: 0, refused: false };
 const outbox = new Outbox({ onOutcome: heard, onState: tell, onRefused: refused, address: "/api/v1/review/values", stored: "endcap.outbox.values" });
 const nameOf = (question) => `${question.product_id} ${question.field}`;
 
@@ -30,11 +30,28 @@ async function heard(outcome, answer) {
   if (["stored", "repeated"].includes(outcome.state) && given) given.overrideId = answer.action === "set" ? outcome.override_id : null;
   if (!["conflict", "outweighed", "gone"].includes(outcome.state)) return;
   forget([given]);
-  const question = outcome.state === "conflict" ? given?.question ?? (await questionOf(answer, outcome)) : null; // a page opened again knows nothing of it
-  if (!question) return notStored(outcome, answer);
+  if (outcome.state !== "conflict") return notStored(outcome, answer);
   state.conflicts.set(name, { ...outcome, answer });
-  state.questions = [question, ...state.questions.filter((one) => nameOf(one) !== name)];
-  show();
+  const met = given ? [given.question] : await metBefore();
+  putFirst(met);
+  if (met.length) show();
+}
+
+// What met another's answer and is not on this page, as questions: a page opened again makes them anew. What waits no more is said.
+async function metBefore() {
+  const missing = state.conflicts.all().filter(({ answer }) => !state.questions.some((one) => nameOf(one) === nameOf(answer)));
+  const met = await Promise.all(missing.map(({ answer, ...outcome }) => questionOf(answer, outcome)));
+  for (const [place, { answer, ...outcome }] of missing.entries()) {
+    if (met[place] !== null || !state.conflicts.has(nameOf(answer))) continue;
+    state.conflicts.delete(nameOf(answer));
+    notStored(outcome, answer);
+  }
+  return met.filter(Boolean);
+}
+
+function putFirst(questions) {
+  const names = new Set(questions.map(nameOf));
+  state.questions = [...questions, ...state.questions.filter((one) => !names.has(nameOf(one)))];
 }
 
 // What was not stored is no answer: it leaves the rail, and no undo means it.
@@ -45,10 +62,10 @@ function forget(given) {
   rail();
 }
 
-// The question that an answer was to, as far as the answer and the product tell it; null where the product is not there.
+// The question that an answer was to, as far as the answer and the product tell it; null where the product is not there, nothing where that is not known.
 async function questionOf(answer, { value, actor }) {
   const found = await fetch(`/api/v1/products/${encodeURIComponent(answer.product_id)}`).catch(() => null);
-  if (!found?.ok) return null;
+  if (!found?.ok) return found?.status === 404 ? null : undefined;
   const { title, offers } = await found.json();
   const options = [[answer.value, "what you said"], [value, `what ${actor} said`]].filter(([one]) => one).map(([one, words]) => ({ value: one, words }));
   return { product_id: answer.product_id, field: answer.field, title, offers: offers.length ?? offers, supplier: "", path: "", reason: "", override_id: answer.override_id, options, group: null };
@@ -90,11 +107,13 @@ async function load() {
     const answer = await fetch(`/api/v1/review/values?${new URLSearchParams({ kind, n: String(AHEAD + state.putOff.size + outbox.all().length) })}`);
     if (!answer.ok) return tell({ 401: "signed out", 403: "forbidden" }[answer.status] ?? "failing");
     const found = await answer.json();
-    const known = new Set([...state.questions.map(nameOf), ...state.putOff, ...outbox.all().map((one) => `${one.product_id} ${one.field}`)]);
+    const met = await metBefore();
     const wasEmpty = !state.questions.length;
+    putFirst(met);
+    const known = new Set([...state.questions.map(nameOf), ...state.putOff, ...outbox.all().map((one) => `${one.product_id} ${one.field}`)]);
     state.questions.push(...found.questions.filter((one) => !known.has(nameOf(one))));
     state.waiting = Math.max(0, found.waiting - outbox.all().length);
-    if (wasEmpty) show();
+    if (wasEmpty || met.length) show();
     else count();
   } catch {
     tell("offline");
@@ -314,7 +333,7 @@ $("item").addEventListener("click", (event) => {
   else if (chosen) act("choose", chosen);
 });
 $("edit-value").addEventListener("input", suggest);
-$("edit-value").addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); saveEdited(); } });
+enters("edit-value", "#edit-save");
 $("edit-save").addEventListener("click", saveEdited);
 $("last").addEventListener("click", (event) => {
   const name = event.target.closest("[data-reopen]")?.dataset.reopen;
