@@ -71,6 +71,7 @@ from endcap.match.live import live_in
 from endcap.metrics import measure
 from endcap.ops import audit
 from endcap.ops.home import Home, snapshot_id_of
+from endcap.ops.names import OWN
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput, in_words
 from endcap.publish import publish
@@ -81,7 +82,6 @@ from endcap.usable import learned_anew, usable_champion, what_is_known
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 # A stage that yields many small tables writes them as one file; above this many rows it writes at once, to bound memory.
 ROWS_A_FILE = 200_000
-OWN = "endcap"  # who promotes the models that are fitted without labels
 FIRST_CHAMPION = "fitted without labels on the first deliveries"
 LEARNT_LITTLE = (
     "only {seeds} clear pairs to learn from, so that no likeness is put above {most:.2f}: what is alike is asked, and 20 answers let `endcap train` learn more"

@@ -27,7 +27,7 @@ from endcap.learn.watch import Breach
 from endcap.ops import access, audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
+from endcap.ops.tables import AUDIT, OVERRIDES, PROMOTIONS, REVIEWER_HOLDS, SWITCHES
 from endcap.problems import BadInput, Held
 from endcap.review.audit import note_asked
 
@@ -315,6 +315,16 @@ def test_nobody_speaks_under_a_name_of_endcaps_own(home: Home, replay: Replay, n
         promotion.promote(home, number, actor=name, reason="x", overrule=True)
     with pytest.raises(BadInput, match="is no person"):
         promotion.break_glass(home, number, actor=name, reason="x")
+    for deed in (proposals.reject, proposals.withdraw):
+        with pytest.raises(BadInput, match="is no person"):
+            deed(home, number, actor=name, reason="x")
+    with pytest.raises(BadInput, match="is no person"):
+        proposals.validate(home, number, actor=name)
+    with pytest.raises(BadInput, match="is no person"):
+        proposals.propose(home, checked(head_of(owner=name), where="test"), actor="ann")
+    for back in (promotion.rollback, promotion.stop):
+        with pytest.raises(BadInput, match="is no person"):
+            back(home, actor=name, reason="x", kind="policy")
     assert home.champion("policy") is None and _overrules(home, number) == 1
 
 
@@ -814,6 +824,28 @@ def typed(home: Home, *words: str) -> Any:
 def test_a_number_that_no_database_holds_is_told_as_any_other(untouched: Home, words: tuple[str, ...]) -> None:
     wrong = typed(untouched, *words, "9" * 20).exception
     assert isinstance(wrong, BadInput) and "there is no" in wrong.sentence() and "see `endcap" in wrong.sentence()
+
+
+OF_PEOPLE = (
+    ("proposals", "reject", "1", "--reason", "x"), ("proposals", "withdraw", "1"), ("validate", "1"), ("rollback", "--reason", "x"), ("promote", "1", "--stop"),
+    ("labels", "revert", "ann", "--reason", "x"), ("labels", "restore", "ann", "--reason", "x"), ("switch", "off", "*", "--reason", "x"),
+    ("loops", "acknowledge", "1"), ("user", "ann"), ("token", "nightly"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", OF_PEOPLE, ids=" ".join)
+def test_no_command_of_people_is_given_under_a_name_of_endcaps_own(untouched: Home, words: tuple[str, ...]) -> None:
+    before = [rows.to_pylist() for rows in (untouched.rows(PROMOTIONS), untouched.rows(SWITCHES), untouched.rows(AUDIT))]
+    for name in ("endcap", "The Settings"):
+        wrong = typed(untouched, *words, "--by", name).exception
+        assert isinstance(wrong, BadInput) and "is no person: endcap itself acts under that name" in wrong.sentence()
+    assert before == [rows.to_pylist() for rows in (untouched.rows(PROMOTIONS), untouched.rows(SWITCHES), untouched.rows(AUDIT))]
+
+
+@pytest.mark.parametrize("words", [("user", "Endcap"), ("token", "endcap"), ("token", "the settings")], ids=" ".join)
+def test_neither_a_user_nor_a_program_is_named_as_endcap_itself(untouched: Home, words: tuple[str, ...]) -> None:
+    wrong = typed(untouched, *words, "--by", "ann").exception
+    assert isinstance(wrong, BadInput) and "another name" in wrong.sentence()
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -13,12 +13,12 @@ import duckdb
 from sqlalchemy import Connection, insert, select, update
 
 from endcap.decide.in_force import in_force
-from endcap.govern.proposals import OWN
 from endcap.govern.replays import DIFFERENT, SAME, Case, Replayed, pair_case, replay_case, replay_cases
 from endcap.learn.value_cases import ValueCase, closed_values, plain, values_without
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.ops.tables import ALARMS, LOOPS, OVERRIDES, TEAMS
 from endcap.problems import BadInput
 from endcap.review.product import fields

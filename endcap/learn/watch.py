@@ -25,6 +25,7 @@ from endcap.learn.labels import hold_flagged
 from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.settings import Policy
 
 # What is watched, and what else decides with it.
@@ -36,7 +37,6 @@ ITS_OWN = {"match": ("match", "canary"), "canary": ("canary",), "policy": ("poli
 WITHOUT_EFFECT = ("shadow",)
 WENT_BACK = ("rollback", "stop")
 FOREVER = 2**62
-OWN = "endcap"
 # Least audited precision of what the machine decides where the settings promise none.
 USUAL_FLOOR = 0.9
 LEAST_AUDITS, LEAST_DECISIONS, LEAST_ESCAPES = 20, 200, 5
