@@ -34,7 +34,7 @@ from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES, REVIEWER_HOLDS, RUNS, SWITCHES
 from endcap.problems import BadInput, Held
-from endcap.settings import Catalog
+from endcap.settings import Catalog, Policy
 
 Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
@@ -162,16 +162,19 @@ def begin(journey: Journey) -> None:
 
 def edited_policy(home: Home) -> str:
     """What the settings' file changed in the policy since the current snapshot, in words; empty where nothing. `home` has the settings as the file says."""
-    models = home.manifest().models
     try:
-        now_said = in_force.at_snapshot(home).policy
+        return changed_policy(home, in_force.at_snapshot(home).policy)
     except BadInput:  # what decided then cannot be read any more, and so not compared
         return ""
-    if models.get(POLICY_ID, "") in ("", policy_id(now_said)):
+
+
+def changed_policy(home: Home, policy: Policy) -> str:
+    """What a policy says otherwise than the one by which the current snapshot was decided, in words; empty where nothing."""
+    if home.manifest().models.get(POLICY_ID, "") in ("", policy_id(policy)):
         return ""
     rows = [row for row in home.rows(RUNS).to_pylist() if row["state"] == "done"]
     then = json.loads(max(rows, key=lambda row: (row["run"], row["attempt_id"]))["figures_json"]).get("policy", {}) if rows else {}
-    now_is = now_said.model_dump(mode="json")
+    now_is = policy.model_dump(mode="json")
     changed = [f"{name} from {json.dumps(then[name])} to {json.dumps(value)}" for name, value in now_is.items() if name in then and then[name] != value]
     return ", ".join(changed) or "it is another one than before"
 

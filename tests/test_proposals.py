@@ -863,6 +863,8 @@ def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home:
     told = yaml.safe_load(file.read_text(encoding="utf-8"))
     was = home.catalog.policy.accept
     file.write_text(yaml.safe_dump({**told, "policy": {**told.get("policy", {}), "accept": 0.6}}), encoding="utf-8")
+    planned = flow.plan(settings.read(home.catalog.root))
+    assert f"another policy (accept from {was} to 0.6, edited in the settings' file, past the gate)" in planned["words"]
     (result,) = flow.run(settings.read(home.catalog.root))
     (notice,) = [one for one in result.notices if "without a proposal" in one]
     assert f"accept from {was} to 0.6" in notice
@@ -870,6 +872,8 @@ def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home:
     assert (row["kind"], row["action"], row["actor"], row["data_version"]) == ("policy", "edit", "the settings", result.snapshot_id)
     assert f"accept from {was} to 0.6" in row["reason"] and "policy edit" in typed(home, "model", "history").stdout
     under = promotion.break_glass(home, proposed(home, set={"accept": 0.8}), actor="ann", reason="a test")
+    told_plan = " ".join(typed(home, "plan").stdout.split())
+    assert "another policy (accept from 0.6 to 0.8)" in told_plan and "policy: links from likeness 0.8 on, asks from" in told_plan
     (after,) = flow.run(settings.read(home.catalog.root))
     assert under and not [one for one in after.notices if "without a proposal" in one], "what was promoted is no edit"
 

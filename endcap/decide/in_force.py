@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from endcap.decide.policy import in_words
 from endcap.lake import Manifest
 from endcap.lake.tables import write_synced
 from endcap.ops.home import Home
@@ -114,7 +115,7 @@ def told(home: Kept) -> str:
     """The policy of the current snapshot, in words."""
     policy, artefact = at_snapshot(home).policy, home.manifest().models.get("policy")
     where = f"promoted as {artefact}" if artefact else "as the settings say"
-    return f"policy in force ({where}): links from likeness {policy.accept:g} on, asks from {policy.review:g} on"
+    return f"policy in force ({where}): {in_words(policy)}"
 
 
 def _check_taxonomy(folder: Path, told: Mapping[str, Any], where: str, todo: str) -> None:
