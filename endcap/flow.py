@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from endcap import schema
 from endcap.decide import decide
-from endcap.decide.in_force import in_force
+from endcap.decide.in_force import POLICY_ID, in_force
 from endcap.decide.policy import in_words as policy_in_words
 from endcap.decide.promised import thresholds
 from endcap.decide.restoring import look_back
@@ -30,7 +30,6 @@ from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
 from endcap.journey import (
     GOVERNED,
-    POLICY_ID,
     Journey,
     Say,
     all_offers,

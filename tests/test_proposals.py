@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from governed import HYPOTHESIS, Replay, another_model, head_of, replay, small_catalog
 from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
 from endcap import flow, settings
 from endcap.cli import app
-from endcap.decide.in_force import in_force, overlaid, said, store
+from endcap.decide.in_force import at_snapshot, in_force, overlaid, said, store
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.follow_up import promises_due
@@ -30,6 +31,9 @@ from endcap.ops.home import Home
 from endcap.ops.tables import AUDIT, OVERRIDES, PROMOTIONS, REVIEWER_HOLDS, SWITCHES
 from endcap.problems import BadInput, Held
 from endcap.review.audit import note_asked
+from endcap.serve.app import make_app
+from endcap.serve.sample_catalog import SampleGate
+from endcap.settings import Catalog
 
 __all__ = ["replay"]
 
@@ -859,13 +863,10 @@ def test_a_promise_that_had_no_figure_says_that_it_can_never_be_compared(home: H
 
 
 def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home: Home) -> None:
-    file = home.catalog.root / settings.FILE_NAME
-    told = yaml.safe_load(file.read_text(encoding="utf-8"))
-    was = home.catalog.policy.accept
-    file.write_text(yaml.safe_dump({**told, "policy": {**told.get("policy", {}), "accept": 0.6}}), encoding="utf-8")
-    planned = flow.plan(settings.read(home.catalog.root))
+    was, catalog = home.catalog.policy.accept, edited(home, accept=0.6)
+    planned = flow.plan(catalog)
     assert f"another policy (accept from {was} to 0.6, edited in the settings' file, past the gate)" in planned["words"]
-    (result,) = flow.run(settings.read(home.catalog.root))
+    (result,) = flow.run(catalog)
     (notice,) = [one for one in result.notices if "without a proposal" in one]
     assert f"accept from {was} to 0.6" in notice
     row = json.loads(typed(home, "model", "history", "--json").stdout)["promotions"][0]
@@ -876,6 +877,28 @@ def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home:
     assert "another policy (accept from 0.6 to 0.8)" in told_plan and "policy: links from likeness 0.8 on, asks from" in told_plan
     (after,) = flow.run(settings.read(home.catalog.root))
     assert under and not [one for one in after.notices if "without a proposal" in one], "what was promoted is no edit"
+
+
+def edited(home: Home, **policy: Any) -> Catalog:
+    """The settings after somebody edited the policy in their file."""
+    file = home.catalog.root / settings.FILE_NAME
+    told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump({**told, "policy": {**told.get("policy", {}), **policy}}), encoding="utf-8")
+    return settings.read(home.catalog.root)
+
+
+def test_what_decided_is_told_whenever_the_settings_were_read(home: Home) -> None:
+    client, was = TestClient(make_app(home, SampleGate()), base_url="http://localhost"), home.catalog.policy.accept
+    catalog = edited(home, accept=0.6)
+    ((offer_id,),) = home.connect().execute("SELECT min(offer_id) FROM offers").fetchall()
+    told = " ".join(typed(home, "explain", str(offer_id)).stdout.split())
+    assert f"(as the settings say, and edited since): links from likeness {was:g} on" in told, "no run has decided by the edited one"
+    assert at_snapshot(Home(catalog)).policy.accept == was
+    flow.run(catalog)
+    assert client.get("/api/v1/thresholds").json()["accept"] == 0.6, "the server had read the file before"
+    done = client.post("/api/v1/thresholds/propose", json={"accept": 0.7, "reason": "too many are wrong"})
+    assert done.status_code == 200 and "more offers to a person" in done.json()["words"]
+    assert proposals.proposal(home, done.json()["number"])["change"] == "policy.accept 0.6 becomes 0.7"
 
 
 def test_what_is_known_is_trained_as_the_next_step_says(home: Home) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 
 from endcap import schema
+from endcap.decide.in_force import POLICY_ID
 from endcap.decide.promised import AUDIT, HELD
 from endcap.learn.labels import hold_flagged
 from endcap.learn.promote import PROMOTED_KNOWN
@@ -30,8 +31,6 @@ from endcap.settings import Policy
 
 # What is watched, and what else decides with it.
 KINDS = {"match": ("policy",), "policy": ("match",), "infer": ("policy",)}
-# The policy whole, in a snapshot's models: the settings' file changes it as well.
-POLICY_ID = "policy_id"
 # What of a snapshot's models comes and goes with an artefact itself.
 ITS_OWN = {"match": ("match", "canary"), "canary": ("canary",), "policy": ("policy", POLICY_ID), "infer": ("infer", PROMOTED_KNOWN)}
 WITHOUT_EFFECT = ("shadow",)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
+from endcap.decide.in_force import at_snapshot
 from endcap.govern import loops, promotion, proposals
 from endcap.govern.proposal_files import Head
 from endcap.govern.switches import switch
@@ -72,7 +73,7 @@ def rollback(request: Request, reading: Pinned, home: Writing, proposal_id: Numb
 @ROUTER.post("/thresholds/propose")
 def propose_threshold(request: Request, reading: Pinned, home: Writing, given: answers.ThresholdWished) -> answers.Done:
     """Propose another threshold, with what it would change as its evidence."""
-    accept_now = reading.home.catalog.policy.accept
+    accept_now = at_snapshot(reading.home).policy.accept
     side = asking_thresholds.change_of_side(reading, accept_now, given.accept)
     head = Head(
         kind="threshold", title=f"link from {given.accept:g}", metric="automated_success.success", smallest_effect=0.5, needed=NEEDED,
