@@ -872,10 +872,17 @@ def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home:
     row = json.loads(typed(home, "model", "history", "--json").stdout)["promotions"][0]
     assert (row["kind"], row["action"], row["actor"], row["data_version"]) == ("policy", "edit", "the settings", result.snapshot_id)
     assert f"accept from {was} to 0.6" in row["reason"] and "policy edit" in typed(home, "model", "history").stdout
+    client = TestClient(make_app(Home(catalog), SampleGate()), base_url="http://localhost")
+    shown = client.get("/api/v1/models").json()
+    assert shown["promotions"][0] == {name: row[name] for name in shown["promotions"][0]} and len(shown["promotions"]) == len(history(home)) + 1
+    assert "links from likeness 0.6 on" in shown["policy"] and "champions" in shown and "policy" not in shown["champions"]
+    page = client.get("/models").text
+    assert f"accept from {was} to 0.6" in page and "links from likeness 0.6 on" in page
     under = promotion.break_glass(home, proposed(home, set={"accept": 0.8}), actor="ann", reason="a test")
     told_plan = " ".join(typed(home, "plan").stdout.split())
     assert "another policy (accept from 0.6 to 0.8)" in told_plan and "policy: links from likeness 0.8 on, asks from" in told_plan
     (after,) = flow.run(settings.read(home.catalog.root))
+    assert "promoted as " in client.get("/models").text and "links from likeness 0.8 on" in client.get("/models").text
     assert under and not [one for one in after.notices if "without a proposal" in one], "what was promoted is no edit"
 
 
