@@ -558,6 +558,7 @@ def test_what_could_not_be_measured_cannot_be_overruled(home: Home, replay: Repl
     number = validated(home, **of_model(home))
     with pytest.raises(BadInput, match=f"is {verdict}"):
         promotion.promote(home, number, actor="ann", stage="shadow")
+    assert ("--overrule" in typed(home, "validate", str(number)).stdout) is (verdict != "INVALID")
     if verdict == "INVALID":
         with pytest.raises(BadInput, match="nothing was measured"):
             promotion.promote(home, number, actor="ann", reason="x", overrule=True)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
+from sqlalchemy import text as text_of
 from tried import audited, challenger, content, home_of, places, truth_of
 
-from endcap import flow
+from endcap import flow, settings
 from endcap.decide import in_force
 from endcap.govern import promotion
 from endcap.infer.known import Known
@@ -20,7 +21,7 @@ from endcap.learn.validate import validate
 from endcap.learn.verdict import HOLD, INVALID, NOT_EVALUABLE, ROLLBACK, SHIP
 from endcap.ops.database import now
 from endcap.ops.home import Home
-from endcap.ops.tables import LOOPS
+from endcap.ops.tables import LOOPS, OVERRIDES
 from endcap.problems import BadInput
 
 
@@ -104,6 +105,29 @@ def test_what_cannot_be_replayed_is_refused_in_one_sentence(copy_of_demo: Path) 
         validate(home, "dictionary", "abc", seed=7)
     with pytest.raises(BadInput, match="cannot be read"):
         validate(home, "match", "no-such-model", seed=7)
+
+
+def test_evidence_that_may_not_be_believed_is_invalid(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    audited(home, 40)
+    model, policy = challenger(home), in_force.store(home, "policy", {"accept": 0.9})
+    assert validate(home, "match", model, seed=7).verdict != INVALID
+    text = (copy_of_demo / settings.FILE_NAME).read_text(encoding="utf-8")
+    (copy_of_demo / settings.FILE_NAME).write_text(text + "\npolicy: {review: 0.5}\n", encoding="utf-8")
+    edited = validate(home_of(copy_of_demo), "match", model, seed=7)
+    assert edited.verdict == INVALID and "another policy is in force than the one by which the last run decided" in edited.words
+    (copy_of_demo / settings.FILE_NAME).write_text(text, encoding="utf-8")
+    champion = home.champion("match")
+    assert validate(home, "policy", policy, seed=7).verdict != INVALID
+    promotion.break_glass(home, model, actor="ann", reason="a test")
+    rescored = validate(home, "policy", policy, seed=7)
+    assert rescored.verdict == INVALID and f"were scored by {champion}, and {model} is in force since" in rescored.words
+    promotion.rollback(home, actor="ann", reason="a test")
+    with home.engine.begin() as connection:
+        connection.execute(text_of("DROP TRIGGER overrides_no_update"))
+        connection.execute(update(OVERRIDES).where(OVERRIDES.c.override_id == 1).values(action="different", actor="somebody"))
+    forged = validate(home, "match", model, seed=7)
+    assert forged.verdict == INVALID and "the audit is broken" in forged.words
 
 
 @pytest.mark.parametrize("kind", ["match", *(pytest.param(kind, marks=pytest.mark.nightly) for kind in ("policy", "infer"))])
