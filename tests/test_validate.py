@@ -15,14 +15,17 @@ from endcap import flow, settings
 from endcap.decide import in_force
 from endcap.govern import promotion
 from endcap.infer.known import Known
+from endcap.learn.cases import fair_cases
 from endcap.learn.labels import hold
 from endcap.learn.planned import Plan
+from endcap.learn.train import train
 from endcap.learn.validate import validate
 from endcap.learn.verdict import HOLD, INVALID, NOT_EVALUABLE, ROLLBACK, SHIP
 from endcap.ops.database import now
 from endcap.ops.home import Home
 from endcap.ops.tables import LOOPS, OVERRIDES
 from endcap.problems import BadInput
+from endcap.review.override import store
 
 
 def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo: Path) -> None:
@@ -128,6 +131,31 @@ def test_evidence_that_may_not_be_believed_is_invalid(copy_of_demo: Path) -> Non
         connection.execute(update(OVERRIDES).where(OVERRIDES.c.override_id == 1).values(action="different", actor="somebody"))
     forged = validate(home, "match", model, seed=7)
     assert forged.verdict == INVALID and "the audit is broken" in forged.words
+
+
+def test_what_a_label_that_has_ended_taught_judges_nothing(copy_of_demo: Path) -> None:
+    """A challenger of before knows still what it was taught, whoever's answers were held back when the next one learned, and count again."""
+    home = home_of(copy_of_demo)
+    with home.connect() as con:
+        said = con.execute("""
+            SELECT offer_id, counterpart_offer_id, offers.identity_hash FROM decisions JOIN offers USING (offer_id)
+            WHERE kind = 'product' AND action = 'linked' AND counterpart_offer_id IS NOT NULL ORDER BY offer_id LIMIT 60
+        """).fetchall()
+    for number, (offer_id, other_id, identity) in enumerate(said):
+        store(
+            home, offer_id=offer_id, action="same" if number % 3 else "different", product_id=None, counterpart_offer_id=other_id,
+            actor="kim" if number < 30 else "lea", reason_code="", note="", undoes=None, identity_hash=identity,
+        )  # fmt: skip
+    train(home, seed=7)
+    with home.connect() as con:
+        taught = set(con.execute("SELECT left_id, right_id FROM labels WHERE source = 'override'").fetchall())
+    hold(home, "kim", held=True, actor="ann", reason="a test")
+    flow.run(home.catalog)  # labels end with the first training of a later run
+    train(home, seed=7)
+    hold(home, "kim", held=False, actor="ann", reason="a test")
+    with home.connect() as con:
+        now = set(con.execute("SELECT left_id, right_id FROM labels WHERE source = 'override'").fetchall())
+        assert len(now) < len(taught) and taught.isdisjoint(case.key for case in fair_cases(con))
 
 
 @pytest.mark.parametrize("kind", ["match", *(pytest.param(kind, marks=pytest.mark.nightly) for kind in ("policy", "infer"))])
