@@ -43,7 +43,6 @@ from endcap.journey import (
     edited_policy,
     ended_quarantine,
     former_pairs,
-    governed_by,
     hold_suspicious,
     known_offers,
     note_changes,
@@ -56,7 +55,6 @@ from endcap.journey import (
     open_ids_of,
     open_run,
     taken_in,
-    taxonomy_id,
     to_take_in,
     tried_offers,
     went_back,
@@ -163,19 +161,23 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     answers = home.override_sequence() - manifest.override_sequence
     champion, off = home.champion("match"), off_now(home)
     promoted = champion if champion != manifest.models.get("match") else None
-    taxonomy = manifest.run > 0 and taxonomy_id(home.catalog) != taken_in(manifest)[2]
-    governed = [name for name in GOVERNED if manifest.run and governed_by(home).get(name) != manifest.models.get(name)]
+    _answers, _model, now_taxonomy, now_canary, now_held, now_governed = to_take_in(home)
+    _answers, _model, was_taxonomy, was_canary, was_held, _governed = taken_in(manifest)
+    taxonomy = manifest.run > 0 and now_taxonomy != was_taxonomy
+    governed = [name for name in GOVERNED if manifest.run and now_governed.get(name) != manifest.models.get(name)]
     changed = changed_policy(home, policy)
     policy_words = f" ({changed}{EDITED_PAST if edited else ''})" if changed else ""
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
     told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes", POLICY_ID: f"another policy{policy_words}"}
     other = dict.fromkeys(told.get(name, f"another {name}") for name in governed if name != "taxonomy" or not taxonomy)
-    words += "".join(f", {one}" for one in other)
+    beside = ([f"the canary {now_canary}"] if now_canary else ["the end of the canary"]) if now_canary != was_canary else []
+    beside += ["other people held back from proving promises"] if now_held != was_held else []
+    words += "".join(f", {one}" for one in (*other, *beside))
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
-        "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
+        "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": now_governed, "off": sorted(off.values()),
         "policy": policy.model_dump(mode="json"), "policy_changes": changed, "decides": policy_in_words(policy), "strays": strays(home.catalog),
-        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed else "a run would change nothing",
+        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed or beside else "a run would change nothing",
     }  # fmt: skip
 
 
