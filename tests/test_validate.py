@@ -122,6 +122,8 @@ def test_evidence_that_may_not_be_believed_is_invalid(copy_of_demo: Path) -> Non
     (copy_of_demo / settings.FILE_NAME).write_text(text, encoding="utf-8")
     champion = home.champion("match")
     assert validate(home, "policy", policy, seed=7).verdict != INVALID
+    same = validate(home, "policy", in_force.store(home, "policy", {"accept": home.catalog.policy.accept}), seed=7)
+    assert same.verdict == INVALID and "says what is in force already" in same.words
     promotion.break_glass(home, model, actor="ann", reason="a test")
     rescored = validate(home, "policy", policy, seed=7)
     assert rescored.verdict == INVALID and f"were scored by {champion}, and {model} is in force since" in rescored.words

@@ -43,6 +43,7 @@ from endcap.problems import BadInput
 SHOWN_PRODUCTS = 20
 NO_PLAN = Plan()
 IS_CHAMPION = "the challenger is the champion itself, so that nothing was compared"
+SAME_POLICY = "the policy says what is in force already, so that nothing was compared"
 OTHER_POLICY = "another policy is in force than the one by which the last run decided, and this replay with it: `endcap run` first"
 OTHER_SCORES = "the pairs were scored by {then}, and {now} is in force since: `endcap run` first"
 BROKEN_AUDIT = "the audit is broken, so that the answers may not be those that people gave: {words}; see `endcap audit verify`"
@@ -138,7 +139,8 @@ def _judge(
 
 def _faults(home: Home, kind: str, champion: Arm, challenger: Arm) -> list[str]:
     """Why nothing that a replay finds may be believed, whatever it finds."""
-    found = [IS_CHAMPION] if challenger.artefact == champion.artefact else []
+    same_policy = kind == "policy" and policy_id(challenger.policy) == policy_id(champion.policy)
+    found = [IS_CHAMPION] if challenger.artefact == champion.artefact else [SAME_POLICY] if same_policy else []
     if policy_id(in_force(home).policy) != policy_id(champion.policy):
         found.append(OTHER_POLICY)
     model, has_scored = deciding(home, KIND)
