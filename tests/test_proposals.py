@@ -909,6 +909,24 @@ def test_what_decided_is_told_whenever_the_settings_were_read(home: Home) -> Non
     assert proposals.proposal(home, done.json()["number"])["change"] == "policy.accept 0.6 becomes 0.7"
 
 
+def test_a_deed_over_the_api_says_what_was_done(home: Home, replay: Replay) -> None:
+    client = TestClient(make_app(home, SampleGate()), base_url="http://localhost")
+
+    def told(deed: str, **given: Any) -> str:
+        done = client.post(f"/api/v1/{deed}", json={"reason": "as agreed.", **given}).json()
+        return str(done["words"] if "words" in done else done["error"]["message"])
+
+    was = home.catalog.policy.accept
+    assert f"links are made from {was:g} on already" in told("thresholds/propose", accept=was) and not proposals.all_proposals(home)
+    assert told("thresholds/propose", accept=0.9).endswith("because as agreed.")
+    assert told("proposals/1/accept") == "accepted by sam: as agreed."
+    assert told("proposals/1/reject") == "rejected by sam: as agreed."
+    assert told("switches", scope="*", automation=False) == "automation is off for * from the next run on"
+    reported = typed(home, "report", "one:x1", "two:x1", "--expect", "same", "--json")
+    assert reported.exit_code == 0, repr(reported.exception)
+    assert json.loads(reported.stdout)["source"] == "command"
+
+
 def test_what_is_known_is_trained_as_the_next_step_says(home: Home) -> None:
     wrong = typed(home, "promote", "0" * 12, "--break-glass", "--kind", "infer", "--reason", "a test").exception
     assert isinstance(wrong, BadInput) and "`endcap train --what known`" in wrong.sentence()

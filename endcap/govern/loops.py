@@ -29,7 +29,7 @@ CAUSES = (
 )  # fmt: skip
 # Causes outside of what a replay decides; a problem without a case can be closed with these only.
 NOT_DECIDED = ("feed_data", "human_error", "search_index", "not_a_bug")
-SOURCES = ("page", "api", "escalation", "canary_query", "alarm")
+SOURCES = ("page", "command", "api", "escalation", "canary_query", "alarm")
 
 
 def report(
