@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from endcap import schema
 from endcap.decide import decide
-from endcap.decide.in_force import in_force
+from endcap.decide.in_force import POLICY_ID, in_force
+from endcap.decide.policy import in_words as policy_in_words
 from endcap.decide.promised import thresholds
 from endcap.decide.restoring import look_back
 from endcap.decide.switched import offers_off
@@ -29,7 +30,6 @@ from endcap.govern.follow_up import follow_up
 from endcap.infer import find_facts
 from endcap.journey import (
     GOVERNED,
-    POLICY_ID,
     Journey,
     Say,
     all_offers,
@@ -37,12 +37,12 @@ from endcap.journey import (
     arrivals_now,
     begin,
     changed_or_vanished,
+    changed_policy,
     close_dead_runs,
     close_run,
     edited_policy,
     ended_quarantine,
     former_pairs,
-    governed_by,
     hold_suspicious,
     known_offers,
     note_changes,
@@ -55,7 +55,6 @@ from endcap.journey import (
     open_ids_of,
     open_run,
     taken_in,
-    taxonomy_id,
     to_take_in,
     tried_offers,
     went_back,
@@ -71,6 +70,7 @@ from endcap.match.live import live_in
 from endcap.metrics import measure
 from endcap.ops import audit
 from endcap.ops.home import Home, snapshot_id_of
+from endcap.ops.names import OWN
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput, in_words
 from endcap.publish import publish
@@ -81,7 +81,7 @@ from endcap.usable import learned_anew, usable_champion, what_is_known
 Rows = Iterator[tuple[type[schema.Row], pa.Table]]
 # A stage that yields many small tables writes them as one file; above this many rows it writes at once, to bound memory.
 ROWS_A_FILE = 200_000
-OWN = "endcap"  # who promotes the models that are fitted without labels
+EDITED_PAST = ", edited in the settings' file, past the gate"
 FIRST_CHAMPION = "fitted without labels on the first deliveries"
 LEARNT_LITTLE = (
     "only {seeds} clear pairs to learn from, so that no likeness is put above {most:.2f}: what is alike is asked, and 20 answers let `endcap train` learn more"
@@ -154,23 +154,30 @@ def _broken_audit(home: Home, *, asked: bool) -> list[str]:
 def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None = None) -> dict[str, Any]:
     """What a run would take in: deliveries with their size, answers, a new model or taxonomy; nothing is changed."""
     home = Home(catalog)
+    edited = edited_policy(home)
     home.catalog = in_force(home)
-    manifest = home.manifest()
+    manifest, policy = home.manifest(), home.catalog.policy
     arrivals = arrivals_now(home, dates, until, lambda _line: None)
     answers = home.override_sequence() - manifest.override_sequence
     champion, off = home.champion("match"), off_now(home)
     promoted = champion if champion != manifest.models.get("match") else None
-    taxonomy = manifest.run > 0 and taxonomy_id(home.catalog) != taken_in(manifest)[2]
-    governed = [name for name in GOVERNED if manifest.run and governed_by(home).get(name) != manifest.models.get(name)]
+    _answers, _model, now_taxonomy, now_canary, now_held, now_governed = to_take_in(home)
+    _answers, _model, was_taxonomy, was_canary, was_held, _governed = taken_in(manifest)
+    taxonomy = manifest.run > 0 and now_taxonomy != was_taxonomy
+    governed = [name for name in GOVERNED if manifest.run and now_governed.get(name) != manifest.models.get(name)]
+    changed = changed_policy(home, policy)
+    policy_words = f" ({changed}{EDITED_PAST if edited else ''})" if changed else ""
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
-    told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes", POLICY_ID: "another policy"}
+    told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes", POLICY_ID: f"another policy{policy_words}"}
     other = dict.fromkeys(told.get(name, f"another {name}") for name in governed if name != "taxonomy" or not taxonomy)
-    words += "".join(f", {one}" for one in other)
+    beside = ([f"the canary {now_canary}"] if now_canary else ["the end of the canary"]) if now_canary != was_canary else []
+    beside += ["other people held back from proving promises"] if now_held != was_held else []
+    words += "".join(f", {one}" for one in (*other, *beside))
     return {
         "deliveries": [{"feed": one.feed, "date": one.date, "mbytes": round(one.file.stat().st_size / 1e6, 3)} for one in arrivals],
-        "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": governed_by(home), "off": sorted(off.values()),
-        "policy": home.catalog.policy.model_dump(mode="json"), "strays": strays(home.catalog),
-        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed else "a run would change nothing",
+        "answers": answers, "model": promoted, "taxonomy": taxonomy, "changed": governed, "in_force": now_governed, "off": sorted(off.values()),
+        "policy": policy.model_dump(mode="json"), "policy_changes": changed, "decides": policy_in_words(policy), "strays": strays(home.catalog),
+        "words": f"a run would take in {words}" if arrivals or answers or promoted or taxonomy or governed or beside else "a run would change nothing",
     }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ from endcap.ops.database import now, writing
 from endcap.ops.home import Home
 from endcap.ops.tables import RELEASES, REVIEWER_HOLDS, RUNS, SWITCHES
 from endcap.problems import BadInput, Held
-from endcap.settings import Catalog
+from endcap.settings import Catalog, Policy
 
 Say = Callable[[str], None]
 # What was learnt from so many offers is learnt again, over the whole catalog, at this multiple of them, or when a new feed comes.
@@ -45,9 +45,8 @@ EDITED = (
     "`endcap propose` leads such a change through the gate"
 )
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
-# The policy whole, as the settings say or as it was promoted: another one decides everything anew.
-POLICY_ID = "policy_id"
-GOVERNED = (*in_force.KINDS, POLICY_ID, "switches", PROMOTED_KNOWN)
+# Another one of these decides everything anew.
+GOVERNED = (*in_force.KINDS, in_force.POLICY_ID, "switches", PROMOTED_KNOWN)
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
 
@@ -103,7 +102,7 @@ class Journey:
     @property
     def new_policy(self) -> bool:
         """Whether another policy is in force than in the snapshot that the run stands on."""
-        return self.base.run > 0 and self.models[POLICY_ID] != self.base.models.get(POLICY_ID)
+        return self.base.run > 0 and self.models[in_force.POLICY_ID] != self.base.models.get(in_force.POLICY_ID)
 
     @property
     def new_known(self) -> bool:
@@ -162,16 +161,19 @@ def begin(journey: Journey) -> None:
 
 def edited_policy(home: Home) -> str:
     """What the settings' file changed in the policy since the current snapshot, in words; empty where nothing. `home` has the settings as the file says."""
-    models = home.manifest().models
     try:
-        now_said = in_force.at_snapshot(home).policy
+        return changed_policy(home, in_force.as_file_says(home).policy)
     except BadInput:  # what decided then cannot be read any more, and so not compared
         return ""
-    if models.get(POLICY_ID, "") in ("", policy_id(now_said)):
+
+
+def changed_policy(home: Home, policy: Policy) -> str:
+    """What a policy says otherwise than the one by which the current snapshot was decided, in words; empty where nothing."""
+    if home.manifest().models.get(in_force.POLICY_ID, "") in ("", policy_id(policy)):
         return ""
     rows = [row for row in home.rows(RUNS).to_pylist() if row["state"] == "done"]
     then = json.loads(max(rows, key=lambda row: (row["run"], row["attempt_id"]))["figures_json"]).get("policy", {}) if rows else {}
-    now_is = now_said.model_dump(mode="json")
+    now_is = policy.model_dump(mode="json")
     changed = [f"{name} from {json.dumps(then[name])} to {json.dumps(value)}" for name, value in now_is.items() if name in then and then[name] != value]
     return ", ".join(changed) or "it is another one than before"
 
@@ -180,7 +182,7 @@ def note_policy(journey: Journey, edited: str) -> None:
     """Keep with the run by which policy it decides, and say where the settings' file changed it past the gate."""
     journey.figures["policy"] = journey.catalog.policy.model_dump(mode="json")
     if edited:
-        told = {"policy": journey.models[POLICY_ID], "previous": journey.lake.manifest.models[POLICY_ID], "words": edited}
+        told = {"policy": journey.models[in_force.POLICY_ID], "previous": journey.lake.manifest.models[in_force.POLICY_ID], "words": edited}
         journey.figures["edited"] = told
         journey.figures.setdefault("warnings", []).append(EDITED.format(changed=edited))
 
@@ -411,7 +413,7 @@ def governed_by(home: Home) -> dict[str, str]:
     champions = {kind: home.champion(kind) for kind in in_force.KINDS}
     found = {kind: artefact for kind, artefact in champions.items() if artefact is not None and in_force.said(home, kind, artefact)}
     known, key = home.champion("infer"), key_of(off_now(home))
-    policy = {POLICY_ID: policy_id(in_force.in_force(home).policy)}
+    policy = {in_force.POLICY_ID: policy_id(in_force.in_force(home).policy)}
     return found | policy | ({PROMOTED_KNOWN: known} if known else {}) | ({"switches": key} if key else {})
 
 

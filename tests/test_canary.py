@@ -45,8 +45,11 @@ def test_a_canary_decides_for_its_scope_and_a_shadow_for_nothing(start: Path, tm
     put(home, other, "shadow")
     assert home.champion("match") == champion
     assert flow.run(home.catalog)[0].changed is False, "a shadow alone is no reason to run"
+    assert flow.plan(home.catalog)["words"] == "a run would change nothing"
     put(home, other, "canary", scope="feed:bazaar-one")
+    assert f"the canary {other}" in flow.plan(home.catalog)["words"]
     (result,) = flow.run(home.catalog)
+    assert flow.plan(home.catalog)["words"] == "a run would change nothing"
     assert result.changed and home.champion("match") == champion
     with home.connect() as con:
         tried = set(offers_in(con, "feed:bazaar-one").to_pylist())
@@ -58,6 +61,7 @@ def test_a_canary_decides_for_its_scope_and_a_shadow_for_nothing(start: Path, tm
     moved = {offer_id for (offer_id, kind), row in decisions_of(home, set()).items() if kind == "product" and row[1:3] != before[offer_id, kind][1:3]}
     assert moved, "it really decides"
     put(home, other, "stop")
+    assert "the end of the canary" in flow.plan(home.catalog)["words"]
     flow.run(home.catalog)
     assert decisions_of(home, set()) == before, "where it ends, what was before holds again"
 

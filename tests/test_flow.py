@@ -318,7 +318,8 @@ def test_another_policy_in_the_settings_decides_everything_anew_and_the_former_o
     file, text = copy_of_demo / "endcap.yaml", (copy_of_demo / "endcap.yaml").read_text(encoding="utf-8")
     before = endcap("run", "--dir", copy_of_demo, "--json").json["runs"][-1]["catalog"]
     file.write_text(yaml.safe_dump({**yaml.safe_load(text), "policy": {"accept": 0.99}}), encoding="utf-8")
-    assert "a run would take in 0 deliveries, 0 answers, another policy" in " ".join(endcap("plan", "--dir", copy_of_demo).stdout.split())
+    told = "a run would take in 0 deliveries, 0 answers, another policy (accept from 0.85 to 0.99, edited in the settings' file, past the gate)"
+    assert told in " ".join(endcap("plan", "--dir", copy_of_demo).stdout.split())
     strict = endcap("run", "--dir", copy_of_demo, "--json").json["runs"][-1]["catalog"]
     assert strict["linked"] < before["linked"] - 50 and strict["offers"] == before["offers"]
     with Home(settings.read(copy_of_demo)).connect() as con:

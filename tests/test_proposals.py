@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from governed import HYPOTHESIS, Replay, another_model, head_of, replay, small_catalog
 from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
 from endcap import flow, settings
 from endcap.cli import app
-from endcap.decide.in_force import in_force, overlaid, said, store
+from endcap.decide.in_force import at_snapshot, in_force, overlaid, said, store
 from endcap.govern import confirmations, evidence, postmortems, promotion, proposals
 from endcap.govern.confirmations import compare, confirm_due
 from endcap.govern.follow_up import promises_due
@@ -27,9 +28,12 @@ from endcap.learn.watch import Breach
 from endcap.ops import access, audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
-from endcap.ops.tables import OVERRIDES, REVIEWER_HOLDS
+from endcap.ops.tables import AUDIT, OVERRIDES, PROMOTIONS, REVIEWER_HOLDS, SWITCHES
 from endcap.problems import BadInput, Held
 from endcap.review.audit import note_asked
+from endcap.serve.app import make_app
+from endcap.serve.sample_catalog import SampleGate
+from endcap.settings import Catalog
 
 __all__ = ["replay"]
 
@@ -315,6 +319,16 @@ def test_nobody_speaks_under_a_name_of_endcaps_own(home: Home, replay: Replay, n
         promotion.promote(home, number, actor=name, reason="x", overrule=True)
     with pytest.raises(BadInput, match="is no person"):
         promotion.break_glass(home, number, actor=name, reason="x")
+    for deed in (proposals.reject, proposals.withdraw):
+        with pytest.raises(BadInput, match="is no person"):
+            deed(home, number, actor=name, reason="x")
+    with pytest.raises(BadInput, match="is no person"):
+        proposals.validate(home, number, actor=name)
+    with pytest.raises(BadInput, match="is no person"):
+        proposals.propose(home, checked(head_of(owner=name), where="test"), actor="ann")
+    for back in (promotion.rollback, promotion.stop):
+        with pytest.raises(BadInput, match="is no person"):
+            back(home, actor=name, reason="x", kind="policy")
     assert home.champion("policy") is None and _overrules(home, number) == 1
 
 
@@ -544,6 +558,7 @@ def test_what_could_not_be_measured_cannot_be_overruled(home: Home, replay: Repl
     number = validated(home, **of_model(home))
     with pytest.raises(BadInput, match=f"is {verdict}"):
         promotion.promote(home, number, actor="ann", stage="shadow")
+    assert ("--overrule" in typed(home, "validate", str(number)).stdout) is (verdict != "INVALID")
     if verdict == "INVALID":
         with pytest.raises(BadInput, match="nothing was measured"):
             promotion.promote(home, number, actor="ann", reason="x", overrule=True)
@@ -816,6 +831,28 @@ def test_a_number_that_no_database_holds_is_told_as_any_other(untouched: Home, w
     assert isinstance(wrong, BadInput) and "there is no" in wrong.sentence() and "see `endcap" in wrong.sentence()
 
 
+OF_PEOPLE = (
+    ("proposals", "reject", "1", "--reason", "x"), ("proposals", "withdraw", "1"), ("validate", "1"), ("rollback", "--reason", "x"), ("promote", "1", "--stop"),
+    ("labels", "revert", "ann", "--reason", "x"), ("labels", "restore", "ann", "--reason", "x"), ("switch", "off", "*", "--reason", "x"),
+    ("loops", "acknowledge", "1"), ("user", "ann"), ("token", "nightly"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", OF_PEOPLE, ids=" ".join)
+def test_no_command_of_people_is_given_under_a_name_of_endcaps_own(untouched: Home, words: tuple[str, ...]) -> None:
+    before = [rows.to_pylist() for rows in (untouched.rows(PROMOTIONS), untouched.rows(SWITCHES), untouched.rows(AUDIT))]
+    for name in ("endcap", "The Settings"):
+        wrong = typed(untouched, *words, "--by", name).exception
+        assert isinstance(wrong, BadInput) and "is no person: endcap itself acts under that name" in wrong.sentence()
+    assert before == [rows.to_pylist() for rows in (untouched.rows(PROMOTIONS), untouched.rows(SWITCHES), untouched.rows(AUDIT))]
+
+
+@pytest.mark.parametrize("words", [("user", "Endcap"), ("token", "endcap"), ("token", "the settings")], ids=" ".join)
+def test_neither_a_user_nor_a_program_is_named_as_endcap_itself(untouched: Home, words: tuple[str, ...]) -> None:
+    wrong = typed(untouched, *words, "--by", "ann").exception
+    assert isinstance(wrong, BadInput) and "another name" in wrong.sentence()
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_promise_that_had_no_figure_says_that_it_can_never_be_compared(home: Home, replay: Replay, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
     number = validated(home, **of_model(home))
@@ -827,19 +864,67 @@ def test_a_promise_that_had_no_figure_says_that_it_can_never_be_compared(home: H
 
 
 def test_a_policy_edited_in_the_settings_is_told_and_stands_in_the_history(home: Home) -> None:
-    file = home.catalog.root / settings.FILE_NAME
-    told = yaml.safe_load(file.read_text(encoding="utf-8"))
-    was = home.catalog.policy.accept
-    file.write_text(yaml.safe_dump({**told, "policy": {**told.get("policy", {}), "accept": 0.6}}), encoding="utf-8")
-    (result,) = flow.run(settings.read(home.catalog.root))
+    was, catalog = home.catalog.policy.accept, edited(home, accept=0.6)
+    planned = flow.plan(catalog)
+    assert f"another policy (accept from {was} to 0.6, edited in the settings' file, past the gate)" in planned["words"]
+    (result,) = flow.run(catalog)
     (notice,) = [one for one in result.notices if "without a proposal" in one]
     assert f"accept from {was} to 0.6" in notice
     row = json.loads(typed(home, "model", "history", "--json").stdout)["promotions"][0]
     assert (row["kind"], row["action"], row["actor"], row["data_version"]) == ("policy", "edit", "the settings", result.snapshot_id)
     assert f"accept from {was} to 0.6" in row["reason"] and "policy edit" in typed(home, "model", "history").stdout
+    client = TestClient(make_app(Home(catalog), SampleGate()), base_url="http://localhost")
+    shown = client.get("/api/v1/models").json()
+    assert shown["promotions"][0] == {name: row[name] for name in shown["promotions"][0]} and len(shown["promotions"]) == len(history(home)) + 1
+    assert "links from likeness 0.6 on" in shown["policy"] and "champions" in shown and "policy" not in shown["champions"]
+    page = client.get("/models").text
+    assert f"accept from {was} to 0.6" in page and "links from likeness 0.6 on" in page
     under = promotion.break_glass(home, proposed(home, set={"accept": 0.8}), actor="ann", reason="a test")
+    told_plan = " ".join(typed(home, "plan").stdout.split())
+    assert "another policy (accept from 0.6 to 0.8)" in told_plan and "policy: links from likeness 0.8 on, asks from" in told_plan
     (after,) = flow.run(settings.read(home.catalog.root))
+    assert "promoted as " in client.get("/models").text and "links from likeness 0.8 on" in client.get("/models").text
     assert under and not [one for one in after.notices if "without a proposal" in one], "what was promoted is no edit"
+
+
+def edited(home: Home, **policy: Any) -> Catalog:
+    """The settings after somebody edited the policy in their file."""
+    file = home.catalog.root / settings.FILE_NAME
+    told = yaml.safe_load(file.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump({**told, "policy": {**told.get("policy", {}), **policy}}), encoding="utf-8")
+    return settings.read(home.catalog.root)
+
+
+def test_what_decided_is_told_whenever_the_settings_were_read(home: Home) -> None:
+    client, was = TestClient(make_app(home, SampleGate()), base_url="http://localhost"), home.catalog.policy.accept
+    catalog = edited(home, accept=0.6)
+    ((offer_id,),) = home.connect().execute("SELECT min(offer_id) FROM offers").fetchall()
+    told = " ".join(typed(home, "explain", str(offer_id)).stdout.split())
+    assert f"(as the settings say, and edited since): links from likeness {was:g} on" in told, "no run has decided by the edited one"
+    assert at_snapshot(Home(catalog)).policy.accept == was
+    flow.run(catalog)
+    assert client.get("/api/v1/thresholds").json()["accept"] == 0.6, "the server had read the file before"
+    done = client.post("/api/v1/thresholds/propose", json={"accept": 0.7, "reason": "too many are wrong"})
+    assert done.status_code == 200 and "more offers to a person" in done.json()["words"]
+    assert proposals.proposal(home, done.json()["number"])["change"] == "policy.accept 0.6 becomes 0.7"
+
+
+def test_a_deed_over_the_api_says_what_was_done(home: Home, replay: Replay) -> None:
+    client = TestClient(make_app(home, SampleGate()), base_url="http://localhost")
+
+    def told(deed: str, **given: Any) -> str:
+        done = client.post(f"/api/v1/{deed}", json={"reason": "as agreed.", **given}).json()
+        return str(done["words"] if "words" in done else done["error"]["message"])
+
+    was = home.catalog.policy.accept
+    assert f"links are made from {was:g} on already" in told("thresholds/propose", accept=was) and not proposals.all_proposals(home)
+    assert told("thresholds/propose", accept=0.9).endswith("because as agreed.")
+    assert told("proposals/1/accept") == "accepted by sam: as agreed."
+    assert told("proposals/1/reject") == "rejected by sam: as agreed."
+    assert told("switches", scope="*", automation=False) == "automation is off for * from the next run on"
+    reported = typed(home, "report", "one:x1", "two:x1", "--expect", "same", "--json")
+    assert reported.exit_code == 0, repr(reported.exception)
+    assert json.loads(reported.stdout)["source"] == "command"
 
 
 def test_what_is_known_is_trained_as_the_next_step_says(home: Home) -> None:

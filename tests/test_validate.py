@@ -7,21 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
+from sqlalchemy import text as text_of
 from tried import audited, challenger, content, home_of, places, truth_of
 
-from endcap import flow
+from endcap import flow, settings
 from endcap.decide import in_force
 from endcap.govern import promotion
 from endcap.infer.known import Known
+from endcap.learn.cases import fair_cases
 from endcap.learn.labels import hold
 from endcap.learn.planned import Plan
+from endcap.learn.train import train
 from endcap.learn.validate import validate
 from endcap.learn.verdict import HOLD, INVALID, NOT_EVALUABLE, ROLLBACK, SHIP
 from endcap.ops.database import now
 from endcap.ops.home import Home
-from endcap.ops.tables import LOOPS
+from endcap.ops.tables import LOOPS, OVERRIDES
 from endcap.problems import BadInput
+from endcap.review.override import store
 
 
 def test_a_worse_challenger_is_found_out_and_a_better_one_may_ship(copy_of_demo: Path) -> None:
@@ -104,6 +108,56 @@ def test_what_cannot_be_replayed_is_refused_in_one_sentence(copy_of_demo: Path) 
         validate(home, "dictionary", "abc", seed=7)
     with pytest.raises(BadInput, match="cannot be read"):
         validate(home, "match", "no-such-model", seed=7)
+
+
+def test_evidence_that_may_not_be_believed_is_invalid(copy_of_demo: Path) -> None:
+    home = home_of(copy_of_demo)
+    audited(home, 40)
+    model, policy = challenger(home), in_force.store(home, "policy", {"accept": 0.9})
+    assert validate(home, "match", model, seed=7).verdict != INVALID
+    text = (copy_of_demo / settings.FILE_NAME).read_text(encoding="utf-8")
+    (copy_of_demo / settings.FILE_NAME).write_text(text + "\npolicy: {review: 0.5}\n", encoding="utf-8")
+    edited = validate(home_of(copy_of_demo), "match", model, seed=7)
+    assert edited.verdict == INVALID and "another policy is in force than the one by which the last run decided" in edited.words
+    (copy_of_demo / settings.FILE_NAME).write_text(text, encoding="utf-8")
+    champion = home.champion("match")
+    assert validate(home, "policy", policy, seed=7).verdict != INVALID
+    same = validate(home, "policy", in_force.store(home, "policy", {"accept": home.catalog.policy.accept}), seed=7)
+    assert same.verdict == INVALID and "says what is in force already" in same.words
+    promotion.break_glass(home, model, actor="ann", reason="a test")
+    rescored = validate(home, "policy", policy, seed=7)
+    assert rescored.verdict == INVALID and f"were scored by {champion}, and {model} is in force since" in rescored.words
+    promotion.rollback(home, actor="ann", reason="a test")
+    with home.engine.begin() as connection:
+        connection.execute(text_of("DROP TRIGGER overrides_no_update"))
+        connection.execute(update(OVERRIDES).where(OVERRIDES.c.override_id == 1).values(action="different", actor="somebody"))
+    forged = validate(home, "match", model, seed=7)
+    assert forged.verdict == INVALID and "the audit is broken" in forged.words
+
+
+def test_what_a_label_that_has_ended_taught_judges_nothing(copy_of_demo: Path) -> None:
+    """A challenger of before knows still what it was taught, whoever's answers were held back when the next one learned, and count again."""
+    home = home_of(copy_of_demo)
+    with home.connect() as con:
+        said = con.execute("""
+            SELECT offer_id, counterpart_offer_id, offers.identity_hash FROM decisions JOIN offers USING (offer_id)
+            WHERE kind = 'product' AND action = 'linked' AND counterpart_offer_id IS NOT NULL ORDER BY offer_id LIMIT 60
+        """).fetchall()
+    for number, (offer_id, other_id, identity) in enumerate(said):
+        store(
+            home, offer_id=offer_id, action="same" if number % 3 else "different", product_id=None, counterpart_offer_id=other_id,
+            actor="kim" if number < 30 else "lea", reason_code="", note="", undoes=None, identity_hash=identity,
+        )  # fmt: skip
+    train(home, seed=7)
+    with home.connect() as con:
+        taught = set(con.execute("SELECT left_id, right_id FROM labels WHERE source = 'override'").fetchall())
+    hold(home, "kim", held=True, actor="ann", reason="a test")
+    flow.run(home.catalog)  # labels end with the first training of a later run
+    train(home, seed=7)
+    hold(home, "kim", held=False, actor="ann", reason="a test")
+    with home.connect() as con:
+        now = set(con.execute("SELECT left_id, right_id FROM labels WHERE source = 'override'").fetchall())
+        assert len(now) < len(taught) and taught.isdisjoint(case.key for case in fair_cases(con))
 
 
 @pytest.mark.parametrize("kind", ["match", *(pytest.param(kind, marks=pytest.mark.nightly) for kind in ("policy", "infer"))])

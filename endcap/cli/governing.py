@@ -166,7 +166,9 @@ def validate(number: Number, folder: Dir = HERE, home: Home_ = None, by: By = ""
     typer.echo(found["words"])
     for claim in found["figures"]["plan"]["claims"]:
         typer.echo(f"by its plan: {claim['words']}")
-    typer.echo(f"`endcap promote {number}` puts it into production" if row["verdict"] == "SHIP" else f"`endcap promote {number} --overrule --reason ...` would")
+    would = f"`endcap validate {number}` again, once that is mended: nothing was measured that could be overruled"
+    would = would if row["verdict"] == "INVALID" else f"`endcap promote {number} --overrule --reason ...` would"
+    typer.echo(f"`endcap promote {number}` puts it into production" if row["verdict"] == "SHIP" else would)
 
 
 def promote(

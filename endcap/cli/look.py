@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from endcap.cli.options import HERE, Dir, Json, actor, print_json, read_catalog, say
+from endcap.cli.options import HERE, Dir, Json, print_json, read_catalog, say
 from endcap.cli.start import first_question
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def serve(
     from endcap.serve.serving import serve_home
 
     found = Home(read_catalog(folder, home=home))
-    serve_home(found, port=port, name=actor(""), seconds=seconds, say=say, first=first_question(folder), development=development)
+    serve_home(found, port=port, name=getpass.getuser(), seconds=seconds, say=say, first=first_question(folder), development=development)
 
 
 def shelves(as_json: Json = False) -> None:

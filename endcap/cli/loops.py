@@ -37,8 +37,8 @@ def report(
 
     words = title or (f"{offer} and {other} are {expect}" if other else f"{field} of {product} is {value}" if field else "")
     row = loops.report(
-        Home(read_catalog(folder, home=home)), title=words, reporter=actor(by), offer_id=offer or None, other=other or None, expected=expect or None,
-        product_id=product or None, field=field or None, value=value or None,
+        Home(read_catalog(folder, home=home)), title=words, reporter=actor(by), source="command", offer_id=offer or None, other=other or None,
+        expected=expect or None, product_id=product or None, field=field or None, value=value or None,
     )  # fmt: skip
     if as_json:
         print_json(row)

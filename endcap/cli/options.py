@@ -50,7 +50,12 @@ def known_number(what: str, todo: str) -> Callable[[int | None], int | None]:
 
 
 def actor(by: str) -> str:
-    return by.strip() or getpass.getuser()
+    """Who gives the command, by `--by` or by the name of the machine's user. Raises BadInput under a name of endcap's own."""
+    from endcap.ops.names import check_person
+
+    name = by.strip() or getpass.getuser()
+    check_person(name)
+    return name
 
 
 def print_json(result: Any) -> None:

@@ -203,6 +203,7 @@ def print_plan(planned: dict[str, Any]) -> None:
     for delivery in planned["deliveries"]:
         out.print(f"{delivery['date']}  {delivery['feed']:<16} {delivery['mbytes']:>8.1f} MB")
     out.print(planned["words"])
+    out.print(f"policy: {planned['decides']}")
     if planned["strays"] and not planned["deliveries"]:
         out.print(planned["strays"])
 

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import duckdb
 from pydantic import ValidationError
 
+from endcap.decide.policy import in_words, policy_id
 from endcap.lake import Manifest
 from endcap.lake.tables import write_synced
 from endcap.ops.home import Home
@@ -21,6 +23,7 @@ from endcap.problems import BadInput, BadSettings
 from endcap.settings import Catalog, Fields, Policy, cross_check, mistakes_of, unknown_feeds
 
 KINDS = ("policy", "mapping", "taxonomy")
+POLICY_ID = "policy_id"  # the policy whole, in a snapshot's models: the settings' file changes it as well
 FILE, TAXONOMY_FILE = "overlay.json", "taxonomy.csv"
 
 
@@ -34,6 +37,8 @@ class Kept(Protocol):
 
     def model_folder(self, model_id: str) -> Path: ...
 
+    def connect(self) -> duckdb.DuckDBPyConnection: ...
+
 
 def in_force(home: Home) -> Catalog:
     """The catalog's settings with every promoted overlay in them. Raises BadInput where one cannot be read or does not fit the settings."""
@@ -41,7 +46,19 @@ def in_force(home: Home) -> Catalog:
 
 
 def at_snapshot(home: Kept) -> Catalog:
-    """The settings under which the current snapshot was decided; what was promoted since waits for the next run."""
+    """The settings under which the current snapshot was decided; what was promoted since, or said of the policy in the settings' file, waits for a run.
+
+    A server that was started before the file was edited has read another policy than the one that decided, too.
+    """
+    found, decided_by = as_file_says(home), home.manifest().models.get(POLICY_ID, "")
+    if decided_by in ("", policy_id(found.policy)):
+        return found
+    policy = _policy_of_run(home, decided_by)
+    return found.model_copy(update={"policy": policy}) if policy is not None else found
+
+
+def as_file_says(home: Kept) -> Catalog:
+    """The settings' file under what was in force when the current snapshot was decided."""
     models = home.manifest().models
     return overlaid(home, {kind: models[kind] for kind in KINDS if kind in models})
 
@@ -113,8 +130,9 @@ def said(home: Kept, kind: str, artefact: str) -> dict[str, Any]:
 def told(home: Kept) -> str:
     """The policy of the current snapshot, in words."""
     policy, artefact = at_snapshot(home).policy, home.manifest().models.get("policy")
-    where = f"promoted as {artefact}" if artefact else "as the settings say"
-    return f"policy in force ({where}): links from likeness {policy.accept:g} on, asks from {policy.review:g} on"
+    holds_still = policy_id(policy) == policy_id(as_file_says(home).policy)
+    where = (f"promoted as {artefact}" if artefact else "as the settings say") + ("" if holds_still else ", and edited since")
+    return f"policy in force ({where}): {in_words(policy)}"
 
 
 def _check_taxonomy(folder: Path, told: Mapping[str, Any], where: str, todo: str) -> None:
@@ -127,6 +145,17 @@ def _policy(policy: Policy, overlay: Mapping[str, Any], artefact: str) -> Policy
         return Policy.model_validate({**policy.model_dump(), **overlay})
     except ValidationError as error:
         raise BadSettings(mistakes_of(error, Policy), where=f"the policy {artefact}") from None
+
+
+def _policy_of_run(home: Kept, decided_by: str) -> Policy | None:
+    """The policy of that hash, as the run that decided by it kept it; None where no run did."""
+    with home.connect() as con:
+        rows = con.execute("SELECT figures_json FROM runs WHERE state = 'done' ORDER BY run DESC, attempt_id DESC LIMIT 1").fetchall()
+    try:
+        policy = Policy.model_validate(json.loads(rows[0][0] or "{}").get("policy", {})) if rows else None
+    except (ValueError, AttributeError):  # of a version that knew other settings
+        return None
+    return policy if policy is not None and policy_id(policy) == decided_by else None
 
 
 def _feeds(catalog: Catalog, overlay: Mapping[str, Any], artefact: str) -> dict[str, Any]:

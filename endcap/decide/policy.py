@@ -67,6 +67,14 @@ def shown(score: float, *, below: float = 1.0) -> str:
     return "above 0.99" if score >= 0.995 else "below 0.01" if score < 0.005 else f"{score:.2f}"
 
 
+def in_words(policy: Policy) -> str:
+    """From where on the machine links and asks under a policy."""
+    promise, parts = policy.promise, len(policy.scopes)
+    links = f"links from likeness {policy.accept:g} on" if promise is None else f"links what audits prove to be {100 * promise.precision:g} % right"
+    own = "promises of their own for parts" if parts > 1 else "a promise of its own for a part"
+    return f"{links}, asks from {policy.review:g} on" + (f", and has {own} of the catalog" if parts else "")
+
+
 def policy_id(policy: Policy) -> str:
     """A short hash of the policy in force, stored with every decision."""
     return hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from endcap.govern.proposal_files import Head
-from endcap.govern.proposals import NEXT, OWN, all_proposals, propose, supersede
+from endcap.govern.proposals import NEXT, all_proposals, propose, supersede
 from endcap.learn.train import TrainResult
 from endcap.ops.database import writing
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.ops.tables import PROMOTIONS
 
 NEEDED = 256

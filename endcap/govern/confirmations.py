@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from endcap.govern import evidence, postmortems, promotion
-from endcap.govern.proposals import OWN, after_days, all_proposals, proposal, step
+from endcap.govern.proposals import after_days, all_proposals, proposal, step
 from endcap.lake import Manifest
 from endcap.learn.promote import DECIDES, PROMOTED_KNOWN, history
 from endcap.metrics import measure
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.ops.tables import SNAPSHOTS
 
 KEPT, NOT_KEPT, WORSE, UNKNOWN = "confirmed", "failed", "rolled_back", "not evaluable"

@@ -13,12 +13,12 @@ import duckdb
 from sqlalchemy import Connection, insert, select, update
 
 from endcap.decide.in_force import in_force
-from endcap.govern.proposals import OWN
 from endcap.govern.replays import DIFFERENT, SAME, Case, Replayed, pair_case, replay_case, replay_cases
 from endcap.learn.value_cases import ValueCase, closed_values, plain, values_without
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.ops.tables import ALARMS, LOOPS, OVERRIDES, TEAMS
 from endcap.problems import BadInput
 from endcap.review.product import fields
@@ -29,7 +29,7 @@ CAUSES = (
 )  # fmt: skip
 # Causes outside of what a replay decides; a problem without a case can be closed with these only.
 NOT_DECIDED = ("feed_data", "human_error", "search_index", "not_a_bug")
-SOURCES = ("page", "api", "escalation", "canary_query", "alarm")
+SOURCES = ("page", "command", "api", "escalation", "canary_query", "alarm")
 
 
 def report(

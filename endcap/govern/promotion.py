@@ -14,17 +14,14 @@ from endcap.decide.in_force import in_force
 from endcap.decide.policy import policy_id
 from endcap.govern import evidence, postmortems
 from endcap.govern.proposals import (
-    OWN,
     RUNNING,
     after_days,
     all_proposals,
     behind,
-    check_person,
     check_unedited,
     is_on_top,
     note,
     people,
-    person,
     proposal,
     put_on_top,
     step,
@@ -36,6 +33,7 @@ from endcap.learn.watch import Breach, check
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import OWN, check_person, person
 from endcap.ops.tables import REVIEWER_HOLDS
 from endcap.problems import BadInput, Held
 
@@ -125,8 +123,10 @@ def break_glass(home: Home, named: int | str, *, actor: str, reason: str, kind: 
 def rollback(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND, cause: str = "rollback") -> dict[str, Any]:
     """Go back to what decided before, and at the next rollback to what decided before that; opens a postmortem.
 
-    Raises BadInput when there is nothing to go back to.
+    `cause` is 'guard_rail' where endcap does it by itself. Raises BadInput when there is nothing to go back to.
     """
+    if cause == "rollback":
+        check_person(actor)
     artefact = record_of.before(home, kind)
     champion = _champion(home, kind)
     record_of.check_readable(home, kind, artefact)
@@ -146,6 +146,8 @@ def rollback(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND,
 
 def stop(home: Home, *, actor: str, reason: str, kind: str = record_of.KIND, cause: str = "") -> dict[str, Any] | None:
     """End the shadow or canary of a kind; its proposal goes back to where it was validated, or with a `cause` is rolled back. None: there was none."""
+    if not cause:
+        check_person(actor)
     with writing(home.engine) as connection:
         entry = _stop(home, connection, kind, actor, reason)
         if entry is not None and cause:

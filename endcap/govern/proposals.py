@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,11 +22,10 @@ from endcap.ops import audit
 from endcap.ops.access import owner_of
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import POLICY, check_person, person
 from endcap.ops.tables import PROPOSAL_EVENTS, PROPOSALS
 from endcap.problems import BadInput
 
-OWN = "endcap"  # who proposes by itself
-POLICY = "the settings"  # who accepts where govern.accept_automatic says so
 _OPEN = ("rejected", "withdrawn", "superseded")
 # What may follow a state.
 NEXT: dict[str, tuple[str, ...]] = {
@@ -51,6 +49,7 @@ def propose(home: Home, head: Head, *, actor: str, body: str = "", automatic: bo
     """Write down a proposal: its row, its first step and its file. Raises BadInput where what it would put in force cannot be."""
     if not automatic:
         check_person(actor)
+        check_person(head.owner, where="owner", todo="name the person whose proposal it is, or leave it out")
     artefact = _artefact(home, head)
     given = {**head.model_dump(exclude_none=True), "owner": head.owner or actor}
     text = as_text(given, body)
@@ -109,11 +108,13 @@ def _accept(home: Home, proposal_id: int, *, actor: str, reason: str) -> dict[st
 
 def reject(home: Home, proposal_id: int, *, actor: str, reason: str) -> dict[str, Any]:
     """Say no. Raises BadInput once it is in production: that takes a rollback."""
+    check_person(actor)
     return step(home, proposal_id, "rejected", actor=actor, reason=reason, decided_at=now())
 
 
 def withdraw(home: Home, proposal_id: int, *, actor: str, reason: str = "") -> dict[str, Any]:
     """Take it back. Raises BadInput once it is in production."""
+    check_person(actor)
     return step(home, proposal_id, "withdrawn", actor=actor, reason=reason)
 
 
@@ -125,6 +126,7 @@ def validate(home: Home, proposal_id: int, *, actor: str, seed: int | None = Non
     from endcap.learn.planned import EVERYWHERE, Plan
     from endcap.learn.validate import validate as replay
 
+    check_person(actor)
     row = proposal(home, proposal_id)
     _check_next(row, "validated")
     check_unedited(home, row)
@@ -177,17 +179,6 @@ def people(home: Home, names: Iterable[object]) -> set[str]:
     """The persons behind some names, each as `person` writes it: what a program does under a token is done by its user."""
     with home.engine.connect() as connection:
         return {person(owner_of(connection, str(name))) for name in names}
-
-
-def person(name: object) -> str:
-    """Somebody's name as that of one person, however it is written: case, width and white space make no second one."""
-    return " ".join(unicodedata.normalize("NFKC", str(name)).casefold().split())
-
-
-def check_person(actor: str) -> None:
-    """Raise BadInput where somebody speaks under a name under which endcap acts by itself: it is nobody's, so no second person's either."""
-    if person(actor) in (OWN, POLICY):
-        raise BadInput(f"{actor!r} is no person: endcap itself acts under that name", where="--by", todo="give your own name")
 
 
 def check_unedited(home: Home, row: dict[str, Any]) -> None:

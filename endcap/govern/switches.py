@@ -11,6 +11,7 @@ from endcap.decide.switched import newest_of, offers_in
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import check_person
 from endcap.ops.tables import SWITCHES
 from endcap.problems import BadInput
 
@@ -27,6 +28,7 @@ def check_scope(scope: str, *, canary: bool = False) -> None:
 
 def switch(home: Home, scope: str, *, automation: bool, actor: str, reason: str) -> dict[str, Any]:
     """Turn automation off or on in a scope; wider and narrower scopes keep theirs. Raises BadInput without a reason, or where nothing would change."""
+    check_person(actor)
     check_scope(scope)
     check_known(home, scope)
     if not reason.strip():

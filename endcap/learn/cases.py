@@ -47,13 +47,17 @@ _STANDING = f"""
                                ORDER BY o.override_id DESC) = 1
     ORDER BY o.override_id
 """
-# What people and gold sets taught; two offers that only share a GTIN taught so lightly that only the very pair counts.
-_TAUGHT = f"SELECT left_id, right_id, source IN ('override', 'second', 'gold') AS by_people FROM labels WHERE source <> '{AUDIT}' AND weight > 0"
+# What people and gold sets ever taught: a label may have ended since a challenger learned from it, and the challenger knows it still. Two offers that
+# only share a GTIN taught so lightly that only the very pair counts.
+_TAUGHT = f"""
+    SELECT left_id, right_id, bool_or(source IN ('override', 'second', 'gold')) AS by_people FROM labels_log
+    WHERE NOT gone AND source <> '{AUDIT}' AND weight > 0 GROUP BY ALL ORDER BY ALL
+"""
 _PRODUCTS = "SELECT offer_id, product_id FROM decisions WHERE kind = 'product' AND product_id IS NOT NULL"
 
 
 def fair_cases(con: duckdb.DuckDBPyConnection, *, taught: bool = True) -> list[Case]:
-    """Audits, and answers that no model was taught: those whose products no label names. `taught` is False for a change that learned nothing."""
+    """Audits, and answers that no model was taught: those whose products no label ever named. `taught` is False for a change that learned nothing."""
     standing = con.execute(_STANDING).fetchall()
     if not taught:
         return [Case(row[0], row[1], row[2], row[3], AUDIT if row[4] else "answer") for row in standing]

@@ -26,12 +26,12 @@ from endcap.learn.votes import VOTES
 from endcap.ops import audit
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home, snapshot_id_of
+from endcap.ops.names import OWN
 from endcap.ops.tables import BLIND_ASKS, OVERRIDES, REVIEWER_HOLDS
 from endcap.problems import BadInput
 
 PEOPLE = ("override", "second")
 TEACHING = (*PEOPLE, "gold", "shared_gtin")
-OWN = "endcap"
 GOLD_WEIGHT, MOST_WEIGHT = 0.98, 0.98
 # What two suppliers print on a pack is often right, but any answer outweighs it; it never outnumbers the answers by more than this.
 SILVER_WEIGHT, SILVER_PER_ANSWER = 0.1, 2

@@ -109,8 +109,13 @@ def told_history(home: Home) -> list[dict[str, Any]]:
     with home.engine.connect() as connection:
         wanted = select(RUNS).where(RUNS.c.state == "done", RUNS.c.figures_json.contains('"edited"'))
         runs = [dict(row) for row in connection.execute(wanted.order_by(RUNS.c.attempt_id)).mappings()]
+    return with_edits(history(home), runs)
+
+
+def with_edits(promotions: list[dict[str, Any]], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Promotions, the newest first, and among them the edits of the settings' file that runs, the oldest first, decided by."""
     edits = [_of_edit(row, json.loads(row["figures_json"]).get("edited")) for row in runs]
-    return sorted([*reversed([one for one in edits if one]), *history(home)], key=lambda row: str(row["at"]), reverse=True)
+    return sorted([*reversed([one for one in edits if one]), *promotions], key=lambda row: str(row["at"]), reverse=True)
 
 
 def _of_edit(run: dict[str, Any], edited: Mapping[str, str] | None) -> dict[str, Any] | None:

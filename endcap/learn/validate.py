@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from endcap import schema
 from endcap.decide.deciding import Ruling
-from endcap.decide.in_force import at_snapshot
+from endcap.decide.in_force import at_snapshot, in_force
+from endcap.decide.policy import policy_id
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import table_of
@@ -28,11 +29,13 @@ from endcap.learn.cases import RIGHT, WRONG, Case, around, closed_loops, fair_ca
 from endcap.learn.kinds import Arm, arm_of
 from endcap.learn.labels import hold_flagged
 from endcap.learn.planned import EVERYWHERE, Claim, Plan, claims, shortfalls
+from endcap.learn.promote import KIND, deciding
 from endcap.learn.replay import Sides, changed_sides, replay
 from endcap.learn.scoring import shown
 from endcap.learn.shadow import offers_in
 from endcap.learn.value_cases import closed_values, values_without
 from endcap.learn.verdict import LEAST_CASES, Evidence, Judgement, verdict
+from endcap.ops import audit
 from endcap.ops.home import Home, snapshot_id_of
 from endcap.ops.tables import OVERRIDES
 from endcap.problems import BadInput
@@ -40,6 +43,10 @@ from endcap.problems import BadInput
 SHOWN_PRODUCTS = 20
 NO_PLAN = Plan()
 IS_CHAMPION = "the challenger is the champion itself, so that nothing was compared"
+SAME_POLICY = "the policy says what is in force already, so that nothing was compared"
+OTHER_POLICY = "another policy is in force than the one by which the last run decided, and this replay with it: `endcap run` first"
+OTHER_SCORES = "the pairs were scored by {then}, and {now} is in force since: `endcap run` first"
+BROKEN_AUDIT = "the audit is broken, so that the answers may not be those that people gave: {words}; see `endcap audit verify`"
 Rulings = dict[str, Ruling]
 
 
@@ -86,7 +93,7 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO
             champion, challenger = arm_of(home, con, kind, None, manifest), arm_of(home, con, kind, artefact, manifest)
             shoppers, everywhere = _shoppers(con, champion, challenger, overrides)
             values = _values_hold(home, con, challenger, manifest.run)
-            judgement, figures = _judge(con, champion, challenger, overrides, plan, everywhere, values)
+            judgement, figures = _judge(con, champion, challenger, overrides, plan, everywhere, values, _faults(home, kind, champion, challenger))
             figures["shoppers"] = shoppers
         figures |= {"seed": seed, "kind": kind}
         # By what was found too: the same data may be judged by fewer people's answers, or by other closed loops, than before.
@@ -100,7 +107,7 @@ def validate(home: Home, kind: str, artefact: str, *, seed: int, plan: Plan = NO
 
 def _judge(
     con: duckdb.DuckDBPyConnection, champion: Arm, challenger: Arm, overrides: pa.Table, plan: Plan, everywhere: tuple[Rulings, Rulings],
-    values: Mapping[int, bool],
+    values: Mapping[int, bool], faults: list[str],
 ) -> tuple[Judgement, dict[str, Any]]:  # fmt: skip
     cases, loops = sliced(con, fair_cases(con, taught=challenger.learned)), closed_loops(con)
     every = [*cases, *loops.values()]
@@ -114,8 +121,8 @@ def _judge(
     broken = sorted(loop_id for loop_id, is_right in held.items() if not is_right)
     claimed = _claimed(con, plan, made, everywhere)
     audits = sum(case.source == "audit" for case in cases)
-    least_cases, same = max(LEAST_CASES, plan.needed), [IS_CHAMPION] if challenger.artefact == champion.artefact else []
-    known = replace(_evidence(made, broken), audits=audits, least_cases=least_cases, shortfalls=shortfalls(plan, claimed), faults=same)
+    least_cases = max(LEAST_CASES, plan.needed)
+    known = replace(_evidence(made, broken), audits=audits, least_cases=least_cases, shortfalls=shortfalls(plan, claimed), faults=faults)
     judgement = verdict(known)
     figures = {
         "plan": {"smallest_effect": plan.smallest_effect, "claims": [claim.to_dict() for claim in claimed]},
@@ -128,6 +135,19 @@ def _judge(
         "changed_cases": [_told(case, pair) for case, pair in made if pair[0] != pair[1]][:SHOWN_PRODUCTS],
     }  # fmt: skip
     return judgement, figures
+
+
+def _faults(home: Home, kind: str, champion: Arm, challenger: Arm) -> list[str]:
+    """Why nothing that a replay finds may be believed, whatever it finds."""
+    same_policy = kind == "policy" and policy_id(challenger.policy) == policy_id(champion.policy)
+    found = [IS_CHAMPION] if challenger.artefact == champion.artefact else [SAME_POLICY] if same_policy else []
+    if policy_id(in_force(home).policy) != policy_id(champion.policy):
+        found.append(OTHER_POLICY)
+    model, has_scored = deciding(home, KIND)
+    if kind == "policy" and not has_scored:  # of other kinds the pairs are scored anew, or what is scored is not what changes
+        found.append(OTHER_SCORES.format(then=home.manifest().models.get(KIND, "no model"), now=model))
+    whole = audit.verify(home.engine, home.path / audit.HEADS)
+    return found if whole.broken is None else [*found, BROKEN_AUDIT.format(words=whole.words)]
 
 
 def _values_hold(home: Home, con: duckdb.DuckDBPyConnection, arm: Arm, run: int) -> dict[int, bool]:

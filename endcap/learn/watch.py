@@ -20,23 +20,22 @@ from typing import Any
 import duckdb
 
 from endcap import schema
+from endcap.decide.in_force import POLICY_ID
 from endcap.decide.promised import AUDIT, HELD
 from endcap.learn.labels import hold_flagged
 from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.verdict import upper_bound
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.settings import Policy
 
 # What is watched, and what else decides with it.
 KINDS = {"match": ("policy",), "policy": ("match",), "infer": ("policy",)}
-# The policy whole, in a snapshot's models: the settings' file changes it as well.
-POLICY_ID = "policy_id"
 # What of a snapshot's models comes and goes with an artefact itself.
 ITS_OWN = {"match": ("match", "canary"), "canary": ("canary",), "policy": ("policy", POLICY_ID), "infer": ("infer", PROMOTED_KNOWN)}
 WITHOUT_EFFECT = ("shadow",)
 WENT_BACK = ("rollback", "stop")
 FOREVER = 2**62
-OWN = "endcap"
 # Least audited precision of what the machine decides where the settings promise none.
 USUAL_FLOOR = 0.9
 LEAST_AUDITS, LEAST_DECISIONS, LEAST_ESCAPES = 20, 200, 5

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, in
 
 from endcap.ops import audit
 from endcap.ops.database import now, writing
+from endcap.ops.names import check_person
 from endcap.ops.scopes import EVERYTHING, ROLES, Scope, narrowed
 from endcap.ops.tables import GRANTS, PASSES, USERS
 from endcap.problems import BadInput
@@ -270,6 +271,7 @@ def make_token(
     _check_role(role)
     if not name.strip() or len(name) > 120 or not name.isprintable():
         raise BadInput(f"{name!r} names no program", where="tokens", todo="use letters on one line, at most 120")
+    check_person(name, where="tokens", todo="give the program another name")
     if not 0 < days <= 366:
         raise BadInput(f"a token cannot hold {days:g} days", where="tokens", todo="give 1 to 366")
     with writing(engine) as connection:
@@ -374,6 +376,7 @@ def _check_names(name: str, team: str) -> None:
     for what, given in (("user's", name), ("team's", team)):
         if (what == "user's" and not given.strip()) or len(given) > 120 or not given.isprintable():
             raise BadInput(f"{given[:130]!r} is no {what} name", where="users", todo="use 1 to 120 printable characters")
+    check_person(name, where="users", todo="give the user another name")
 
 
 def _alike(connection: Connection, name: str) -> str | None:

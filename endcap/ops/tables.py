@@ -115,7 +115,7 @@ LOOPS = _table(
     "loops", "govern",
     Column("loop_id", Integer, primary_key=True, autoincrement=True),
     Column("title", Text, nullable=False),
-    Column("source", String(40), nullable=False),  # page | api | escalation | canary_query | alarm
+    Column("source", String(40), nullable=False),  # page | command | api | escalation | canary_query | alarm
     Column("offer_id", String(400)),
     Column("counterpart_offer_id", String(400)),  # the other side of a pair that was decided wrongly
     Column("product_id", String(64)),

@@ -107,11 +107,11 @@ class ProposalPage(Answer):
 class PromotionRow(BaseModel):
     """Something that came into force, or went."""
 
-    promotion_id: int
+    promotion_id: int | None = Field(description="None of an edit: nobody promoted it.")
     kind: str
     model_id: str
     previous: str | None
-    action: str
+    action: str = Field(description="promote, rollback, shadow, canary or stop; edit where a run decided by another policy because the file was edited.")
     actor: str
     reason: str
     data_version: str
@@ -138,6 +138,7 @@ class Models(Answer):
     """What is in force, what came and went, and what was tried."""
 
     champions: dict[str, str]
+    policy: str = Field(description="By which policy the current snapshot was decided, in words.")
     promotions: list[PromotionRow]
     trials: list[TrialRow]
     postmortems: list[PostmortemRow]

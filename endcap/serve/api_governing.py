@@ -6,7 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 
+from endcap.decide.in_force import at_snapshot
 from endcap.govern import loops, promotion, proposals
+from endcap.govern.evidence import words_of
 from endcap.govern.proposal_files import Head
 from endcap.govern.switches import switch
 from endcap.problems import BadInput
@@ -72,11 +74,14 @@ def rollback(request: Request, reading: Pinned, home: Writing, proposal_id: Numb
 @ROUTER.post("/thresholds/propose")
 def propose_threshold(request: Request, reading: Pinned, home: Writing, given: answers.ThresholdWished) -> answers.Done:
     """Propose another threshold, with what it would change as its evidence."""
-    accept_now = reading.home.catalog.policy.accept
+    accept_now = at_snapshot(reading.home).policy.accept
+    if given.accept == accept_now:
+        raise BadInput(f"links are made from {accept_now:g} on already", where="accept", todo="name another threshold")
     side = asking_thresholds.change_of_side(reading, accept_now, given.accept)
+    because = given.reason.strip().rstrip(".")
     head = Head(
         kind="threshold", title=f"link from {given.accept:g}", metric="automated_success.success", smallest_effect=0.5, needed=NEEDED,
-        hypothesis=f"We believe that linking from {given.accept:g} for everything will {side} because {given.reason}.",
+        hypothesis=f"We believe that linking from {given.accept:g} for everything will {side} because {because}.",
         change=f"policy.accept {accept_now:g} becomes {given.accept:g}", guard_rails=["override_rate", "match_rate"],
         plan="replay on the audited decisions, paired, then in production", rollback_trigger="audited precision falls below its floor",
         evidence=side, set={"accept": given.accept},
@@ -125,7 +130,8 @@ def close(request: Request, reading: Pinned, home: Writing, loop_id: Number, giv
 def turn(request: Request, reading: Pinned, home: Writing, given: answers.Switching) -> answers.Done:
     """Turn automation off or on in a scope; it holds from the next decision on."""
     switch(home, given.scope, automation=given.automation, actor=_everywhere(request), reason=given.reason)
-    return answers.Done(snapshot=reading.snapshot_id, number=0, state="on" if given.automation else "off", words=f"automation of {given.scope}")
+    state = "on" if given.automation else "off"
+    return answers.Done(snapshot=reading.snapshot_id, number=0, state=state, words=f"automation is {state} for {given.scope} from the next run on")
 
 
 def _name(request: Request) -> str:
@@ -146,7 +152,9 @@ def _known(reading: Reading, proposal_id: int) -> int:
 
 
 def _proposed(reading: Reading, row: dict[str, Any]) -> answers.Done:
-    return answers.Done(snapshot=reading.snapshot_id, number=row["proposal_id"], state=row["state"], words=row["verdict"] or row["hypothesis"])
+    """What is proposed, where that is new; else what was done last."""
+    words = row["hypothesis"] if row["state"] in proposals.EDITABLE else words_of(row["steps"][-1])
+    return answers.Done(snapshot=reading.snapshot_id, number=row["proposal_id"], state=row["state"], words=words)
 
 
 def _looped(reading: Reading, row: dict[str, Any]) -> answers.Done:

@@ -6,12 +6,16 @@ import json
 from datetime import datetime
 from typing import Any
 
+from endcap.decide import in_force
 from endcap.govern.evidence import words_of
+from endcap.learn.promote import with_edits
+from endcap.problems import BadInput
 from endcap.serve import answers_models as answers
 from endcap.serve.asking import NotFound
 from endcap.serve.reading import Reading
 
 MOST = 500
+_IS_EDIT = """contains(figures_json, '"edited"')"""
 # What somebody must do something about comes first.
 WAITING = ("proposed", "validated", "accepted", "canary", "shadow", "draft")
 # The states of a loop from the last to the first, each with the column that says when it came.
@@ -54,7 +58,7 @@ def _step(row: dict[str, Any]) -> answers.ProposalStep:
 
 
 def models(reading: Reading) -> answers.Models:
-    """Promotions and trials, the newest first."""
+    """Promotions, edits of the settings' file and trials, the newest first."""
     reading.bring_up()
     promotions = reading.rows(f"SELECT * FROM promotions ORDER BY promotion_id DESC LIMIT {MOST}")
     champions: dict[str, str] = {}
@@ -62,10 +66,18 @@ def models(reading: Reading) -> answers.Models:
         if row["action"] in ("promote", "rollback"):
             champions.setdefault(row["kind"], row["model_id"])
     trials = reading.rows_now(f"SELECT * FROM trials ORDER BY run DESC, trial_id DESC LIMIT {MOST}")
+    runs = reading.rows(f"SELECT * FROM runs WHERE state = 'done' AND {_IS_EDIT} ORDER BY attempt_id DESC LIMIT {MOST}")[::-1]
     return answers.Models(
-        snapshot=reading.snapshot_id, champions=champions, trials=[_trial(row) for row in trials], postmortems=_postmortems(reading),
-        promotions=[answers.PromotionRow(**{name: row[name] for name in answers.PromotionRow.model_fields}) for row in promotions],
+        snapshot=reading.snapshot_id, champions=champions, policy=_policy(reading), trials=[_trial(row) for row in trials], postmortems=_postmortems(reading),
+        promotions=[answers.PromotionRow(**{name: row[name] for name in answers.PromotionRow.model_fields}) for row in with_edits(promotions, runs)],
     )  # fmt: skip
+
+
+def _policy(reading: Reading) -> str:
+    try:
+        return in_force.told(reading.home) if reading.snapshot_id else ""
+    except BadInput as error:  # from this page it is rolled back
+        return error.sentence()
 
 
 def loops(reading: Reading) -> answers.Loops:
