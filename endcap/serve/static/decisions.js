@@ -2,7 +2,7 @@
 
 import { $, ask, enters, send } from "./asking.js";
 
-const { proposal } = $("proposal").dataset;
+const { proposal, verdict } = $("proposal").dataset;
 const STAGES = ["promote", "shadow", "canary"];
 
 function given(verb) {
@@ -16,7 +16,7 @@ document.querySelectorAll("[data-verb]").forEach((button) => button.addEventList
   $("ask-title").textContent = `${button.textContent}: why?`;
   $("ask-reason").value = "";
   $("ask-scope-label").hidden = verb !== "canary";
-  $("ask-overrule-label").hidden = !STAGES.includes(verb);
+  $("ask-overrule-label").hidden = !STAGES.includes(verb) || verdict === "INVALID"; // nothing was found out that could be overruled
   const deed = STAGES.includes(verb) ? "promote" : verb;
   ask("ask", "ask-reason", "ask-mistake", () => send(`/api/v1/proposals/${proposal}/${deed}`, given(verb)));
 }));
