@@ -67,6 +67,7 @@ from endcap.learn.promote import PROMOTED_KNOWN
 from endcap.learn.promote import record as record_promotion
 from endcap.match import match_offers
 from endcap.match.live import live_in
+from endcap.match.score import MOST_OF_LISTINGS
 from endcap.metrics import measure
 from endcap.ops import audit
 from endcap.ops.home import Home, snapshot_id_of
@@ -85,6 +86,11 @@ EDITED_PAST = ", edited in the settings' file, past the gate"
 FIRST_CHAMPION = "fitted without labels on the first deliveries"
 LEARNT_LITTLE = (
     "only {seeds} clear pairs to learn from, so that no likeness is put above {most:.2f}: what is alike is asked, and 20 answers let `endcap train` learn more"
+)
+AS_BEFORE = "fitted without labels for the same marketplaces as now"
+FEW_LISTINGS = (
+    "too little tells which listings of {feeds} are one product, so that no likeness of two is put above {most:.2f}: they are asked, "
+    "and 20 answers let `endcap train` learn more"
 )
 NEXT_CHAMPION = "fitted without labels again: the catalog has outgrown the one before"
 
@@ -169,7 +175,9 @@ def plan(catalog: Catalog, *, dates: list[str] | None = None, until: str | None 
     policy_words = f" ({changed}{EDITED_PAST if edited else ''})" if changed else ""
     words = f"{len(arrivals)} deliveries, {answers} answers" + (f", the new model {promoted}" if promoted else "") + (", another taxonomy" if taxonomy else "")
     told = {"switches": "automation switched", PROMOTED_KNOWN: "other knowledge of categories and attributes", POLICY_ID: f"another policy{policy_words}"}
-    other = dict.fromkeys(told.get(name, f"another {name}") for name in governed if name != "taxonomy" or not taxonomy)
+    other = dict.fromkeys(
+        told.get(name, f"another {name}") for name in governed if not (name == "taxonomy" and taxonomy) and not (name == "policy" and POLICY_ID in governed)
+    )
     beside = ([f"the canary {now_canary}"] if now_canary else ["the end of the canary"]) if now_canary != was_canary else []
     beside += ["other people held back from proving promises"] if now_held != was_held else []
     words += "".join(f", {one}" for one in (*other, *beside))
@@ -244,9 +252,12 @@ def compare(journey: Journey) -> Rows:
             journey.say(f"{pairs.num_rows:,} pairs of {len(changed):,} offers")
         if model is not None and fitted:
             model.save(journey.home.model_folder(model.model_id))
-            journey.champion = model.model_id
+            journey.champion, journey.refitted = model.model_id, True
             if model.numbers["pairs"] and model.most_sure < journey.catalog.policy.accept:
                 journey.notices.append(LEARNT_LITTLE.format(seeds=int(model.numbers["seeds_same"]), most=model.most_sure))
+            if model.numbers.get(MOST_OF_LISTINGS, 1.0) < journey.catalog.policy.accept:
+                feeds = ", ".join(sorted(set(journey.catalog.policy.marketplaces)))
+                journey.notices.append(FEW_LISTINGS.format(feeds=feeds, most=model.numbers[MOST_OF_LISTINGS]))
         if journey.champion is not None:
             journey.models["match"] = journey.champion
         yield schema.Pair, all_pairs(con, journey, pairs, changed, model)
@@ -344,6 +355,9 @@ def _publish(journey: Journey) -> tuple[str, str, dict[str, Any]]:
         record_promotion(
             home, journey.champion, previous=home.champion("match"), actor=OWN, reason=journey.fallen_back, data_version=snapshot_id
         )  # fmt: skip
+    elif journey.refitted and journey.champion in home.past_champions("match") and journey.champion != home.champion("match"):
+        previous = home.champion("match")  # another one decided only while other feeds were marketplaces
+        record_promotion(home, str(journey.champion), previous=previous, actor=OWN, reason=AS_BEFORE, data_version=snapshot_id)
     _record_own_champion(home)
     journey.say(published.summary())
     spent = {"stage": "publish", "seconds": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu, 3)}

@@ -26,12 +26,13 @@ from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
 from endcap.learn.promote import PROMOTED_KNOWN
-from endcap.learn.revert import base_of, ended_pairs, restored_pairs
+from endcap.learn.revert import LEARNT_MARKETPLACES, base_of, ended_pairs, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
 from endcap.ops import webhooks
 from endcap.ops.database import now, writing
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.ops.tables import RELEASES, REVIEWER_HOLDS, RUNS, SWITCHES
 from endcap.problems import BadInput, Held
 from endcap.settings import Catalog, Policy
@@ -46,6 +47,8 @@ EDITED = (
 )
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
 # Another one of these decides everything anew.
+# What endcap learnt by itself, and from what, as a snapshot notes it.
+LEARNT = ("learnt_offers", "learnt_feeds", LEARNT_MARKETPLACES)
 GOVERNED = (*in_force.KINDS, in_force.POLICY_ID, "switches", PROMOTED_KNOWN)
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
@@ -73,6 +76,7 @@ class Journey:
     outgrown: bool = False  # what was learnt without labels is to be learnt again
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)  # what else is recorded with the run
+    refitted: bool = False  # endcap's own scorer is another one than in the record, or again one of before
     fallen_back: str = ""  # why the champion of the record did not decide
     notices: list[str] = field(default_factory=list)  # what a person should know of the run as a whole
 
@@ -153,8 +157,14 @@ def begin(journey: Journey) -> None:
         journey.models.pop(name, None)
     journey.models |= governed_by(journey.home)
     journey.off = off_now(journey.home)
-    deciding = {**journey.models, **({"match": journey.champion} if journey.champion else {})}
-    journey.base = base_of(journey.home, journey.lake.manifest, deciding)
+    deciding = {**journey.models, **({"match": journey.champion} if journey.champion else {}), LEARNT_MARKETPLACES: listed_often(journey.catalog)}
+    others = journey.models.get(LEARNT_MARKETPLACES, "") != deciding[LEARNT_MARKETPLACES]
+    refits = others and journey.home.champion_by("match") in (None, OWN)
+    journey.base = base_of(journey.home, journey.lake.manifest, deciding, refits=refits)
+    if journey.goes_back and others:
+        journey.champion, journey.refitted = (journey.base.models.get("match"), True) if refits else (journey.champion, False)
+        journey.models = {name: of for name, of in journey.models.items() if name not in LEARNT}
+        journey.models |= {name: journey.base.models[name] for name in LEARNT if name in journey.base.models}
     if journey.goes_back:
         journey.say(f"going back to what held after run {journey.base.run}; what changed since is decided anew")
 
@@ -210,9 +220,9 @@ def _note_growth(journey: Journey) -> None:
     with journey.lake.connect() as con:
         ((offers, feeds),) = con.execute("SELECT count(*), coalesce(string_agg(DISTINCT feed, ' ' ORDER BY feed), '') FROM offers").fetchall()
         learnt, known_feeds = int(journey.models.get("learnt_offers", "0")), set(journey.models.get("learnt_feeds", "").split())
-        taxonomy, often = taxonomy_id(journey.catalog), " ".join(sorted(set(journey.catalog.policy.marketplaces)))
+        taxonomy, often = taxonomy_id(journey.catalog), listed_often(journey.catalog)
         same_house = set(feeds.split()) <= known_feeds and taxonomy == journey.models.get("learnt_taxonomy", "")
-        same_house = same_house and often == journey.models.get("learnt_marketplaces", "")
+        same_house = same_house and often == journey.models.get(LEARNT_MARKETPLACES, "")
         journey.other_house = taxonomy != journey.models.get("learnt_taxonomy", taxonomy)
         journey.models["learnt_taxonomy"] = taxonomy
         enough = OUTGROWN_SMALL if offers < SMALL_OFFERS else OUTGROWN
@@ -221,9 +231,14 @@ def _note_growth(journey: Journey) -> None:
         journey.outgrown = True
         journey.changed = all_offers(con)
     journey.models |= {"learnt_offers": str(offers), "learnt_feeds": feeds}
-    journey.models.pop("learnt_marketplaces", None)
+    journey.models.pop(LEARNT_MARKETPLACES, None)
     if often:
-        journey.models["learnt_marketplaces"] = often
+        journey.models[LEARNT_MARKETPLACES] = often
+
+
+def listed_often(catalog: Catalog) -> str:
+    """The marketplaces, as a snapshot notes them."""
+    return " ".join(sorted(set(catalog.policy.marketplaces)))
 
 
 def changed_or_vanished(journey: Journey) -> pa.Array:

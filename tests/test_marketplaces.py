@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from governed import head_of
 from test_candidates import listing
 from test_suspicion import catalog, notices, offers_of_products, rows, titles
 
 from endcap import flow, settings
 from endcap.decide.between import explain_between
+from endcap.govern import promotion, proposals
+from endcap.govern.proposal_files import Head
+from endcap.learn.validate import validate
 from endcap.match.block import find_candidates
-from endcap.match.listings import DIFFERENT, ENOUGH, MOST_UNTAUGHT, SAME, teach_listings
+from endcap.match.listings import ASKED, DIFFERENT, ENOUGH, MOST_UNTAUGHT, SAME, teach_listings
 from endcap.match.matching import fit_store, live_offers, match_offers, read_catalog
 from endcap.match.pairs import Pairs
 from endcap.match.search import search_one
@@ -82,6 +86,28 @@ def test_what_a_shop_sells_tells_how_sure_two_listings_are(sold: int, taught: bo
         assert columns is features[True] and chances.tolist() == [MOST_UNTAUGHT] * len(chances)
 
 
+def test_equal_gtins_teach_only_where_titles_are_alike() -> None:
+    """A code that stands for none is on listings of anything: nobody knows of those, and they teach that nobody knows."""
+    names = titles(75)
+    codes = [f"0400638133{n:03d}" for n in range(75)]
+    listed = [listing("market", 2 * place + seller, f"{word}{name}") for place, name in enumerate(names) for seller, word in enumerate(("", "new "))]
+    for row in listed:
+        number = int(row["offer_id"].split(":")[1])
+        row["gtin"] = "04006381333931" if number % 10 == 9 else codes[number // 2]
+    read = read_catalog(pa.Table.from_pylist(listed, schema=arrow_schema(Offer)), MARKET)
+    graph = find_candidates(read.index, np.arange(len(listed), dtype=np.int32), 5)
+    left, right = np.triu_indices(len(listed), 1)
+    within = Pairs(read.index, graph, read.titles, left, right, read.feed_names)
+    features = np.arange(left.size, dtype=np.float32)[:, None]
+    columns, chances = teach_listings(within, features, replace(within, left=left[:0], right=right[:0]), features[:0], {0}, lambda given: np.zeros(len(given)))
+    ids, gtins = read.offer_ids.to_pylist(), {row["offer_id"]: row["gtin"] for row in listed}
+    for column, chance in zip(columns[:, 0].astype(int).tolist(), chances.tolist(), strict=True):
+        one, other = ids[left[column]], ids[right[column]]
+        same = gtins[one] == gtins[other]
+        assert chance == ((SAME if int(one.split(":")[1]) // 2 == int(other.split(":")[1]) // 2 else ASKED) if same else DIFFERENT)
+    assert (chances == SAME).sum() >= ENOUGH and (chances == ASKED).sum() >= 60
+
+
 def test_a_market_beside_a_shop_is_joined_and_one_alone_is_not_by_machine() -> None:
     for sold, sure in ((150, True), (0, False)):
         offers = bazaar(150, sold)
@@ -120,3 +146,53 @@ def test_listings_of_a_marketplace_become_one_product_and_part_when_it_is_none(t
     assert flow.plan(settings.read(tmp_path))["words"] == "a run would change nothing"
     said = flow.run(catalog(tmp_path, feeds))
     assert offers_of_products(tmp_path) == before, notices(said)
+
+
+def test_a_placeholder_joins_nothing_and_the_gtin_of_a_popular_product_is_none(tmp_path: Path) -> None:
+    names = titles(150)
+    listed = [{**row, "id": f"{row['id']}-{place}", "title": f"{word}{row['title']}"} for place, word in enumerate(SELLERS) for row in rows(names)]
+    for place, row in enumerate(listed):
+        row["gtin"] = "4006381333931" if place % 15 == 0 else ""
+    popular = [{"id": f"p{n}", "title": f"{names[7]} seller {chr(97 + n)}", "price": 17, "gtin": "4006381333948"} for n in range(24)]
+    said = notices(flow.run(catalog(tmp_path, {"market": listed + popular, "shop": rows(names[:120])}, marketplaces=["market"])))
+    assert "share the GTIN 04006381333931: it stands for none" in said and "04006381333948" not in said
+    with Home(settings.read(tmp_path)).connect() as con:
+        (held,) = con.execute("SELECT count(*) FROM decisions d JOIN offers o USING (offer_id) WHERE kind = 'product' AND o.gtin = '04006381333931' "
+                              "GROUP BY product_id ORDER BY 1 DESC").fetchone() or (0,)  # fmt: skip
+        (together,) = con.execute("SELECT count(*) FROM decisions d JOIN offers o USING (offer_id) WHERE kind = 'product' AND o.gtin = '04006381333948' "
+                                  "AND product_id IS NOT NULL GROUP BY product_id ORDER BY 1 DESC").fetchone() or (0,)  # fmt: skip
+    assert held <= len(SELLERS) and together >= 20
+
+
+def test_a_market_alone_says_that_it_taught_too_little(tmp_path: Path) -> None:
+    names = [f"{name} {adjective}" for name in titles(75) for adjective in ("compact", "black edition")]
+    said = notices(flow.run(catalog(tmp_path, {"market": rows(names)}, marketplaces=["market"])))
+    assert "too little tells which listings of market are one product, so that no likeness of two is put above 0.70" in said
+
+
+def test_a_promoted_marketplace_is_foreseen_and_taken_back_to_the_id(tmp_path: Path) -> None:
+    """What the validation foretells comes; after the rollback every offer is where it was, under the scorer of before, and nothing is left to do."""
+    names = titles(150)
+    listed = [{**row, "id": f"{row['id']}-{place}", "title": f"{word}{row['title']}"} for place, word in enumerate(SELLERS) for row in rows(names)]
+    feeds = {"market": listed, "shop": rows(names[:120])}
+    flow.run(catalog(tmp_path, feeds))
+    before, models = placed(tmp_path), Home(settings.read(tmp_path)).manifest().models
+    home = Home(settings.read(tmp_path))
+    row = proposals.propose(home, Head.model_validate(head_of(kind="policy", set={"marketplaces": ["market"]})), actor="ann")
+    proposals.accept(home, row["proposal_id"], actor="ann", reason="sellers")
+    foretold = validate(home, "policy", proposals.validate(home, row["proposal_id"], actor="ann")["artefact"], seed=7).figures["shoppers"]
+    promotion.promote(home, row["proposal_id"], actor="ann", reason="sellers", overrule=True)
+    flow.run(settings.read(tmp_path))
+    moved = sum(placed(tmp_path)[offer_id] != product_id for offer_id, product_id in before.items())
+    assert offers_of_products(tmp_path).get(4, 0) >= 110 and foretold["merged"] >= 110 and abs(foretold["changed"] - moved) <= 0.1 * moved
+    promotion.rollback(home, actor="ann", reason="it was a trial", kind="policy")
+    flow.run(settings.read(tmp_path))
+    assert placed(tmp_path) == before and Home(settings.read(tmp_path)).manifest().models["match"] == models["match"]
+    assert Home(settings.read(tmp_path)).champion("match") == models["match"]
+    assert flow.plan(settings.read(tmp_path))["words"] == "a run would change nothing"
+
+
+def placed(folder: Path) -> dict[str, str]:
+    """Offer -> its product."""
+    with Home(settings.read(folder)).connect() as con:
+        return dict(con.execute("SELECT offer_id, product_id FROM decisions WHERE kind = 'product' ORDER BY 1").fetchall())

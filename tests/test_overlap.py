@@ -35,7 +35,7 @@ def drawn(seed: int) -> Index:
     )  # fmt: skip
     prices = np.where(rng.random(OFFERS) < 0.2, np.nan, rng.random(OFFERS) * 100)
     norms, gram_norms = rng.random((2, OFFERS)).astype(np.float32)
-    return Index(tokens, np.zeros(OFFERS, np.int32), prices, keys, rarities[places], gram_rarity, norms, gram_norms)
+    return Index(tokens, np.zeros(OFFERS, np.int32), prices, keys, rarities[places], gram_rarity, norms, gram_norms, np.zeros(OFFERS, np.bool_))
 
 
 def every_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from endcap.decide.answers import Answers, standing
 from endcap.decide.policy import Edge
 from endcap.decide.stated import agree
-from endcap.decide.suspicion import PLACEHOLDER_GTINS
+from endcap.decide.suspicion import placeholder_gtins
 from endcap.ops.home import run_of
 from endcap.settings import Policy
 
@@ -75,7 +75,7 @@ def read_inputs(
     taken back since is restored, as long as the offer and the model are what they were. `today` is the newest delivery date.
     """
     con.register("touched_ids", pa.table({"offer_id": touched_ids}))
-    con.register("placeholder_gtins", con.sql(PLACEHOLDER_GTINS).to_arrow_table())
+    con.register("placeholder_gtins", placeholder_gtins(con, policy.marketplaces if policy else ()))
     redirects = dict(con.execute("SELECT product_id, merged_into FROM products WHERE merged_into IS NOT NULL").fetchall())
 
     def resolve(product_id: str) -> str:

@@ -5,10 +5,11 @@ A suspicion is a figure over the tables of the run, in words with examples. None
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from endcap.settings import Policy
 
@@ -30,10 +31,19 @@ EQUAL_TITLES = 0.5
 # A feed of which so many offers have a GTIN that another of its offers has lists products more than once, or gives one GTIN to all sizes.
 REPEATED, LEAST_REPEATED = 0.1, 20
 # A GTIN on so many different titles of one feed stands for none of them.
-PLACEHOLDER_GTINS = """
+_MANY_TITLES = """
     SELECT feed, gtin, count(*) AS offers, count(DISTINCT title) AS titles FROM offers WHERE gtin IS NOT NULL GROUP BY feed, gtin
     HAVING count(DISTINCT title) >= 20
 """
+# But in a marketplace one product has many titles, too: half of them have a word in common that few others there have.
+_ONE_PRODUCT = """
+    SELECT DISTINCT feed, gtin FROM many_titles
+    JOIN (SELECT o.feed, o.gtin, w.word, count(DISTINCT o.title) AS said FROM offers o SEMI JOIN many_titles USING (feed, gtin)
+          JOIN market_words w USING (feed, title) GROUP BY ALL) USING (feed, gtin)
+    JOIN (SELECT feed, word, count(*) AS everywhere FROM market_words GROUP BY ALL) USING (feed, word)
+    WHERE 2 * said >= titles AND everywhere < 4 * said
+"""
+_WORDS = r"regexp_split_to_array(lower(title), '[^\p{L}\p{N}]+')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,19 @@ _LINKS = """
     QUALIFY row_number() OVER (PARTITION BY least(l.offer_id, l.counterpart_offer_id), greatest(l.offer_id, l.counterpart_offer_id)
                                ORDER BY l.action, l.offer_id) = 1
 """
+
+
+def placeholder_gtins(con: duckdb.DuckDBPyConnection, marketplaces: Collection[str]) -> pa.Table:
+    """GTINs of a feed that stand for none (feed, gtin, offers, titles), most offers first."""
+    many = con.sql(f"{_MANY_TITLES} ORDER BY offers DESC, feed, gtin").to_arrow_table()
+    if set(marketplaces).isdisjoint(many["feed"].to_pylist()):
+        return many
+    con.register("many_titles", many)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE market_words AS SELECT DISTINCT feed, title, unnest({_WORDS}) AS word FROM offers WHERE list_contains($feeds, feed)",
+        {"feeds": sorted(marketplaces)},
+    )
+    return con.sql(f"SELECT * FROM many_titles ANTI JOIN ({_ONE_PRODUCT}) USING (feed, gtin) ORDER BY offers DESC, feed, gtin").to_arrow_table()
 
 
 def find_suspicions(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Suspicion]:
@@ -194,18 +217,19 @@ def _equal_titles(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[S
             yield Suspicion("equal_titles", words, (repr(title[:60]),))
 
 
-def _placeholder_gtin(con: duckdb.DuckDBPyConnection, _policy: Policy) -> Iterator[Suspicion]:
-    rows = con.execute(f"{PLACEHOLDER_GTINS} ORDER BY offers DESC, feed, gtin LIMIT 3").fetchall()
+def _placeholder_gtin(con: duckdb.DuckDBPyConnection, policy: Policy) -> Iterator[Suspicion]:
+    rows = placeholder_gtins(con, policy.marketplaces).slice(0, 3).to_pylist()
     if rows:
-        feed, gtin, offers, titles = rows[0]
+        feed, gtin, offers, titles = rows[0].values()
         words = f"{offers:,} offers of {feed} with {titles:,} different titles share the GTIN {gtin}: it stands for none"
-        yield Suspicion("placeholder_gtin", words, tuple(f"{one} in {name}" for name, one, _offers, _titles in rows))
+        yield Suspicion("placeholder_gtin", words, tuple(f"{row['gtin']} in {row['feed']}" for row in rows))
 
 
 def _repeated_gtin(con: duckdb.DuckDBPyConnection, policy: Policy) -> Iterator[Suspicion]:
     """A product has one place for each feed, so that the second offer of it in a feed founds another, unless another feed states its GTIN."""
+    con.register("placeholders", placeholder_gtins(con, policy.marketplaces))
     rows = con.execute(f"""
-        WITH placeholders AS ({PLACEHOLDER_GTINS}), sizes AS (SELECT feed, count(*) AS every FROM offers GROUP BY feed),
+        WITH sizes AS (SELECT feed, count(*) AS every FROM offers GROUP BY feed),
              shared AS (SELECT feed, gtin, count(*) AS offers, min(title) AS title FROM offers WHERE gtin IS NOT NULL
                           AND gtin NOT IN (SELECT gtin FROM placeholders) GROUP BY feed, gtin HAVING count(*) > 1)
         SELECT feed, sum(offers)::BIGINT, any_value(every), arg_min(title, (-offers, gtin)) FROM shared JOIN sizes USING (feed)

@@ -14,8 +14,10 @@ from endcap.lake import Manifest
 from endcap.learn.promote import deciding
 from endcap.learn.reread import under_mapping, under_taxonomy
 from endcap.learn.scoring import all_pairs_by
-from endcap.match import Model
+from endcap.match import Model, match_offers
+from endcap.match.live import live_in
 from endcap.ops.home import Home
+from endcap.ops.names import OWN
 from endcap.problems import BadInput
 from endcap.settings import Policy
 
@@ -51,14 +53,24 @@ def arm_of(home: Home, con: duckdb.DuckDBPyConnection, kind: str, artefact: str 
             raise BadInput(f"{last} is in force since the last run and has decided nothing yet", where="validate", todo="run `endcap run` first")
         return Arm(champion, policy, stored["pairs"], stored["facts"], learned=False, is_champion=True)
     if kind == "policy":
-        return Arm(artefact, overlaid(home, {"policy": artefact}).policy, stored["pairs"], stored["facts"], learned=False)
+        asked = overlaid(home, {"policy": artefact}).policy
+        pairs = stored["pairs"] if set(asked.marketplaces) == set(policy.marketplaces) else _pairs_among(home, con, asked, manifest)
+        return Arm(artefact, asked, pairs, stored["facts"], learned=False)
     if kind in ("mapping", "taxonomy"):
         return _reread(home, con, kind, artefact, manifest, policy, stored)
     if kind == "infer":
         return Arm(artefact, policy, stored["pairs"], _facts_by(home, con, artefact, manifest.run), learned=True)
     model = Model.stored(home.model_folder(artefact), artefact)
-    pairs = all_pairs_by(con, model, home.catalog, home.path / "cache", manifest.run)
+    pairs = all_pairs_by(con, model, at_snapshot(home), home.path / "cache", manifest.run)
     return Arm(artefact, policy, pairs, stored["facts"], learned=True)
+
+
+def _pairs_among(home: Home, con: duckdb.DuckDBPyConnection, policy: Policy, manifest: Manifest) -> pa.Table:
+    """All pairs as a run would find them with other marketplaces: endcap's own scorer is fitted anew, as a run does, one that people promoted stays."""
+    champion, own = manifest.models["match"], home.champion_by("match") in (None, OWN)
+    model = None if own else Model.stored(home.model_folder(champion), champion)
+    live, asked = live_in(con, policy.marketplaces), con.sql("SELECT offer_id FROM offers ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
+    return match_offers(live, asked, matching=home.catalog.matching, model=model, run=manifest.run, cache=home.path / "cache").pairs
 
 
 def _reread(

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from endcap import schema
+from endcap.decide.in_force import at_snapshot
 from endcap.feeds import read_delivery
 from endcap.infer import find_facts, learn_known, load_known
 from endcap.infer.known import Known
@@ -87,7 +88,7 @@ def _pairs(con: duckdb.DuckDBPyConnection, home: Home, offers: pa.Table, manifes
     with ExitStack() as within:
         within.enter_context(shown(con, "offers", offers))
         asked = con.sql("SELECT offer_id FROM offers SEMI JOIN reread_moved USING (offer_id) ORDER BY offer_id").to_arrow_table()["offer_id"].combine_chunks()
-        live, matching = live_in(con, home.catalog.policy.marketplaces), home.catalog.matching
+        live, matching = live_in(con, at_snapshot(home).policy.marketplaces), home.catalog.matching
         found = match_offers(live, asked, matching=matching, model=model, run=manifest.run).pairs if len(asked) else WANTED.empty_table()
     con.register("reread_pairs", found)
     kept = """

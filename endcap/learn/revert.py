@@ -19,17 +19,24 @@ from endcap.ops.tables import PROMOTIONS, SNAPSHOTS
 # What decides, as snapshots note it; and what must be the same as then, since decisions were made from it.
 DECIDING = ("match", "canary", "policy", "policy_id")
 UNDERLYING = ("infer", "learnt_taxonomy", "taxonomy", "mapping", "switches")
+# Where other feeds are marketplaces than those it was learnt with, endcap's own scorer is to be fitted anew, and which one that will be nobody knows yet.
+LEARNT_MARKETPLACES = "learnt_marketplaces"
 WENT_BACK = ("rollback", "stop")
 
 
-def base_of(home: Home, manifest: Manifest, deciding: Mapping[str, str]) -> Manifest:
-    """The snapshot on which a run with these artefacts stands: the newest one, or after going back the last one that they decided."""
-    if not manifest.run or _of(manifest, DECIDING) == {name: deciding.get(name, "") for name in DECIDING} or not _went_back(home):
+def base_of(home: Home, manifest: Manifest, deciding: Mapping[str, str], *, refits: bool = False) -> Manifest:
+    """The snapshot on which a run with these artefacts stands: the newest one, or after going back the last one that they decided.
+
+    `refits` says that the run would fit endcap's own scorer anew; then it need not be the one that decided.
+    """
+    names = (*(name for name in DECIDING if not (refits and name == "match")), LEARNT_MARKETPLACES)
+    wanted = {name: deciding.get(name, "") for name in names}
+    if not manifest.run or _of(manifest, names) == wanted or not _went_back(home):
         return manifest
     rows = home.rows(SNAPSHOTS).sort_by([("run", "descending")]).to_pylist()
     for row in rows:
         earlier = Manifest.from_json(row["manifest_json"])
-        if _of(earlier, DECIDING) == {name: deciding.get(name, "") for name in DECIDING}:
+        if _of(earlier, names) == wanted:
             return earlier if _of(earlier, UNDERLYING) == _of(manifest, UNDERLYING) else manifest
     return manifest
 

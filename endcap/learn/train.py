@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endcap import schema
+from endcap.decide.in_force import at_snapshot
 from endcap.lake import Manifest
 from endcap.lake.tables import table_of
 from endcap.learn import calibration
@@ -146,7 +147,7 @@ def _train_match(home: Home, manifest: Manifest, seed: int) -> TrainResult:
     champion_id = home.champion("match") or manifest.models.get("match")
     if champion_id is None:
         raise BadInput("there is nothing to improve yet", where=str(home.path), todo="run `endcap run` first")
-    champion = Model.stored(home.model_folder(champion_id), champion_id)
+    champion, catalog = Model.stored(home.model_folder(champion_id), champion_id), at_snapshot(home)
     with home.connect() as con:
         labels = labels_now(con, manifest.run)
         con.register("labels_now", labels)
@@ -154,13 +155,13 @@ def _train_match(home: Home, manifest: Manifest, seed: int) -> TrainResult:
 
         def shown(rows: pa.Table) -> pa.Table:
             """With the columns that labels may correct, whatever model wrote the rows."""
-            return with_first_columns(rows, champion, lambda: live_in(con, home.catalog.policy.marketplaces), home.path / "cache")
+            return with_first_columns(rows, champion, lambda: live_in(con, catalog.policy.marketplaces), home.path / "cache")
 
         lessons = _lessons(con, labels, shown, manifest.run, seed, home.path)
         many = lessons.pairs.num_rows >= STACK_LABELS
         offers = con.sql(f"SELECT {', '.join(MATCHED)} FROM offers ORDER BY offer_id").to_arrow_table() if many else None
         audited = shown(calibration.audited_pairs(con))
-        fitted = fit_challenger(lessons, champion, audited, seed) if offers is None else _fit_many(offers, lessons, champion, audited, home.catalog, seed)
+        fitted = fit_challenger(lessons, champion, audited, seed) if offers is None else _fit_many(offers, lessons, champion, audited, catalog, seed)
         challenger = calibration.calibrated(fitted.model, fitted.audited, _booleans(audited, "same"))
         before = champion.score(lessons.features if champion.stack is None else features_of(lessons.pairs))
         figures = {**figures_of(lessons, fitted, before), "by_category": by_category(con, lessons, fitted, before)}

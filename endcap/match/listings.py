@@ -1,7 +1,8 @@
 """What is known of two listings of one marketplace without a person: what shops sell, each product once, tells which are one product.
 
 Two listings that are surely the same offer of a shop are one product; two that are surely two of its offers are two (both by way of a third offer,
-as in distant supervision, Mintz et al., ACL 2009). Stated GTINs say it too. Where all this says little, no likeness of two listings is trusted.
+as in distant supervision, Mintz et al., ACL 2009). GTINs that both state say it too, equal ones where the titles are alike: a code that stands for none,
+or a wrong one, is on listings of anything. Where all this says little, no likeness of two listings is trusted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from endcap.match.pairs import Pairs
 Score = Callable[[np.ndarray], np.ndarray]
 # A listing is an offer of a shop from this chance on. Two listings of one such offer are one product so often, and those of two are one so seldom.
 SURE, SAME, DIFFERENT = 0.95, 0.95, 0.02
+# Of equal GTINs on titles that are not alike nobody knows.
+ASKED, HALF = 0.5, 0.5
 # With fewer known ones of either kind nothing is learned; then no two listings are surer than this, so that they are asked about.
 ENOUGH, MOST_UNTAUGHT = 50, 0.7
 
@@ -28,11 +31,18 @@ def teach_listings(
     fitted on `across` alone.
     """
     gtin = within.stated(within.index.tokens.gtin, equal=True)
-    same = np.where(np.isnan(gtin), _by_shops(within, _sure_offers(across, score(across_features), often)), gtin)
+    same = _by_shops(within, _sure_offers(across, score(across_features), often))
+    same = np.where(np.isnan(same), np.where((gtin == 1) & ~_alike(within), ASKED, gtin), np.where((gtin == 0) & (same == 1), np.nan, same))
     if min((same == 1).sum(), (same == 0).sum()) < ENOUGH:
         return features, np.minimum(score(features), MOST_UNTAUGHT)
     known = np.flatnonzero(~np.isnan(same))
-    return features[known], np.where(same[known] == 1, SAME, DIFFERENT)
+    return features[known], np.clip(same[known], DIFFERENT, SAME)
+
+
+def _alike(pairs: Pairs) -> np.ndarray:
+    """bool [n]: at least half as near as what is nearest to either."""
+    nearest = pairs.graph.similarity[:, 0]
+    return np.asarray(pairs.similarity >= HALF * np.maximum(nearest[pairs.left], nearest[pairs.right]))
 
 
 def _sure_offers(across: Pairs, scores: np.ndarray, often: Collection[int]) -> dict[int, dict[int, int]]:

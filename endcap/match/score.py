@@ -52,6 +52,8 @@ SURE = 0.9
 REPEATS = 3
 # The feature that says whether a pair is of one feed.
 ONE_FEED = "one_feed"
+# A number of a model: the highest chance that it was taught to give two listings of one marketplace.
+MOST_OF_LISTINGS = "most_of_listings"
 # From this many labels on, they can teach more than corrections of the scorer without labels.
 STACK_LABELS = 1500
 # Numbers of a model that audits have calibrated: what its log-odds are multiplied by and moved by where people see them as a chance.
@@ -255,7 +257,7 @@ def _fit_trees(features: np.ndarray, names: tuple[str, ...], seed: int, taught: 
         rows = np.sort(np.random.default_rng(seed).permutation(taught[1].size)[:FIT_PAIRS])
         two = features[:, names.index(ONE_FEED)] == 0
         features, target = np.vstack([features[two], taught[0][rows]]), np.concatenate([target[two], taught[1][rows]])
-        numbers["listings"] = float(taught[1].size)
+        numbers |= {"listings": float(taught[1].size), MOST_OF_LISTINGS: float(taught[1].max(initial=0.0))}
     student = _grow(features, target, names, np.ones(len(names), dtype=bool), seed, rounds=150, leaves=15)
     numbers |= {
         "pairs": float(features.shape[0]), "expected_matches": float(round(target.sum(), 1)),

@@ -16,7 +16,7 @@ from endcap.decide.in_force import at_snapshot
 from endcap.decide.inputs import CONTRADICTING, SURE_FACT
 from endcap.decide.promised import Thresholds, thresholds
 from endcap.decide.single import SHOWN_FIELDS, Around, Near, Single, decide_single, find_by_text, offer_of
-from endcap.decide.suspicion import PLACEHOLDER_GTINS
+from endcap.decide.suspicion import placeholder_gtins
 from endcap.decide.switched import CODE as AUTOMATION_OFF
 from endcap.decide.switched import scopes_off
 from endcap.infer import load_known
@@ -138,7 +138,7 @@ def _build(reading: Reading) -> Finder:
     with reading.cursor() as con:
         policy = at_snapshot(reading.home).policy
         store = opened_store(live_in(con, policy.marketplaces), reading.home.path / CACHE)
-        nobodys = frozenset(row[1] for row in con.execute(PLACEHOLDER_GTINS).fetchall())
+        nobodys = frozenset(placeholder_gtins(con, policy.marketplaces)["gtin"].to_pylist())
         allowed = thresholds(con, policy)
     models, catalog = reading.home.manifest(reading.snapshot_id).models, reading.home.catalog
     try:
