@@ -26,7 +26,7 @@ from endcap.infer.taxonomy import read_taxonomy
 from endcap.lake import Lake, Manifest
 from endcap.lake.tables import differing
 from endcap.learn.promote import PROMOTED_KNOWN
-from endcap.learn.revert import LEARNT_MARKETPLACES, base_of, ended_pairs, restored_pairs
+from endcap.learn.revert import LEARNT_MARKETPLACES, base_of, ended_pairs, listed_often, restored_pairs
 from endcap.learn.shadow import CANARY, SHADOW, OnTrial, as_they_decide, compared, offers_in, on_trial
 from endcap.match import Model
 from endcap.ops import webhooks
@@ -234,11 +234,6 @@ def _note_growth(journey: Journey) -> None:
     journey.models.pop(LEARNT_MARKETPLACES, None)
     if often:
         journey.models[LEARNT_MARKETPLACES] = often
-
-
-def listed_often(catalog: Catalog) -> str:
-    """The marketplaces, as a snapshot notes them."""
-    return " ".join(sorted(set(catalog.policy.marketplaces)))
 
 
 def changed_or_vanished(journey: Journey) -> pa.Array:

@@ -15,6 +15,7 @@ from endcap import schema
 from endcap.lake import Manifest
 from endcap.ops.home import Home
 from endcap.ops.tables import PROMOTIONS, SNAPSHOTS
+from endcap.settings import Catalog
 
 # What decides, as snapshots note it; and what must be the same as then, since decisions were made from it.
 DECIDING = ("match", "canary", "policy", "policy_id")
@@ -39,6 +40,11 @@ def base_of(home: Home, manifest: Manifest, deciding: Mapping[str, str], *, refi
         if _of(earlier, names) == wanted:
             return earlier if _of(earlier, UNDERLYING) == _of(manifest, UNDERLYING) else manifest
     return manifest
+
+
+def listed_often(catalog: Catalog) -> str:
+    """The marketplaces, as a snapshot notes them."""
+    return " ".join(sorted(set(catalog.policy.marketplaces)))
 
 
 def ended_pairs(con: duckdb.DuckDBPyConnection, fresh: pa.Table, of_offers: pa.Array, run: int) -> pa.Table:
