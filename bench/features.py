@@ -20,7 +20,7 @@ from match import read_world
 from endcap import shelf
 from endcap.match import fit_stacked
 from endcap.match.block import find_candidates
-from endcap.match.matching import asked_rows, candidate_pairs, compute_features, fit_catalog, read_catalog
+from endcap.match.matching import OF_TWO, asked_rows, candidate_pairs, compute_features, fit_catalog, read_catalog
 from endcap.match.pairs import Pairs
 from endcap.match.score import feature_names
 from endcap.settings import Matching
@@ -33,7 +33,7 @@ def main() -> None:
     """Print pairs a CPU second, each feature by itself and all together, then scoring and learning."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--offers", type=int, default=20_000)
-    parser.add_argument("--candidates", type=int, default=Matching().candidates, help="how many an offer has")
+    parser.add_argument("--candidates", type=int, default=OF_TWO, help="how many an offer has")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON, the figures by name")
     given = parser.parse_args()
