@@ -46,9 +46,9 @@ EDITED = (
     "`endcap propose` leads such a change through the gate"
 )
 HELD_BACK = "held_back"  # among a manifest's models: whose audits proved nothing
-# Another one of these decides everything anew.
-# What endcap learnt by itself, and from what, as a snapshot notes it.
+# What endcap learnt from by itself, as a snapshot notes it.
 LEARNT = ("learnt_offers", "learnt_feeds", LEARNT_MARKETPLACES)
+# Another one of these decides everything anew.
 GOVERNED = (*in_force.KINDS, in_force.POLICY_ID, "switches", PROMOTED_KNOWN)
 TOLD_OF_DELIVERIES = ("feed", "date", "state", "reason", "read", "quarantined", "offers", "new", "changed", "vanished")
 
@@ -162,7 +162,8 @@ def begin(journey: Journey) -> None:
     refits = others and journey.home.champion_by("match") in (None, OWN)
     journey.base = base_of(journey.home, journey.lake.manifest, deciding, refits=refits)
     if journey.goes_back and others:
-        journey.champion, journey.refitted = (journey.base.models.get("match"), True) if refits else (journey.champion, False)
+        if refits:
+            journey.champion, journey.refitted = journey.base.models.get("match"), True
         journey.models = {name: of for name, of in journey.models.items() if name not in LEARNT}
         journey.models |= {name: journey.base.models[name] for name in LEARNT if name in journey.base.models}
     if journey.goes_back:

@@ -77,7 +77,7 @@ def test_what_a_shop_sells_tells_how_sure_two_listings_are(sold: int, taught: bo
         known = same[False] if given is features[False] else np.ones(len(given), dtype=bool)
         return np.where(known, 0.99, 0.01)
 
-    columns, chances = teach_listings(within, features[True], across, features[False], {read.feed_names.index("market")}, score)
+    columns, chances = teach_listings(within, features[True], across, features[False], score)
     inside = np.array([ids[left].startswith("market") for left, _right in of[True]])
     if taught:
         assert columns[:, 0].tolist() == np.flatnonzero(inside).tolist()
@@ -99,7 +99,7 @@ def test_equal_gtins_teach_only_where_titles_are_alike() -> None:
     left, right = np.triu_indices(len(listed), 1)
     within = Pairs(read.index, graph, read.titles, left, right, read.feed_names)
     features = np.arange(left.size, dtype=np.float32)[:, None]
-    columns, chances = teach_listings(within, features, replace(within, left=left[:0], right=right[:0]), features[:0], {0}, lambda given: np.zeros(len(given)))
+    columns, chances = teach_listings(within, features, replace(within, left=left[:0], right=right[:0]), features[:0], lambda given: np.zeros(len(given)))
     ids, gtins = read.offer_ids.to_pylist(), {row["offer_id"]: row["gtin"] for row in listed}
     for column, chance in zip(columns[:, 0].astype(int).tolist(), chances.tolist(), strict=True):
         one, other = ids[left[column]], ids[right[column]]

@@ -290,12 +290,18 @@ def test_a_word_that_suppliers_contradict_is_asked_and_kept_or_withdrawn(desk: D
     assert [one.product_id for one in questions(opened(folder)[1], "value")] == [kept]
 
 
-def test_the_suppliers_word_over_anothers_answer_lets_neither_word_stand(folder: Path) -> None:
+def ask_about_a_brand(folder: Path) -> dict[str, Any]:
+    """A product whose brand a person set by what was said of it then, so that it is asked about after a run; the product."""
     home, reading, _taken_in = opened(folder)
-    [row] = reading.rows("SELECT product_id, founded_by, brand FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 1")
+    [row] = reading.rows("SELECT product_id, founded_by, title, brand FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 1")
     told = {"counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0, "said": "Former", "role": "reviewer"}
     store(home, **told, offer_id=row["founded_by"], action="set", product_id=row["product_id"], actor="ann", field="brand", value="Otherwise")
     flow.run(settings.read(folder))
+    return row
+
+
+def test_the_suppliers_word_over_anothers_answer_lets_neither_word_stand(folder: Path) -> None:
+    row = ask_about_a_brand(folder)
     home, reading, taken_in = opened(folder)
     [question] = questions(reading, "value")
     mine = GivenValue("of kim", question.product_id, "brand", "set", "Otherwise", question.override_id)
@@ -365,11 +371,7 @@ def test_a_value_kept_over_a_closed_tab_is_shown_beside_anothers_that_came_first
 
 
 def test_a_word_that_met_anothers_is_asked_again_of_its_giver_after_a_reload_until_it_is_settled(desk: Desk, folder: Path) -> None:
-    home, reading, _taken_in = opened(folder)
-    [row] = reading.rows("SELECT product_id, founded_by, title FROM products WHERE state = 'live' AND brand IS NOT NULL ORDER BY product_id LIMIT 1")
-    told = {"counterpart_offer_id": None, "reason_code": "", "note": "", "undoes": None, "identity_hash": 0, "said": "Former", "role": "reviewer"}
-    store(home, **told, offer_id=row["founded_by"], action="set", product_id=row["product_id"], actor="ann", field="brand", value="Otherwise")
-    flow.run(settings.read(folder))
+    row = ask_about_a_brand(folder)
     home, reading, taken_in = opened(folder)
     [question] = questions(reading, "value")
     page = desk.person()

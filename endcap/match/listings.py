@@ -7,7 +7,7 @@ or a wrong one, is on listings of anything. Where all this says little, no liken
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import numpy as np
 
@@ -23,15 +23,14 @@ ENOUGH, MOST_UNTAUGHT = 50, 0.7
 
 
 def teach_listings(
-    within: Pairs, features: np.ndarray, across: Pairs, across_features: np.ndarray, often: Collection[int], score: Score
+    within: Pairs, features: np.ndarray, across: Pairs, across_features: np.ndarray, score: Score
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(features float32 [m, f], chances float64 [m]) of pairs of listings that teach a scorer how sure it may be of such.
 
-    `within` are pairs of one feed with their `features` [n, f], `across` pairs of two feeds, `often` the numbers of marketplaces; `score` is a scorer
-    fitted on `across` alone.
+    `within` are pairs of one feed with their `features` [n, f], `across` pairs of two feeds; `score` is a scorer fitted on `across` alone.
     """
     gtin = within.stated(within.index.tokens.gtin, equal=True)
-    same = _by_shops(within, _sure_offers(across, score(across_features), often))
+    same = _by_shops(within, _sure_offers(across, score(across_features)))
     same = np.where(np.isnan(same), np.where((gtin == 1) & ~_alike(within), ASKED, gtin), np.where((gtin == 0) & (same == 1), np.nan, same))
     if min((same == 1).sum(), (same == 0).sum()) < ENOUGH:
         return features, np.minimum(score(features), MOST_UNTAUGHT)
@@ -45,14 +44,14 @@ def _alike(pairs: Pairs) -> np.ndarray:
     return np.asarray(pairs.similarity >= HALF * np.maximum(nearest[pairs.left], nearest[pairs.right]))
 
 
-def _sure_offers(across: Pairs, scores: np.ndarray, often: Collection[int]) -> dict[int, dict[int, int]]:
+def _sure_offers(across: Pairs, scores: np.ndarray) -> dict[int, dict[int, int]]:
     """Row of a listing -> number of a shop -> row of the shop's offer that it surely is."""
     found: dict[int, dict[int, int]] = {}
-    feeds = across.index.feeds
+    feeds, often = across.index.feeds, across.index.often
     sure = np.flatnonzero(scores >= SURE)
     for place in sure[np.argsort(-scores[sure], kind="stable")].tolist():
         for listing, offer in ((int(across.left[place]), int(across.right[place])), (int(across.right[place]), int(across.left[place]))):
-            if int(feeds[listing]) in often and int(feeds[offer]) not in often:
+            if often[listing] and not often[offer]:
                 found.setdefault(listing, {}).setdefault(int(feeds[offer]), offer)
     return found
 

@@ -281,8 +281,7 @@ def _score_stacked(store: Store, found: Found, model: Model, k: int) -> tuple[Pa
     features, scores = score_pairs(pairs, model)
     packed, wanted = (np.sort(some, axis=1) @ np.array([1 << 32, 1]) for some in (rows, found.pairs))
     places = np.flatnonzero(np.isin(packed, wanted))
-    asked = replace(pairs, left=pairs.left[places], right=pairs.right[places])
-    return asked, rows[places], features[places], scores[places]
+    return pairs.only(places), rows[places], features[places], scores[places]
 
 
 def _keep(
@@ -320,34 +319,24 @@ def fit_store(store: Store, matching: Matching, graph: Candidates | None = None)
         rows = np.sort(rows[np.argsort(mixed ^ (mixed >> np.uint64(32)), kind="stable")[: matching.fit_offers]])
     if rows.size:
         seen, places = view_pairs(store, find_pairs(store, rows, candidates_of(matching, store.postings), known=graph))
-        pairs, listings = _of_two_feeds(seen)
-        places = places if pairs is seen else places[_across(seen)]
+        across, within = _by_feeds(seen)
+        # In a marketplace what is nearer is no rival, so that its own pairs teach ranks only where there are no others.
+        teaching = across if across.size else within
+        pairs, places = seen.only(teaching), places[teaching]
 
         def tell(scores: np.ndarray) -> Difference | None:
             siblings = find_siblings(store.postings, rows, matching.seed)
             shown = np.unique(np.concatenate([places.ravel(), siblings.ravel()]))
             return fit_apart(store.view(shown).tokens, np.searchsorted(shown, places), scores, np.searchsorted(shown, siblings), seed=matching.seed)
 
-        often = [number for number, name in enumerate(store.delta.feed_names) if name in store.marketplaces]
-        return _fit(pairs, matching, tell, listings, often)
+        return _fit(pairs, matching, tell, seen.only(within))
     return fit_unsupervised(np.zeros((0, len(feature_names())), dtype=np.float32), seed=matching.seed)
 
 
-def _across(pairs: Pairs) -> np.ndarray:
-    """Places of the pairs of two feeds."""
+def _by_feeds(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """(places of the pairs of two feeds, of those of one)."""
     left, right = pairs.both(pairs.index.feeds)
-    return np.flatnonzero(left != right)
-
-
-def _of_two_feeds(pairs: Pairs) -> tuple[Pairs, Pairs | None]:
-    """(pairs of two feeds, or all where there is none; those of one, None where there is none). In a marketplace what is nearer is no rival, so that
-    ranks mislead there.
-    """
-    across = _across(pairs)
-    if across.size in (0, pairs.size):
-        return pairs, pairs if pairs.size and not across.size else None
-    within = np.setdiff1d(np.arange(pairs.size), across)
-    return tuple(replace(pairs, left=pairs.left[some], right=pairs.right[some]) for some in (across, within))  # type: ignore[return-value]
+    return np.flatnonzero(left != right), np.flatnonzero(left == right)
 
 
 def candidate_pairs(catalog: Catalog, graph: Candidates, rows: np.ndarray, k: int, held: np.ndarray | None = None) -> Pairs:
@@ -383,13 +372,11 @@ def fit_catalog(catalog: Catalog, matching: Matching, graph: Candidates | None =
         siblings = find_siblings(catalog.index.postings, rows, matching.seed)
         return fit_apart(catalog.index.tokens, np.stack([pairs.left, pairs.right], axis=1), scores, siblings, seed=matching.seed)
 
-    return _fit(pairs, matching, tell)
+    return _fit(pairs, matching, tell, pairs.only(NO_ROWS))
 
 
-def _fit(
-    pairs: Pairs, matching: Matching, tell: Callable[[np.ndarray], Difference | None], listings: Pairs | None = None, often: Collection[int] = ()
-) -> Model:  # fmt: skip
-    """The unsupervised scorer of these pairs, after it is known which details of theirs say nothing; `listings` are pairs within the feeds `often`."""
+def _fit(pairs: Pairs, matching: Matching, tell: Callable[[np.ndarray], Difference | None], listings: Pairs) -> Model:
+    """The unsupervised scorer of these pairs, after it is known which details of theirs say nothing; `listings` are pairs of one marketplace."""
     names = feature_names()
     features = compute_features(pairs, names)
     own = find_own_details(pairs, features[:, names.index("rank_worst")] == 1)
@@ -397,10 +384,10 @@ def _fit(
         features[:, names.index("detail_agreement")] = replace(pairs, own_details=own).measured("detail")
 
     def teach(score: Score) -> tuple[np.ndarray, np.ndarray]:
-        told = replace(listings or pairs, own_details=own)
-        return teach_listings(told, compute_features(told, names), pairs, features, often, score)
+        told = replace(listings, own_details=own)
+        return teach_listings(told, compute_features(told, names), pairs, features, score)
 
-    return fit_unsupervised(features, seed=matching.seed, tell=tell, own_details=own, teach=teach if listings is not None else None)
+    return fit_unsupervised(features, seed=matching.seed, tell=tell, own_details=own, teach=teach if listings.size else None)
 
 
 def compute_features(pairs: Pairs, names: tuple[str, ...]) -> np.ndarray:

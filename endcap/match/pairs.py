@@ -86,6 +86,10 @@ class Pairs:
         column: np.ndarray = self._measures[:, ("pack", "quantity", "detail").index(name)]
         return column
 
+    def only(self, places: np.ndarray) -> Pairs:
+        """Those at the given places, in that order."""
+        return replace(self, left=self.left[places], right=self.right[places])
+
     def mirrored(self) -> Pairs:
         """The same pairs turned round."""
         return replace(self, left=self.right, right=self.left)

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, in
 
 from endcap.ops import audit
 from endcap.ops.database import now, writing
-from endcap.ops.names import check_person
+from endcap.ops.names import check_person, person
 from endcap.ops.scopes import EVERYTHING, ROLES, Scope, narrowed
 from endcap.ops.tables import GRANTS, PASSES, USERS
 from endcap.problems import BadInput
@@ -380,9 +380,9 @@ def _check_names(name: str, team: str) -> None:
 
 
 def _alike(connection: Connection, name: str) -> str | None:
-    """A user whom people would take for a new one of this name: it is the same but for case and surrounding spaces."""
+    """A user whom people would take for a new one of this name: it is that of the same person, only written otherwise."""
     known = sorted(connection.execute(select(USERS.c.name)).scalars())
-    return next((one for one in known if one.strip().casefold() == name.strip().casefold()), None)
+    return next((one for one in known if person(one) == person(name)), None)
 
 
 def _check_user(connection: Connection, name: str) -> None:
