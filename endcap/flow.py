@@ -92,7 +92,7 @@ FEW_LISTINGS = (
     "too little tells which listings of {feeds} are one product, so that no likeness of two is put above {most:.2f}: they are asked, "
     "and 20 answers let `endcap train` learn more"
 )
-NEXT_CHAMPION = "fitted without labels again: the catalog has outgrown the one before"
+NEXT_CHAMPION = "fitted without labels again: the catalog has outgrown the one before, or lists other marketplaces"
 
 
 @dataclass(frozen=True, slots=True)

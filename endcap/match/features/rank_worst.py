@@ -22,9 +22,9 @@ def column(pairs: Pairs) -> np.ndarray:
 
 
 def words(left: Record, right: Record, value: float) -> str:
-    """Whether each is the nearest that the other has in its feed; offers of one feed are not among each other's candidates."""
+    """Whether each is the nearest that the other has in its feed; of one feed they are candidates only in a marketplace, which may list a product often."""
     if left.feed == right.feed:
-        return "of one feed, which has no candidates of its own"
+        return "of one feed, where ranks say little"
     return "each other's nearest" if value == 1 else f"rank {value:.0f} of its feed, seen from the other side"
 
 
